@@ -1,0 +1,207 @@
+/* What the files of the `lapse` command share. The command is a table of options (options.c) and a table of
+ * commands (main.c): parsing, help and usage errors all come from these, and a new option or command is one row
+ * and one function. It uses the public header, libc and POSIX only, like any program that uses the library. */
+#ifndef LAPSE_COMMAND_H
+#define LAPSE_COMMAND_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <lapse.h>
+
+/* Exit codes. Scripts rely on them. */
+enum {
+    EXIT_DONE = 0,
+    EXIT_REFUSED = 1, /* understood, and refused because of data, files or values */
+    EXIT_USAGE = 2,   /* the command line cannot be understood */
+    EXIT_BROKEN = 3,  /* the store is damaged or cannot be opened */
+    EXIT_BUSY = 4     /* another writer held the store for too long */
+};
+
+/* Groups of options; a command names those that it takes. */
+enum {
+    GROUP_OUTPUT = 1,
+    GROUP_CREATE = 2,   /* what is fixed when a store is made, or for one run on an event file */
+    GROUP_READ = 4,     /* how event files are read */
+    GROUP_IMPORT = 8,   /* of `import` alone */
+    GROUP_POLICY = 16,
+    GROUP_AS_OF = 32,
+    GROUP_RFM = 64,
+    GROUP_THREADS = 128,
+    /* what every command takes whose STORE may be an event file */
+    GROUPS_STORE = GROUP_OUTPUT | GROUP_CREATE | GROUP_READ | GROUP_POLICY | GROUP_THREADS
+};
+
+/* A command line, understood. Zeroes are "not given" but where args_parse() sets a default. */
+struct args {
+    const struct command *command;
+    char **operand;
+    int operands;
+    const char *file_option;  /* the last one given of GROUP_CREATE or GROUP_READ */
+    int64_t format;           /* choices count from 1, in the order of the table's text */
+    const char *output;
+    const char *zone, *currency;
+    int64_t digits;           /* -1 */
+    int64_t delimiter;
+    int64_t ignore_unknown;
+    const char *map, *time_format, *kind;
+    int64_t negative;
+    int64_t on_error;
+    const char *rejects, *received_at, *source;
+    int64_t dry_run;
+    int64_t sync;
+    const char *policy;
+    const char **set;         /* `name=value`, in their order */
+    int sets;
+    const char *as_of;
+    int64_t threads;
+    int64_t cuts;
+    int64_t bins[3];          /* 5, 5, 5 */
+    int64_t window;           /* in units of window_unit */
+    int32_t window_unit;
+    int64_t frequency, monetary, nested;
+    int64_t weights[3];       /* -1: none given */
+    const char *segments;
+};
+
+struct option {
+    const char *name;
+    const char *value;        /* what stands for its value in help; NULL: a flag */
+    unsigned group;
+    bool (*take)(struct args *args, const struct option *option, const char *value); /* false: told why */
+    size_t at;                /* where in struct args it goes */
+    int64_t low, high;        /* of numbers */
+    const char *help;
+};
+extern const struct option option_table[]; /* ends with a NULL name */
+
+struct work;
+struct command {
+    const char *name;
+    const char *operands;     /* `STORE FILE...`, `[STORE]`: also says how many there must be */
+    int (*run)(struct work *work);
+    unsigned groups;
+    const char *summary;
+    const char *details;
+};
+extern const struct command command_table[]; /* ends with a NULL name */
+
+/* options.c */
+const struct command *command_find(const char *name); /* NULL: there is none */
+/* Understands argv, all but the command's name; false: told why. Free with args_free() either way. */
+bool args_parse(struct args *args, const struct command *command, int argc, char **argv);
+void args_free(struct args *args);
+
+/* help.c */
+void help_all(void);
+void help_command(const struct command *command);
+
+/* tell.c: what goes to stderr, and signals */
+void tell(const char *format, ...)
+#if defined(__GNUC__) || defined(__clang__)
+    __attribute__((format(printf, 1, 2)))
+#endif
+    ;
+/* Copies text for a terminal: control characters as `\n`, `\x1b`. Room of 4 * n is enough; `out` may be NULL.
+ * Returns the bytes written; *width gets the characters. */
+size_t visible(const char *text, size_t n, char *out, size_t *width);
+bool interrupted(void);         /* has somebody pressed Ctrl-C? */
+void interrupts_watch(void);
+void progress_begin(const char *what);
+int32_t progress_told(void *unused, int64_t done, int64_t total); /* a lapse_progress_fn; may cancel */
+void progress_end(void);
+
+/* output.c: files that appear whole or not at all */
+struct output {
+    const char *name;           /* for messages */
+    char *target, *temporary;   /* NULL: written as it comes */
+    int fd;
+    int failed;                 /* errno of the first write that failed */
+    size_t used;
+    char buffer[65536];
+};
+/* `path` NULL is stdout. Refuses a path that is also an operand of `args`. An exit code; if it is not
+ * EXIT_DONE, why has been told and nothing is open. */
+int output_open(struct output *out, const char *path, const struct args *args);
+int32_t output_write(void *out, const char *bytes, int64_t size); /* a lapse_write_fn */
+/* Returns `code`, or what is worse. With EXIT_DONE the file takes its name, otherwise it is removed. */
+int output_close(struct output *out, int code);
+void output_csv_field(struct output *out, const char *bytes, size_t size, char end);
+/* All bytes of a small file, ending in NUL; NULL: told why. Free with free(). */
+char *file_read(const char *path, int64_t *size);
+
+/* grid.c: the table format */
+struct grid;
+struct grid *grid_new(struct output *out, int columns); /* NULL: no memory */
+void grid_align_right(struct grid *grid, int column);
+int32_t grid_write(void *grid, const char *csv, int64_t size); /* a lapse_write_fn that takes CSV */
+int32_t grid_end(struct grid *grid);
+void grid_free(struct grid *grid);
+
+/* answer.c: where the answer goes, in the format asked for */
+struct answer {
+    struct output out;
+    struct grid *grid;          /* NULL: CSV */
+};
+int answer_open(struct answer *answer, const struct args *args, int columns);
+int32_t answer_write(void *answer, const char *csv, int64_t size); /* a lapse_write_fn */
+int answer_close(struct answer *answer, int code);                 /* as output_close() */
+
+/* zone.c: zones and currencies by name */
+struct zone {
+    int64_t *starts;
+    int32_t *offsets;
+    int32_t count;
+    const char *name;           /* NULL: an offset */
+};
+bool zone_find(const char *text, struct zone *zone); /* false: told why; free with zone_free() */
+void zone_free(struct zone *zone);
+int currency_digits(const char *code);               /* -1: no such currency */
+
+/* work.c: what a command holds while it runs */
+struct work {
+    const struct args *args;
+    lapse_policy *policy;
+    lapse_store *store;
+    lapse_view *view;
+    lapse_result *result;
+    bool empty;                 /* no event and no --as-of: there is no instant to ask about */
+    struct output *rejects;     /* NULL: not asked for */
+    lapse_error error;
+};
+int work_begin(struct work *work, const struct args *args); /* reads the policy */
+int work_end(struct work *work, int code);                  /* frees all, returns `code` or what is worse */
+int work_exit(lapse_status status);                         /* the exit code that a status stands for */
+/* Tells why a call failed and returns the exit code; EXIT_DONE and silence for LAPSE_OK. */
+int work_check(struct work *work, lapse_status status);
+/* The same, of opening STORE at `path`. */
+int work_opens(struct work *work, const char *path, lapse_status status);
+/* Fills what zone, currency and digits say. The zone is to be freed after the store is open. */
+int work_store_options(struct work *work, lapse_store_options *store, struct zone *zone);
+int work_open(struct work *work, const char *path);         /* a store, or an event file read into memory */
+enum { AS_OF_LAST, AS_OF_ALL };                             /* the default instant */
+int work_view(struct work *work, int default_instant);
+int work_print(struct work *work);                          /* the result, and its notes */
+
+/* import.c */
+struct reader {                 /* a stream whose first bytes have been looked at */
+    int fd;
+    char head[16];
+    size_t size, used;
+};
+/* Reads one event file into the store; `reader` NULL: by its path. */
+int import_events(struct work *work, const char *path, struct reader *reader, lapse_counts *counts);
+int import_rejects_open(struct work *work);
+
+/* The commands: import.c, answers.c */
+int run_create(struct work *work);
+int run_import(struct work *work);
+int run_info(struct work *work);
+int run_history(struct work *work);
+int run_rfm(struct work *work);
+int run_segments(struct work *work);
+int run_export(struct work *work);
+int run_policy(struct work *work);
+
+#endif

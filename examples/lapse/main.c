@@ -1,0 +1,117 @@
+/* The `lapse` command: its table of commands, and main(). */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "command.h"
+
+static int run_help(struct work *work)
+{
+    const char *name = work->args->operands > 0 ? work->args->operand[0] : NULL;
+    const struct command *command = name ? command_find(name) : NULL;
+
+    if (name && !command) {
+        tell("no command '%s'; lapse help lists them", name);
+        return EXIT_USAGE;
+    }
+    if (command)
+        help_command(command);
+    else
+        help_all();
+    return EXIT_DONE;
+}
+
+const struct command command_table[] = {
+    { "create", "STORE", run_create, GROUP_CREATE, "make an empty store",
+      "Makes an empty store in the file STORE, which must not exist. It can be read by its owner alone." },
+    { "import", "STORE FILE...", run_import,
+      GROUP_OUTPUT | GROUP_CREATE | GROUP_READ | GROUP_IMPORT | GROUP_POLICY | GROUP_THREADS,
+      "add event files to a store, which is made if need be",
+      "Adds CSV files of events to STORE, each as one transaction; - is standard input. Stops at the first "
+      "file that fails, of which nothing is stored.\n\n"
+      "Columns: customer, time, kind, amount, channel, purpose, topic, platform, ref, value, reason, item, "
+      "quantity, category, price, endpoint, evidence, source, event_id. Only customer and time must be "
+      "there.\n\n"
+      "Prints for each file how many rows were read, accepted, duplicate (already there), conflict (another "
+      "event under an id that is taken), erased (of forgotten customers), rejected." },
+    { "info", "STORE", run_info, GROUPS_STORE, "what is in a store",
+      "Prints customers, events, first and last time, events of each kind, bytes, format, zone and digits." },
+    { "history", "STORE CUSTOMER", run_history, GROUPS_STORE | GROUP_AS_OF, "the events of one customer",
+      "Prints the events of one customer in the order of time. A customer whose name begins with - is named "
+      "after --: lapse history STORE -- -7" },
+    { "rfm", "STORE", run_rfm, GROUPS_STORE | GROUP_AS_OF | GROUP_RFM,
+      "recency, frequency, monetary value, scores and segment of each customer",
+      "Prints one row for each customer with a valid order: last order, days since, number of orders, money, "
+      "scores r, f, m (the highest is best), and the segment that r and f give." },
+    { "segments", "STORE", run_segments, GROUPS_STORE | GROUP_AS_OF | GROUP_RFM,
+      "customers and money by segment",
+      "Prints one row for each segment of rfm: customers, orders, money, shares and means." },
+    { "export", "STORE", run_export, GROUPS_STORE | GROUP_AS_OF, "all events, as a file that can be imported",
+      "Prints all events as an event file. Imported again, it makes an equal store." },
+    { "policy", "[STORE]", run_policy, GROUP_OUTPUT | GROUP_POLICY,
+      "every setting, its value and where it is from",
+      "Prints every threshold and rule: name, value, default, unit and origin." },
+    { "help", "[COMMAND]", run_help, 0, "this text, or more about one command",
+      "Prints all commands, or what one command does and takes." },
+    { NULL, NULL, NULL, 0, NULL, NULL },
+};
+
+static int run(const struct command *command, int argc, char **argv)
+{
+    struct args args;
+    struct work work;
+    int code = EXIT_USAGE;
+
+    if (args_parse(&args, command, argc, argv)) {
+        code = work_begin(&work, &args);
+        if (code == EXIT_DONE)
+            code = command->run(&work);
+        code = work_end(&work, code);
+    }
+    args_free(&args);
+    if (code == EXIT_USAGE)
+        tell("lapse help %s tells what can be said", command->name);
+    return code;
+}
+
+static int understand(int argc, char **argv)
+{
+    const struct command *command;
+
+    if (argc < 2) {
+        tell("no command; lapse help lists them");
+        return EXIT_USAGE;
+    }
+    if (strcmp(argv[1], "--version") == 0 && argc == 2) {
+        printf("lapse %s\n", lapse_version_string());
+        return EXIT_DONE;
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
+        argv[1] = (char *)"help";
+    command = command_find(argv[1]);
+    if (!command) {
+        tell("no command '%s'; lapse help lists them", argv[1]);
+        return EXIT_USAGE;
+    }
+    for (int i = 2; i < argc && strcmp(argv[i], "--") != 0; i++) {
+        if (strcmp(argv[i], "--help") == 0) {
+            help_command(command);
+            return EXIT_DONE;
+        }
+    }
+    return run(command, argc - 2, argv + 2);
+}
+
+int main(int argc, char **argv)
+{
+    int code;
+
+    interrupts_watch();
+    code = understand(argc, argv);
+    /* Help and version; answers look after themselves. */
+    if ((ferror(stdout) || fflush(stdout) != 0) && errno != EPIPE) {
+        tell("standard output: cannot be written: %s", strerror(errno));
+        return EXIT_REFUSED;
+    }
+    return code;
+}

@@ -1,0 +1,359 @@
+/* The table of options and the parser over it. Options stand before or after operands, as `--name value` or
+ * `--name=value`; `--` ends them; of one given twice the last counts, but --set adds up. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "command.h"
+
+static int64_t *number_of(struct args *args, const struct option *option)
+{
+    return (int64_t *)(void *)((char *)args + option->at);
+}
+
+static const char **text_of(struct args *args, const struct option *option)
+{
+    return (const char **)(void *)((char *)args + option->at);
+}
+
+static bool refuse(const struct option *option, const char *value, const char *rule)
+{
+    tell("--%s: '%s' is not %s", option->name, value, rule);
+    return false;
+}
+
+/* Digits only, so no sign and no blanks; *end is the first byte after them. */
+static bool whole(const char *text, int64_t *out, const char **end)
+{
+    int64_t n = 0;
+
+    for (*end = text; **end >= '0' && **end <= '9'; ++*end) {
+        if (n > (INT64_MAX - (**end - '0')) / 10)
+            return false;
+        n = 10 * n + (**end - '0');
+    }
+    *out = n;
+    return *end != text;
+}
+
+static bool take_flag(struct args *args, const struct option *option, const char *value)
+{
+    (void)value;
+    *number_of(args, option) = 1;
+    return true;
+}
+
+static bool take_text(struct args *args, const struct option *option, const char *value)
+{
+    *text_of(args, option) = value;
+    return true;
+}
+
+static bool take_number(struct args *args, const struct option *option, const char *value)
+{
+    char rule[96];
+    const char *end;
+    int64_t n;
+
+    if (whole(value, &n, &end) && *end == '\0' && n >= option->low && n <= option->high) {
+        *number_of(args, option) = n;
+        return true;
+    }
+    snprintf(rule, sizeof rule, "a whole number from %lld to %lld", (long long)option->low,
+             (long long)option->high);
+    return refuse(option, value, rule);
+}
+
+/* The choices are what help shows: `table|csv`. */
+static bool take_choice(struct args *args, const struct option *option, const char *value)
+{
+    size_t size = strlen(value);
+    const char *at = option->value;
+
+    for (int64_t choice = 1; *at != '\0'; choice++) {
+        size_t n = strcspn(at, "|");
+
+        if (n == size && memcmp(at, value, n) == 0) {
+            *number_of(args, option) = choice;
+            return true;
+        }
+        at += n + (at[n] == '|');
+    }
+    return refuse(option, value, option->value);
+}
+
+static bool take_three(struct args *args, const struct option *option, const char *value, bool or_one,
+                       const char *rule)
+{
+    int64_t n[3];
+    const char *at = value;
+    int count = 0;
+
+    for (bool more = true; more; at += more) {
+        if (!whole(at, &n[count], &at) || n[count] < option->low || n[count] > option->high)
+            return refuse(option, value, rule);
+        count++;
+        more = *at == ',' && count < 3;
+    }
+    if (*at != '\0' || !(count == 3 || (or_one && count == 1)))
+        return refuse(option, value, rule);
+    for (int i = 0; i < 3; i++)
+        number_of(args, option)[i] = n[count == 3 ? i : 0];
+    return true;
+}
+
+static bool take_bins(struct args *args, const struct option *option, const char *value)
+{
+    return take_three(args, option, value, true, "one number from 2 to 10, or three as in 5,5,4");
+}
+
+static bool take_weights(struct args *args, const struct option *option, const char *value)
+{
+    return take_three(args, option, value, false, "three whole numbers as in 100,10,1");
+}
+
+static bool take_window(struct args *args, const struct option *option, const char *value)
+{
+    static const char letters[] = "dmy";
+    static const int32_t units[] = { LAPSE_UNIT_DAY, LAPSE_UNIT_MONTH, LAPSE_UNIT_YEAR };
+    const char *end;
+    const char *letter;
+    int64_t n;
+
+    if (!whole(value, &n, &end) || n < option->low || n > option->high || *end == '\0' || end[1] != '\0' ||
+        (letter = strchr(letters, *end)) == NULL)
+        return refuse(option, value, "a span of days, months or years such as 90d, 6m, 1y");
+    args->window = n;
+    args->window_unit = units[letter - letters];
+    return true;
+}
+
+static bool take_delimiter(struct args *args, const struct option *option, const char *value)
+{
+    unsigned char c = (unsigned char)*value;
+
+    if (strcmp(value, "tab") == 0 || strcmp(value, "\\t") == 0)
+        c = '\t';
+    else if (c == '\0' || value[1] != '\0' || c == '"' || c == '\r' || c == '\n' || c > 127)
+        return refuse(option, value, "one ASCII character (no quote, no line end), or tab");
+    *number_of(args, option) = c;
+    return true;
+}
+
+static bool take_currency(struct args *args, const struct option *option, const char *value)
+{
+    if (currency_digits(value) < 0)
+        return refuse(option, value, "a currency of ISO 4217 such as EUR");
+    return take_text(args, option, value);
+}
+
+static bool take_kind(struct args *args, const struct option *option, const char *value)
+{
+    if (lapse_kind_find(value) == 0)
+        return refuse(option, value, "a kind of event such as order.placed");
+    return take_text(args, option, value);
+}
+
+/* Only the form: what a time without offset means is known when the store is open. */
+static bool take_time(struct args *args, const struct option *option, const char *value)
+{
+    lapse_error error = { .size = sizeof error };
+    int64_t unused;
+
+    if (lapse_time_parse(value, 0, NULL, NULL, &unused, &error) != LAPSE_OK) {
+        tell("--%s: '%s': %.*s", option->name, value, (int)strcspn(error.rule, ";"), error.rule);
+        return false;
+    }
+    return take_text(args, option, value);
+}
+
+static bool take_set(struct args *args, const struct option *option, const char *value)
+{
+    if (!strchr(value, '=') || *value == '=')
+        return refuse(option, value, "name=value");
+    args->set[args->sets++] = value;
+    return true;
+}
+
+#define TO(field) offsetof(struct args, field)
+const struct option option_table[] = {
+    { "format", "table|csv", GROUP_OUTPUT, take_choice, TO(format), 0, 0,
+      "How the answer is written. Default: table on a terminal, csv otherwise. Values are the same in both." },
+    { "output", "FILE", GROUP_OUTPUT, take_text, TO(output), 0, 0,
+      "Write the answer to FILE, which appears when it is complete." },
+
+    { "as-of", "T", GROUP_AS_OF, take_time, TO(as_of), 0, 0,
+      "Look from this instant: nothing later than T is seen. A date is its first instant, so to close a day "
+      "name the next. Default: the first instant of the day after the last event; history and export show "
+      "all." },
+    { "cuts", "quantile", GROUP_RFM, take_choice, TO(cuts), 0, 0,
+      "How values become scores: quantile (default) cuts each axis at its i/N quantiles; equal values share a "
+      "score." },
+    { "bins", "N", GROUP_RFM, take_bins, TO(bins), 2, 10,
+      "Scores go from 1 to N, from 2 to 10, default 5; or R,F,M: one number for each axis. Bins other than 5 "
+      "on R and F need --segments." },
+    { "window", "N{d,m,y}", GROUP_RFM, take_window, TO(window), 1, INT32_MAX,
+      "Only orders of the last N days, calendar months or years." },
+    { "frequency", "orders|days", GROUP_RFM, take_choice, TO(frequency), 0, 0,
+      "Count orders (default), or distinct days with one." },
+    { "monetary", "sum|mean", GROUP_RFM, take_choice, TO(monetary), 0, 0,
+      "The sum of net amounts (default), or the mean per order." },
+    { "nested", NULL, GROUP_RFM, take_flag, TO(nested), 0, 0,
+      "Cut frequency within each recency score, and monetary within each of both." },
+    { "weights", "R,F,M", GROUP_RFM, take_weights, TO(weights), 0, INT64_MAX,
+      "Add the column weighted: r*R + f*F + m*M." },
+    { "segments", "FILE", GROUP_RFM, take_text, TO(segments), 0, 0,
+      "Segments by another table: CSV segment,r_min,r_max,f_min,f_max,m_min,m_max. Bounds are inclusive, an "
+      "empty one is open, the first row that matches wins." },
+
+    { "policy", "FILE", GROUP_POLICY, take_text, TO(policy), 0, 0,
+      "Read settings from lines `name = value`; # begins a comment." },
+    { "set", "NAME=VALUE", GROUP_POLICY, take_set, 0, 0, 0,
+      "Change one setting; may be given more than once, and wins over --policy. `lapse policy` lists them." },
+    { "threads", "N", GROUP_THREADS, take_number, TO(threads), 1, 64,
+      "Work on so many threads, default 1. Values never depend on it." },
+
+    { "dry-run", NULL, GROUP_IMPORT, take_flag, TO(dry_run), 0, 0, "Do all but store." },
+    { "sync", "full|normal|off", GROUP_IMPORT, take_choice, TO(sync), 0, 0,
+      "What storing waits for: the disk (default), its order only, or nothing." },
+
+    { "delimiter", "C", GROUP_READ, take_delimiter, TO(delimiter), 0, 0,
+      "What stands between fields, default a comma; tab is a tab." },
+    { "map", "COLUMN=NAME,...", GROUP_READ, take_text, TO(map), 0, 0,
+      "Take a column from another name of the file, or from the product of two: "
+      "customer=CustomerID,amount=Quantity*UnitPrice." },
+    { "ignore-unknown", NULL, GROUP_READ, take_flag, TO(ignore_unknown), 0, 0,
+      "Leave out columns that event files do not have, instead of refusing the file." },
+    { "time-format", "FORMAT", GROUP_READ, take_text, TO(time_format), 0, 0,
+      "How times are written, for example '%m/%d/%Y %H:%M'; from %Y %m %d %H %M %S %y %b %z." },
+    { "kind", "KIND", GROUP_READ, take_kind, TO(kind), 0, 0,
+      "Kind of rows without one, default order.placed." },
+    { "negative", "reject|refund", GROUP_READ, take_choice, TO(negative), 0, 0,
+      "An order line with a negative amount is a bad row (default), or a refund." },
+    { "on-error", "stop|skip", GROUP_READ, take_choice, TO(on_error), 0, 0,
+      "A bad row stops the import and nothing is stored (default), or is left out." },
+    { "rejects", "FILE", GROUP_READ, take_text, TO(rejects), 0, 0,
+      "Write rows that were left out, and conflicts, to FILE: line,column,text,rule,row." },
+    { "received-at", "T", GROUP_READ, take_time, TO(received_at), 0, 0,
+      "A time later than T by more than the setting import.skew is a bad row. Default: now." },
+    { "source", "NAME", GROUP_READ, take_text, TO(source), 0, 0,
+      "Where events without an event_id come from: importing a source again adds only what is new. Default: "
+      "the file's name without its folder, stdin for -." },
+
+    { "zone", "ZONE", GROUP_CREATE, take_text, TO(zone), 0, 0,
+      "Where days begin, and what times without offset mean: +hh:mm, -hh:mm, or a name such as Europe/Paris. "
+      "Default +00:00. Fixed when the store is made." },
+    { "currency", "CODE", GROUP_CREATE, take_currency, TO(currency), 0, 0,
+      "Currency by ISO 4217, which gives the digits. Fixed when the store is made." },
+    { "digits", "N", GROUP_CREATE, take_number, TO(digits), 0, 6,
+      "Decimal digits of amounts, default 2 or those of the currency. Fixed when the store is made." },
+    { NULL, NULL, 0, NULL, 0, 0, 0, NULL },
+};
+
+const struct command *command_find(const char *name)
+{
+    const struct command *command = command_table;
+
+    while (command->name && strcmp(command->name, name) != 0)
+        command++;
+    return command->name ? command : NULL;
+}
+
+static const struct option *find(const char *name, size_t size)
+{
+    const struct option *option = option_table;
+
+    while (option->name && (strlen(option->name) != size || memcmp(option->name, name, size) != 0))
+        option++;
+    return option->name ? option : NULL;
+}
+
+/* One option of argv; *next is the argument after it, which may be its value. */
+static bool parse_option(struct args *args, const char *text, int argc, char **argv, int *next)
+{
+    size_t size = strcspn(text, "=");
+    const char *value = text[size] == '=' ? text + size + 1 : NULL;
+    const struct option *option = size > 2 && text[1] == '-' ? find(text + 2, size - 2) : NULL;
+
+    if (!option || !(option->group & args->command->groups)) {
+        tell(option ? "%s does not take %.*s" : "%s: no option %.*s", args->command->name, (int)size, text);
+        return false;
+    }
+    if (!option->value && value) {
+        tell("--%s takes no value", option->name);
+        return false;
+    }
+    if (option->value && !value) {
+        if (*next == argc) {
+            tell("--%s needs a value: %s", option->name, option->value);
+            return false;
+        }
+        value = argv[(*next)++];
+    }
+    if (option->group & (GROUP_CREATE | GROUP_READ))
+        args->file_option = option->name;
+    return option->take(args, option, value);
+}
+
+/* Compares the operands with what the command's row says about them. */
+static bool operands_fit(const struct args *args)
+{
+    const char *at = args->command->operands;
+    int least = 0;
+    int most = 0;
+
+    while (*at != '\0') {
+        size_t n = strcspn(at, " ");
+
+        least += *at != '[';
+        most = n > 3 && memcmp(at + n - 3, "...", 3) == 0 ? INT32_MAX : most + (most < INT32_MAX);
+        at += n + (at[n] == ' ');
+    }
+    if (args->operands >= least && args->operands <= most)
+        return true;
+    if (args->operands < least)
+        tell("%s: an operand is missing: %s", args->command->name, args->command->operands);
+    else
+        tell("%s: '%s' is one operand too many", args->command->name, args->operand[most]);
+    return false;
+}
+
+bool args_parse(struct args *args, const struct command *command, int argc, char **argv)
+{
+    bool ended = false;
+    bool good = true;
+    int next = 0;
+
+    memset(args, 0, sizeof *args);
+    args->command = command;
+    args->delimiter = ',';
+    args->digits = -1;
+    args->threads = 1;
+    for (int i = 0; i < 3; i++) {
+        args->bins[i] = 5;
+        args->weights[i] = -1;
+    }
+    args->operand = calloc((size_t)argc + 1, sizeof *args->operand);
+    args->set = calloc((size_t)argc + 1, sizeof *args->set);
+    if (!args->operand || !args->set) {
+        tell("no memory");
+        return false;
+    }
+    while (good && next < argc) {
+        char *text = argv[next++];
+
+        if (ended || text[0] != '-' || text[1] == '\0')
+            args->operand[args->operands++] = text;
+        else if (strcmp(text, "--") == 0)
+            ended = true;
+        else
+            good = parse_option(args, text, argc, argv, &next);
+    }
+    return good && operands_fit(args);
+}
+
+void args_free(struct args *args)
+{
+    free(args->operand);
+    free((void *)args->set);
+}

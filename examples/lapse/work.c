@@ -1,0 +1,280 @@
+/* What a command holds while it runs: policy, store, view, result. A step returns EXIT_DONE, or the exit code
+ * after it has told why; work_end() frees whatever there is. */
+#define _POSIX_C_SOURCE 200809L
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "command.h"
+
+int work_exit(lapse_status status)
+{
+    switch (status) {
+    case LAPSE_OK:
+    case LAPSE_DONE:
+        return EXIT_DONE;
+    case LAPSE_INVALID:
+        return EXIT_USAGE;
+    case LAPSE_DAMAGED:
+    case LAPSE_UNSUPPORTED:
+        return EXIT_BROKEN;
+    case LAPSE_BUSY:
+        return EXIT_BUSY;
+    default:
+        return EXIT_REFUSED;
+    }
+}
+
+int work_check(struct work *work, lapse_status status)
+{
+    if (work_exit(status) == EXIT_DONE)
+        return EXIT_DONE;
+    if (interrupted())
+        status = LAPSE_CANCELLED;
+    if (status == LAPSE_CANCELLED)
+        tell("interrupted, nothing changed");
+    else
+        tell("%s", work->error.message[0] ? work->error.message : lapse_status_name(status));
+    return work_exit(status);
+}
+
+int work_opens(struct work *work, const char *path, lapse_status status)
+{
+    int code = work_exit(status);
+
+    if (code == EXIT_DONE || !path || strstr(work->error.message, path))
+        work_check(work, status);
+    else
+        tell("%s: %s", path, work->error.message[0] ? work->error.message : lapse_status_name(status));
+    return status == LAPSE_IO || status == LAPSE_READ_ONLY ? EXIT_BROKEN : code;
+}
+
+/* ---- policy ----------------------------------------------------------------------------------------- */
+
+static int read_policy(struct work *work, const char *path)
+{
+    int64_t size;
+    char *text = file_read(path, &size);
+    lapse_status status;
+
+    if (!text)
+        return EXIT_REFUSED;
+    status = lapse_policy_parse(work->policy, text, size, &work->error);
+    free(text);
+    if (status != LAPSE_OK)
+        tell("%s: %s", path, work->error.message);
+    return work_exit(status) == EXIT_DONE ? EXIT_DONE : EXIT_REFUSED;
+}
+
+static lapse_status set_one(struct work *work, const char *text)
+{
+    size_t size = strcspn(text, "=");
+    char *name = malloc(size + 1);
+    lapse_status status = LAPSE_NO_MEMORY;
+
+    if (name) {
+        memcpy(name, text, size);
+        name[size] = '\0';
+        status = lapse_policy_set(work->policy, name, text + size + 1, &work->error);
+    }
+    free(name);
+    return status;
+}
+
+/* Is the name of setting `i` named again later? The later one counts. */
+static bool set_again(const struct args *args, int i)
+{
+    size_t size = strcspn(args->set[i], "=") + 1;
+
+    for (int k = i + 1; k < args->sets; k++) {
+        if (strncmp(args->set[k], args->set[i], size) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Limits must be in order at each step, so `risk=7m` may have to wait for `inactive=9m`, whichever is named
+ * first: what is refused is tried again as long as another one of the rest is taken. */
+static int set_all(struct work *work)
+{
+    const struct args *args = work->args;
+    bool *done = calloc((size_t)args->sets + 1, sizeof *done);
+    lapse_status status = done ? LAPSE_OK : LAPSE_NO_MEMORY;
+    int refused = 0;
+    bool moved = done != NULL;
+
+    while (moved) {
+        moved = false;
+        status = LAPSE_OK;
+        for (int i = args->sets - 1; i >= 0; i--) {
+            lapse_status one = done[i] || set_again(args, i) ? LAPSE_OK : set_one(work, args->set[i]);
+
+            moved = moved || (one == LAPSE_OK && !done[i]);
+            done[i] = one == LAPSE_OK;
+            if (one != LAPSE_OK) {
+                status = one;
+                refused = i;
+            }
+        }
+        moved = moved && status != LAPSE_OK;
+    }
+    free(done);
+    if (status != LAPSE_OK && status != LAPSE_NO_MEMORY)
+        tell("--set %s: %s", args->set[refused], work->error.message);
+    else
+        work_check(work, status);
+    return status == LAPSE_OK ? EXIT_DONE : EXIT_REFUSED; /* as a line of --policy */
+}
+
+int work_begin(struct work *work, const struct args *args)
+{
+    int code;
+
+    memset(work, 0, sizeof *work);
+    work->args = args;
+    work->error.size = sizeof work->error;
+    if (!(args->command->groups & GROUP_POLICY))
+        return EXIT_DONE;
+    code = work_check(work, lapse_policy_new(NULL, &work->policy));
+    if (code == EXIT_DONE && args->policy)
+        code = read_policy(work, args->policy);
+    if (code == EXIT_DONE)
+        code = set_all(work);
+    return code;
+}
+
+int work_end(struct work *work, int code)
+{
+    if (work->rejects) {
+        bool worth = code == EXIT_DONE || code == EXIT_REFUSED;
+        int kept = output_close(work->rejects, worth ? EXIT_DONE : code);
+
+        code = code == EXIT_DONE ? kept : code;
+        free(work->rejects);
+    }
+    progress_end();
+    lapse_result_free(work->result);
+    lapse_view_close(work->view);
+    lapse_store_close(work->store);
+    lapse_policy_free(work->policy);
+    return code;
+}
+
+/* ---- store and view --------------------------------------------------------------------------------- */
+
+int work_store_options(struct work *work, lapse_store_options *store, struct zone *zone)
+{
+    static const int32_t syncs[] = { LAPSE_SYNC_FULL, LAPSE_SYNC_FULL, LAPSE_SYNC_NORMAL, LAPSE_SYNC_OFF };
+    const struct args *args = work->args;
+
+    memset(zone, 0, sizeof *zone);
+    lapse_store_options_init(store, sizeof *store);
+    if (args->zone && !zone_find(args->zone, zone))
+        return EXIT_USAGE;
+    store->zone_count = zone->count;
+    store->zone_starts = zone->starts;
+    store->zone_offsets = zone->offsets;
+    store->zone_name = zone->name;
+    store->currency = args->currency;
+    store->digits =
+        (int32_t)(args->digits < 0 && args->currency ? currency_digits(args->currency) : args->digits);
+    store->sync = syncs[args->sync];
+    return EXIT_DONE;
+}
+
+/* Reads an event file, of which `reader` has seen the first bytes, into memory. */
+static int open_events(struct work *work, const char *path, struct reader *reader)
+{
+    lapse_counts counts = { .size = sizeof counts };
+    lapse_store_options options;
+    struct zone zone;
+    int code = work_store_options(work, &options, &zone);
+
+    if (code == EXIT_DONE)
+        code = work_check(work, lapse_store_open(NULL, &options, &work->store, &work->error));
+    zone_free(&zone);
+    if (code == EXIT_DONE)
+        code = import_rejects_open(work);
+    if (code == EXIT_DONE)
+        code = import_events(work, path, reader, &counts);
+    if (code == EXIT_DONE && counts.accepted != counts.read)
+        tell("%s: %lld rows read, %lld accepted, %lld duplicate, %lld conflict, %lld rejected", path,
+             (long long)counts.read, (long long)counts.accepted, (long long)counts.duplicate,
+             (long long)counts.conflict, (long long)counts.rejected);
+    return code;
+}
+
+static int open_store(struct work *work, const char *path)
+{
+    lapse_store_options options;
+
+    if (work->args->file_option) {
+        tell("%s: --%s is for event files, this is a store", path, work->args->file_option);
+        return EXIT_USAGE;
+    }
+    lapse_store_options_init(&options, sizeof options);
+    options.flags = LAPSE_STORE_READ_ONLY | LAPSE_STORE_MUST_EXIST;
+    return work_opens(work, path, lapse_store_open(path, &options, &work->store, &work->error));
+}
+
+int work_open(struct work *work, const char *path)
+{
+    static const char magic[16] = "SQLite format 3";
+    bool is_stdin = strcmp(path, "-") == 0;
+    struct reader reader = { .fd = is_stdin ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC) };
+    struct stat info;
+    ssize_t n = 1;
+    int code = EXIT_BROKEN;
+    bool good = reader.fd >= 0 && fstat(reader.fd, &info) == 0;
+
+    if (good && S_ISDIR(info.st_mode)) {
+        errno = EISDIR;
+        good = false;
+    }
+    while (good && n > 0 && reader.size < sizeof reader.head) {
+        n = read(reader.fd, reader.head + reader.size, sizeof reader.head - reader.size);
+        good = n >= 0;
+        reader.size += good ? (size_t)n : 0;
+    }
+    if (!good) {
+        tell("%s: cannot be opened: %s", path, strerror(errno));
+    } else if (reader.size < sizeof magic || memcmp(reader.head, magic, sizeof magic) != 0) {
+        code = EXIT_DONE;
+        if (work->args->command->groups & GROUP_READ)
+            code = open_events(work, path, is_stdin || !S_ISREG(info.st_mode) ? &reader : NULL);
+    } else if (is_stdin) {
+        tell("a store cannot be read from standard input");
+    } else {
+        close(reader.fd); /* before SQLite locks it: closing any descriptor of a file drops its locks */
+        return open_store(work, path);
+    }
+    if (!is_stdin && reader.fd >= 0)
+        close(reader.fd);
+    return code;
+}
+
+int work_view(struct work *work, int default_instant)
+{
+    const char *text = work->args->as_of;
+    int64_t as_of = INT64_MAX;
+    char shown[64];
+
+    if (text) {
+        if (work_check(work, lapse_store_time(work->store, text, &as_of, &work->error)) != EXIT_DONE)
+            return EXIT_USAGE;
+    } else if (default_instant == AS_OF_LAST) {
+        lapse_status status = lapse_store_default_instant(work->store, &as_of, &work->error);
+
+        work->empty = status == LAPSE_NOT_FOUND;
+        if (work->empty)
+            as_of = INT64_MAX;
+        else if (work_check(work, status) != EXIT_DONE)
+            return work_exit(status);
+        else if (lapse_time_format(as_of, shown, sizeof shown) == LAPSE_OK)
+            tell("as of %s (the first instant of the day after the last event)", shown);
+    }
+    return work_check(work, lapse_view_open(work->store, as_of, &work->view, &work->error));
+}

@@ -1,0 +1,39 @@
+/* The store at an instant. */
+#ifndef LAPSE_VIEW_H
+#define LAPSE_VIEW_H
+
+#include <lapse/base.h>
+#include <lapse/store.h>
+#include <lapse/table.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** What the store held when the view was opened, seen at one instant. Immutable; any number of threads may
+ *  ask it at once, and a store may append meanwhile. @since 0.9 */
+typedef struct lapse_view lapse_view;
+
+
+/** Opens a view of all events at or before `as_of` (microseconds since 1970-01-01 UTC; INT64_MAX sees all).
+ *  Cheap. Free with lapse_view_close(). @since 0.9 */
+LAPSE_API lapse_status lapse_view_open(lapse_store *store, int64_t as_of, lapse_view **out,
+                                       lapse_error *error);
+/** NULL is allowed; results of the view stay usable. @since 0.9 */
+LAPSE_API void lapse_view_close(lapse_view *view);
+/** The instant. @since 0.9 */
+LAPSE_API int64_t lapse_view_as_of(const lapse_view *view);
+
+/** The events of one customer in canonical order, all columns of an event file. LAPSE_NOT_FOUND: no event of
+ *  that customer is visible. @since 0.9 */
+LAPSE_API lapse_status lapse_view_history(lapse_view *view, const char *customer, lapse_result **out,
+                                          lapse_error *error);
+/** All events, ordered by customer id (bytewise) and canonical order, with the columns of an event file that
+ *  are not empty everywhere; imported again they make an equal store. @since 0.9 */
+LAPSE_API lapse_status lapse_view_events(lapse_view *view, lapse_result **out, lapse_error *error);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,90 @@
+/* Threads: tasks shared out by a counter, and a lock. Workers live only inside lapse_parallel(), so the library
+ * has none when no call is running. */
+#define _POSIX_C_SOURCE 200809L
+#include "base/base.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+
+#define WORKERS_MOST 64
+
+struct crew {
+    int (*work)(void *user, int64_t task);
+    void *user;
+    int64_t tasks;
+    _Atomic int64_t next;
+};
+
+static void take_tasks(struct crew *crew)
+{
+    int64_t task;
+
+    while ((task = atomic_fetch_add(&crew->next, 1)) < crew->tasks)
+        if (crew->work(crew->user, task) != 0)
+            atomic_store(&crew->next, crew->tasks);
+}
+
+static void *worker(void *crew)
+{
+    take_tasks(crew);
+    return NULL;
+}
+
+void lapse_parallel(int threads, int64_t tasks, int (*work)(void *user, int64_t task), void *user)
+{
+    struct crew crew = { work, user, tasks, 0 };
+    pthread_t workers[WORKERS_MOST];
+    int started = 0, wanted = threads > 1 ? threads - 1 : 0;
+    sigset_t all, before;
+
+    if (wanted > WORKERS_MOST)
+        wanted = WORKERS_MOST;
+    if (wanted > tasks - 1)
+        wanted = (int)(tasks - 1);
+    if (wanted > 0) {
+        /* A worker inherits the mask, so that the host's signals go to the host's threads. */
+        sigfillset(&all);
+        if (pthread_sigmask(SIG_SETMASK, &all, &before) == 0) {
+            while (started < wanted && pthread_create(&workers[started], NULL, worker, &crew) == 0)
+                started++;
+            pthread_sigmask(SIG_SETMASK, &before, NULL);
+        }
+    }
+    take_tasks(&crew);
+    while (started > 0)
+        pthread_join(workers[--started], NULL);
+}
+
+struct lapse_lock {
+    pthread_mutex_t mutex;
+};
+
+struct lapse_lock *lapse_lock_new(const lapse_allocator *mem)
+{
+    struct lapse_lock *lock = lapse_mem_alloc(mem, sizeof *lock);
+
+    if (lock && pthread_mutex_init(&lock->mutex, NULL) != 0) {
+        lapse_mem_free(mem, lock);
+        lock = NULL;
+    }
+    return lock;
+}
+
+void lapse_lock_free(const lapse_allocator *mem, struct lapse_lock *lock)
+{
+    if (!lock)
+        return;
+    pthread_mutex_destroy(&lock->mutex);
+    lapse_mem_free(mem, lock);
+}
+
+void lapse_lock_take(struct lapse_lock *lock)
+{
+    pthread_mutex_lock(&lock->mutex);
+}
+
+void lapse_lock_give(struct lapse_lock *lock)
+{
+    pthread_mutex_unlock(&lock->mutex);
+}

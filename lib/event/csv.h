@@ -1,0 +1,100 @@
+/* Shared by the files of the CSV reader: records as scanned (segment tables are scanned by it too), and the plan
+ * by which fields become a row. */
+#ifndef LAPSE_LIB_EVENT_CSV_H
+#define LAPSE_LIB_EVENT_CSV_H
+
+#include "event/event.h"
+
+/* ---- csv_split.c: text to records and fields --------------------------------------------------------- */
+
+/* A field without its quotes; `escaped` ones still hold doubled quotes. No record is longer than 16 MiB. */
+struct lapse_csv_piece {
+    const char *data;
+    uint32_t size;
+    bool escaped;
+};
+
+/* The first fault of a record in the way it is written (rulings F18, F19). */
+enum lapse_csv_syntax { LAPSE_CSV_GOOD, LAPSE_CSV_QUOTE, LAPSE_CSV_AFTER, LAPSE_CSV_CR, LAPSE_CSV_UNCLOSED };
+
+struct lapse_csv_record {
+    struct lapse_text raw; /* without its line end */
+    size_t fields;         /* how many there are; the array has those that fit */
+    int64_t lines;
+    enum lapse_csv_syntax fault;
+    size_t fault_field; /* it stands in the array as it was written */
+    bool escaped;       /* some field is */
+    bool dirty;         /* there may be NUL or bytes beyond ASCII in it */
+};
+
+/* Marks (delimiter, quote, CR, LF) of 64 bytes at a time as bits, least significant first. */
+struct lapse_csv_scan {
+    const char *at, *block, *end; /* next record, block of the marks */
+    uint64_t marks;
+    char delimiter;
+    bool dirty, block_dirty;
+};
+void lapse_csv_scan_init(struct lapse_csv_scan *scan, char delimiter, const char *text, size_t n);
+/* The next record; false: there is none. */
+bool lapse_csv_scan_record(struct lapse_csv_scan *scan, struct lapse_csv_piece *pieces, size_t room,
+                           struct lapse_csv_record *out);
+const char *lapse_csv_syntax_rule(enum lapse_csv_syntax fault);
+/* Takes doubled quotes out of `piece`, into `out`, which has room for it; returns the end of what it wrote. */
+char *lapse_csv_unescape(struct lapse_csv_piece *piece, char *out);
+
+/* ---- csv_header.c: header and options to a plan -------------------------------------------------------- */
+
+enum { LAPSE_CSV_TARGETS = LAPSE_FIELDS + 1 }; /* target 0 is the customer, field f is target f + 1 */
+
+#define LAPSE_CSV_NONE UINT32_MAX /* no column */
+
+/* What is being filled from the current record. */
+struct lapse_csv_reader {
+    const struct lapse_csv *csv;
+    const struct lapse_csv_piece *pieces;
+    struct lapse_row row;
+    const char *rule, *hint; /* of a fault; a hint names the option that gets past it */
+    uint32_t blamed;         /* the one column of a product that is at fault, or LAPSE_CSV_NONE */
+    char last_date[10];      /* the last date that stood alone, and its instant */
+    int64_t last_time;
+    uint8_t endpoint[LAPSE_ENDPOINT_SIZE];
+};
+
+/* One target and the column, or two, that it comes from. */
+struct lapse_csv_step {
+    bool (*parse)(struct lapse_csv_reader *reader, const struct lapse_csv_step *step, struct lapse_text text);
+    uint32_t column, factor; /* factor: LAPSE_CSV_NONE, or the second column of a product */
+    uint8_t field;           /* meaningless for the customer */
+    uint8_t target;
+    const char *name;   /* for messages: as in the header, of a product `A*B` */
+    char *product_name; /* that one's memory */
+};
+
+struct lapse_csv {
+    const lapse_allocator *mem;
+    const struct lapse_zone *zone;
+    const struct lapse_check *check;
+    uint32_t flags;
+    char delimiter;
+    bool has_format;
+    struct lapse_time_format format;
+    uint8_t kind; /* of rows without one */
+    struct lapse_kind_index kinds;
+    struct lapse_text source;
+    size_t columns;
+    char **names; /* of the header, each ending in NUL */
+    char *names_text;
+    struct lapse_csv_step steps[LAPSE_CSV_TARGETS]; /* in the order of columns, the endpoint last */
+    int step_count;
+    int8_t step_of[LAPSE_CSV_TARGETS]; /* -1: the file has none */
+};
+
+/* ---- csv_fields.c: one field to its place in the row ----------------------------------------------------- */
+
+typedef bool lapse_csv_parse_fn(struct lapse_csv_reader *reader, const struct lapse_csv_step *step,
+                                struct lapse_text text);
+/* NULL: the target cannot be a product. */
+lapse_csv_parse_fn *lapse_csv_parser(int target, bool product, bool has_format);
+bool lapse_csv_same(struct lapse_text a, struct lapse_text b);
+
+#endif

@@ -1,0 +1,331 @@
+/* Text to records: where a record ends, and where its fields are. Both find ends in the same way: a quote opens
+ * only as the first byte of a field, and after any fault the rest of that field counts as unquoted. */
+#include "event/csv.h"
+
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
+#define BLOCK  64
+#define SEVENS UINT64_C(0x7F7F7F7F7F7F7F7F)
+#define ONES   UINT64_C(0x0101010101010101)
+#define HIGHS  UINT64_C(0x8080808080808080)
+
+static uint64_t load8(const char *text)
+{
+    const unsigned char *p = (const unsigned char *)text;
+    uint64_t w = 0;
+    for (int i = 0; i < 8; i++)
+        w |= (uint64_t)p[i] << (8 * i);
+    return w;
+}
+
+/* The high bit of each byte of `w` that equals the byte repeated in `pattern`. */
+static uint64_t equal8(uint64_t w, uint64_t pattern)
+{
+    w ^= pattern;
+    return ~(((w & SEVENS) + SEVENS) | w | SEVENS);
+}
+
+int64_t lapse_csv_lines(const char *text, size_t n)
+{
+    int64_t lines = 0;
+    size_t i = 0;
+    for (; n - i >= 8; i += 8)
+        lines += (int64_t)(((equal8(load8(text + i), ONES * '\n') >> 7) * ONES) >> 56);
+    for (; i < n; i++)
+        lines += text[i] == '\n';
+    return lines;
+}
+
+static unsigned lowest(uint64_t bits)
+{
+#if defined(__GNUC__) || defined(__clang__)
+    return (unsigned)__builtin_ctzll(bits);
+#else
+    unsigned i = 0;
+    for (; !(bits & 1); bits >>= 1)
+        i++;
+    return i;
+#endif
+}
+
+#ifdef __SSE2__
+static inline uint64_t find_marks(const char *p, char delimiter, bool *dirty)
+{
+    const __m128i separator = _mm_set1_epi8(delimiter), quote = _mm_set1_epi8('"');
+    const __m128i lf = _mm_set1_epi8('\n'), cr = _mm_set1_epi8('\r'), zero = _mm_setzero_si128();
+    __m128i odd = zero;
+    uint64_t marks = 0;
+    for (int i = 0; i < 4; i++) {
+        __m128i x = _mm_loadu_si128((const __m128i *)(const void *)(p + 16 * i));
+        __m128i m = _mm_or_si128(_mm_or_si128(_mm_cmpeq_epi8(x, separator), _mm_cmpeq_epi8(x, quote)),
+                                 _mm_or_si128(_mm_cmpeq_epi8(x, lf), _mm_cmpeq_epi8(x, cr)));
+        marks |= (uint64_t)(unsigned)_mm_movemask_epi8(m) << (16 * i);
+        odd = _mm_or_si128(odd, _mm_or_si128(x, _mm_cmpeq_epi8(x, zero)));
+    }
+    *dirty = _mm_movemask_epi8(odd) != 0;
+    return marks;
+}
+#else
+static inline uint64_t find_marks(const char *p, char delimiter, bool *dirty)
+{
+    uint64_t separator = ONES * (unsigned char)delimiter, odd = 0, marks = 0;
+    for (int i = 0; i < 8; i++) {
+        uint64_t w = load8(p + 8 * i);
+        uint64_t m =
+            equal8(w, separator) | equal8(w, ONES * '"') | equal8(w, ONES * '\n') | equal8(w, ONES * '\r');
+        marks |= ((m >> 7) * UINT64_C(0x0102040810204080)) >> 56 << (8 * i);
+        odd |= w | equal8(w, 0);
+    }
+    *dirty = (odd & HIGHS) != 0;
+    return marks;
+}
+#endif
+
+static inline void load_block(struct lapse_csv_scan *s)
+{
+    size_t left = (size_t)(s->end - s->block);
+    if (left >= BLOCK) {
+        s->marks = find_marks(s->block, s->delimiter, &s->block_dirty);
+    } else {
+        char last[BLOCK];
+        memset(last, ' ', sizeof last);
+        memcpy(last, s->block, left);
+        s->marks = find_marks(last, s->delimiter, &s->block_dirty) & ((UINT64_C(1) << left) - 1);
+    }
+    s->dirty |= s->block_dirty;
+}
+
+/* The next mark, NULL: there is none. */
+static inline const char *next_mark(struct lapse_csv_scan *s)
+{
+    while (s->marks == 0) {
+        if (s->end - s->block <= BLOCK)
+            return NULL;
+        s->block += BLOCK;
+        load_block(s);
+    }
+    const char *p = s->block + lowest(s->marks);
+    s->marks &= s->marks - 1;
+    return p;
+}
+
+void lapse_csv_scan_init(struct lapse_csv_scan *scan, char delimiter, const char *text, size_t n)
+{
+    *scan = (struct lapse_csv_scan){ .at = text, .block = text, .end = text + n, .delimiter = delimiter };
+    if (n > 0)
+        load_block(scan);
+}
+
+static void set_fault(struct lapse_csv_record *record, enum lapse_csv_syntax fault)
+{
+    if (record->fault == LAPSE_CSV_GOOD) {
+        record->fault = fault;
+        record->fault_field = record->fields;
+    }
+}
+
+/* A field that is being read: its begin, and its closing quote once that was seen. */
+struct field {
+    const char *begin, *close;
+    bool escaped;
+};
+
+/* What stands in quotes, from the mark after the opening one on. False: they are never closed. */
+static bool read_quoted(struct lapse_csv_scan *s, struct lapse_csv_record *record, struct field *field)
+{
+    const char *p;
+    while ((p = next_mark(s)) != NULL) {
+        if (*p == '\n') {
+            record->lines++;
+        } else if (*p == '"') {
+            if (p + 1 == s->end || p[1] != '"') {
+                field->close = p;
+                return true;
+            }
+            next_mark(s);
+            field->escaped = true;
+        }
+    }
+    record->fault = LAPSE_CSV_UNCLOSED; /* before any other: it cannot be skipped */
+    record->fault_field = record->fields;
+    return false;
+}
+
+/* A mark that does not end a field. False: the text ends in quotes. */
+static bool read_odd(struct lapse_csv_scan *s, const char *p, struct lapse_csv_record *record,
+                     struct field *field)
+{
+    if (*p == '\r') {
+        if (p + 1 == s->end || p[1] != '\n')
+            set_fault(record, LAPSE_CSV_CR);
+    } else if (p == field->begin) {
+        return read_quoted(s, record, field);
+    } else {
+        set_fault(record, field->close ? LAPSE_CSV_AFTER : LAPSE_CSV_QUOTE);
+    }
+    return true;
+}
+
+/* A field that began with a quote and ends at `end`. */
+static struct lapse_csv_piece quoted_piece(const struct field *field, const char *end,
+                                           struct lapse_csv_record *record)
+{
+    if (field->close + 1 != end)
+        set_fault(record, LAPSE_CSV_AFTER);
+    if (record->fault != LAPSE_CSV_GOOD && record->fault_field == record->fields)
+        return (struct lapse_csv_piece){ field->begin, (uint32_t)(end - field->begin), false };
+    record->escaped |= field->escaped;
+    return (struct lapse_csv_piece){ field->begin + 1, (uint32_t)(field->close - field->begin - 1),
+                                     field->escaped };
+}
+
+/* The rest of a record from a field on, whatever may be wrong with it. */
+static void read_rest(struct lapse_csv_scan *s, const char *begin, struct lapse_csv_piece *pieces, size_t room,
+                      struct lapse_csv_record *record)
+{
+    struct field field = { begin, NULL, false };
+    const char *end = NULL, *next = NULL;
+
+    for (bool last = false; !last;) {
+        const char *p = next_mark(s);
+        end = p;
+        if (!p) {
+            p = end = s->end;
+            last = true;
+        } else if (*p == '\n') {
+            last = true;
+            if (end > field.begin && end[-1] == '\r')
+                end--;
+        } else if (*p != s->delimiter) {
+            if (read_odd(s, p, record, &field))
+                continue;
+            p = end = s->end;
+            last = true;
+        }
+        struct lapse_csv_piece piece = { field.begin, (uint32_t)(end - field.begin), false };
+        if (field.close)
+            piece = quoted_piece(&field, end, record);
+        if (record->fields < room)
+            pieces[record->fields] = piece;
+        record->fields++;
+        next = p + (p < s->end);
+        field = (struct field){ next, NULL, false };
+    }
+    record->raw = (struct lapse_text){ s->at, (uint32_t)(end - s->at) };
+    s->at = next;
+}
+
+bool lapse_csv_scan_record(struct lapse_csv_scan *scan, struct lapse_csv_piece *pieces, size_t room,
+                           struct lapse_csv_record *out)
+{
+    const char *begin = scan->at, *field = begin, *block = scan->block, *end = scan->end;
+    const char delimiter = scan->delimiter;
+    uint64_t marks = scan->marks;
+    size_t fields = 0;
+
+    if (begin == end)
+        return false;
+    *out = (struct lapse_csv_record){ .lines = 1 };
+    /* The plain record: no quotes, no more fields than there is room for, an LF at its end. */
+    while (fields < room) {
+        if (marks == 0) {
+            if (end - block <= BLOCK)
+                break;
+            scan->block = block += BLOCK;
+            load_block(scan);
+            marks = scan->marks;
+            continue;
+        }
+        const char *p = block + lowest(marks);
+        if (*p == delimiter) {
+            pieces[fields++] = (struct lapse_csv_piece){ field, (uint32_t)(p - field), false };
+            field = p + 1;
+        } else if (*p == '\n') {
+            scan->marks = marks & (marks - 1);
+            scan->at = p + 1;
+            p -= p > field && p[-1] == '\r';
+            pieces[fields++] = (struct lapse_csv_piece){ field, (uint32_t)(p - field), false };
+            out->raw = (struct lapse_text){ begin, (uint32_t)(p - begin) };
+            out->fields = fields;
+            break;
+        } else if (*p == '"' || p + 1 == end || p[1] != '\n') {
+            break;
+        }
+        marks &= marks - 1;
+    }
+    if (scan->at == begin) {
+        scan->marks = marks;
+        out->fields = fields;
+        read_rest(scan, field, pieces, room, out);
+    }
+    out->dirty = scan->dirty;
+    scan->dirty = scan->block_dirty;
+    return true;
+}
+
+const char *lapse_csv_syntax_rule(enum lapse_csv_syntax fault)
+{
+    static const char *const rules[] = {
+        [LAPSE_CSV_GOOD] = "",
+        [LAPSE_CSV_QUOTE] = "a quote stands inside a field that does not begin with one",
+        [LAPSE_CSV_AFTER] = "text stands after a closing quote",
+        [LAPSE_CSV_CR] = "a carriage return stands outside quotes and not before a line feed",
+        [LAPSE_CSV_UNCLOSED] = "a quote is never closed",
+    };
+    return rules[fault];
+}
+
+char *lapse_csv_unescape(struct lapse_csv_piece *piece, char *out)
+{
+    const char *p = piece->data, *end = p + piece->size;
+    char *begin = out;
+    while (p < end) {
+        const char *quote = memchr(p, '"', (size_t)(end - p));
+        size_t n = quote ? (size_t)(quote - p) + 1 : (size_t)(end - p);
+        memcpy(out, p, n);
+        out += n;
+        p += n + (quote != NULL);
+    }
+    *piece = (struct lapse_csv_piece){ begin, (uint32_t)(out - begin), false };
+    return out;
+}
+
+/* The end of the last LF in [begin, end), NULL: none. */
+static const char *after_last_lf(const char *begin, const char *end)
+{
+    while (end > begin && end[-1] != '\n')
+        end--;
+    return end > begin ? end : NULL;
+}
+
+size_t lapse_csv_split(int delimiter, const char *text, size_t n, bool last, bool *unclosed)
+{
+    const char *end = text + n, *whole = text, *p = text;
+    *unclosed = false;
+    while (p < end) {
+        /* p is outside quotes: at the begin of the text or just after a quote */
+        const char *quote = memchr(p, '"', (size_t)(end - p));
+        const char *lf = after_last_lf(p, quote ? quote : end);
+        if (lf)
+            whole = lf;
+        if (!quote)
+            break;
+        p = quote + 1;
+        if (quote != text && quote[-1] != '\n' && (unsigned char)quote[-1] != (unsigned char)delimiter)
+            continue;
+        for (;;) { /* to the quote that closes it */
+            quote = memchr(p, '"', (size_t)(end - p));
+            if (!quote) {
+                *unclosed = true;
+                return (size_t)(whole - text);
+            }
+            p = quote + 1;
+            if (p == end || *p != '"')
+                break;
+            p++;
+        }
+    }
+    return last ? n : (size_t)(whole - text);
+}

@@ -1,0 +1,170 @@
+/* Private header of lib/event: the model of an event, and readers that turn input into rows. */
+#ifndef LAPSE_LIB_EVENT_H
+#define LAPSE_LIB_EVENT_H
+
+#include <lapse/event.h>
+#include <lapse/store.h>
+
+#include "base/base.h"
+#include "policy/policy.h"
+
+/* ---- columns.c: the columns of an event beside its customer, in the order of contract.md 1 ------------- */
+
+enum lapse_field {
+    LAPSE_F_TIME, LAPSE_F_KIND, LAPSE_F_AMOUNT, LAPSE_F_CHANNEL, LAPSE_F_PURPOSE, LAPSE_F_TOPIC, LAPSE_F_PLATFORM,
+    LAPSE_F_REF, LAPSE_F_VALUE, LAPSE_F_REASON, LAPSE_F_ITEM, LAPSE_F_QUANTITY, LAPSE_F_CATEGORY, LAPSE_F_PRICE,
+    LAPSE_F_ENDPOINT, LAPSE_F_EVIDENCE, LAPSE_F_SOURCE, LAPSE_F_EVENT_ID, LAPSE_FIELDS
+};
+enum lapse_field_class {
+    LAPSE_CLASS_NUMBER, /* int64_t, LAPSE_MISSING where there is none; `value` holds the bits of its double */
+    LAPSE_CLASS_NAME,   /* uint8_t: a LAPSE_KIND_, _CHANNEL_, _PURPOSE_ or _PLATFORM_, 0 where there is none */
+    LAPSE_CLASS_TEXT    /* at most 255 bytes, empty where there is none (an empty source is a name of its own) */
+};
+#define LAPSE_MISSING INT64_MIN /* no time, amount, price, quantity, or bits of a valid value */
+enum {
+    LAPSE_TEXT_MAX = 255,      /* bytes of a text (rulings F9) */
+    LAPSE_QUANTITY_DIGITS = 6, /* rulings F29 */
+    LAPSE_ENDPOINT_SIZE = 32
+};
+
+struct lapse_field_info {
+    const char *name;
+    enum lapse_field_class class;
+    const char *(*name_of)(int32_t);     /* of CLASS_NAME */
+    int32_t (*find)(const char *, size_t); /* of CLASS_NAME: the value of a name, 0: none */
+};
+extern const struct lapse_field_info lapse_fields[LAPSE_FIELDS];
+
+struct lapse_text {
+    const char *data;
+    uint32_t size;
+};
+/* One event. An endpoint is already its 32 hash bytes. */
+struct lapse_row {
+    struct lapse_text customer;
+    int64_t number[LAPSE_FIELDS];          /* of fields of CLASS_NUMBER */
+    uint8_t name[LAPSE_FIELDS];            /* of fields of CLASS_NAME */
+    struct lapse_text text[LAPSE_FIELDS];  /* of fields of CLASS_TEXT */
+};
+/* The printed form of a field, as event files hold it (endpoint as `hash:`...); out has 400 bytes or more.
+ * `digits` are the currency's. */
+size_t lapse_field_format(enum lapse_field field, const struct lapse_row *row, int digits, char *out);
+double lapse_value_of_bits(int64_t bits); /* number[LAPSE_F_VALUE] and back */
+int64_t lapse_value_to_bits(double value);
+/* Canonical order of two events of one customer: time, rank, source, event_id, then the other fields in their
+ * order, bytewise on their printed form (rulings 9), for which money needs the digits. 0: the same content. */
+int lapse_row_compare(const struct lapse_row *a, const struct lapse_row *b, int digits);
+
+/* ---- kind.c: what kinds mean, as one table (rulings 9) ------------------------------------------------- */
+
+enum {
+    LAPSE_KIND_VISIT = 1,          /* own visit, for the stage */
+    LAPSE_KIND_ACTIVITY = 2,       /* moves last_activity (and last_contact) */
+    LAPSE_KIND_CONTACT = 4,        /* moves last_contact only */
+    LAPSE_KIND_NEEDS_CHANNEL = 8,  /* columns without which a row is bad (rulings F2) */
+    LAPSE_KIND_NEEDS_REF = 16,
+    LAPSE_KIND_NEEDS_TOPIC = 32,
+    LAPSE_KIND_NEEDS_VALUE = 64,
+    LAPSE_KIND_ORDER_LINE = 128    /* a negative amount may be a refund */
+};
+struct lapse_kind_info {
+    const char *name;
+    uint8_t rank;    /* order inside one instant; equal where rulings 9 writes `=` */
+    uint16_t flags;
+};
+extern const struct lapse_kind_info lapse_kinds[]; /* by LAPSE_KIND_; [0] is empty */
+enum { LAPSE_KINDS = LAPSE_KIND_EVENT_RETRACTED + 1 };
+/* Rank of one event: that of its kind, but sms.keyword and preference.set depend on what they say. */
+uint8_t lapse_row_rank(const struct lapse_row *row);
+int32_t lapse_keyword(const char *text, size_t n); /* rulings F3: 1 start, -1 stop, 0 neither */
+int32_t lapse_kind_lookup(const char *text, size_t n); /* the public lapse_kind_find() for a text without NUL */
+/* The same by a hash table, for readers of many rows; filled by _init, then only read. */
+struct lapse_kind_index {
+    uint8_t slots[256];
+};
+void lapse_kind_index_init(struct lapse_kind_index *index);
+int32_t lapse_kind_index_find(const struct lapse_kind_index *index, const char *text, size_t n);
+int32_t lapse_channel_lookup(const char *text, size_t n);
+int32_t lapse_purpose_lookup(const char *text, size_t n);
+int32_t lapse_platform_lookup(const char *text, size_t n);
+
+/* ---- check.c: the rules every event keeps, whichever door it comes through ------------------------------ */
+
+struct lapse_check {
+    int64_t latest;          /* received_at + import.skew; INT64_MAX: no limit */
+    const void *key;         /* of endpoint hashes */
+    size_t key_size;
+    int digits;
+};
+/* What is wrong with a row: the field (-1: customer), and a static rule. */
+struct lapse_fault {
+    int field;
+    const char *rule;
+};
+/* Checks a parsed row but for its endpoint: times, lengths, UTF-8, signs, needed columns (F2, F8, F9, T1, T4, M5). */
+bool lapse_row_check(const struct lapse_row *row, const struct lapse_check *check, struct lapse_fault *fault);
+/* The part of it that is left when names and texts are known to be good, as they are after the CSV reader. */
+bool lapse_row_check_facts(const struct lapse_row *row, const struct lapse_check *check, struct lapse_fault *fault);
+/* One text: its length and form; an empty one is good. False: *rule. */
+bool lapse_text_check(const char *text, size_t n, const char **rule);
+/* F8, X15: normalises an address of `channel` and hashes it, or takes `hash:` and 64 hex digits. False: rule. */
+bool lapse_endpoint_hash(const struct lapse_check *check, int32_t channel, const char *text, size_t n,
+                         uint8_t out[32], const char **rule);
+
+/* ---- batch.c: rows of a lapse_batch --------------------------------------------------------------------- */
+
+/* Structural check of all pointers and offsets that can be checked. */
+lapse_status lapse_batch_check(const lapse_batch *theirs, lapse_batch *ours, lapse_error *error);
+/* Row i. The 32 bytes of an endpoint hash are put into `endpoint`. False: *fault says what is wrong, and *text
+ * what was found (up to 255 bytes, in storage of the batch or static). */
+bool lapse_batch_row(const lapse_batch *batch, int64_t i, const char *source, const struct lapse_check *check,
+                     struct lapse_row *row, uint8_t endpoint[32], struct lapse_fault *fault,
+                     struct lapse_text *text);
+
+/* ---- csv.c and its helpers: rows of an event file --------------------------------------------------------- */
+
+/* How a file is read; made once from options and header, then only read, from any thread. */
+struct lapse_csv;
+struct lapse_csv_setup {
+    const lapse_allocator *mem;
+    const lapse_import_options *options;  /* already checked in size */
+    const char *input;                    /* for messages */
+    const char *source;                   /* of rows without event_id if there is no source column */
+    const struct lapse_zone *zone;
+    const struct lapse_check *check;
+};
+/* `header` is the first record without its line end (BOM taken off). Fails on the rules of F20, F27, T3 and on
+ * unknown columns. */
+lapse_status lapse_csv_open(const struct lapse_csv_setup *setup, const char *header, size_t n,
+                            struct lapse_csv **out, lapse_error *error);
+void lapse_csv_close(struct lapse_csv *csv);
+bool lapse_csv_has(const struct lapse_csv *csv, enum lapse_field field); /* can the field be other than constant? */
+
+/* Bytes of the longest prefix of text[0..n) that consists of whole records, 0 if there is none. At the end of
+ * input (`last`) a record needs no LF. *unclosed is set when a quote is open at the end of `text`; the record it
+ * stands in is not whole, at the end of input either. `text` begins where a record does. */
+size_t lapse_csv_split(int delimiter, const char *text, size_t n, bool last, bool *unclosed);
+int64_t lapse_csv_lines(const char *text, size_t n); /* LFs in it */
+
+/* A bad row. Texts live during the call. */
+struct lapse_csv_fault {
+    int64_t line;
+    const char *column;        /* as the header names it, or "" */
+    struct lapse_text text, row;
+    const char *rule;
+};
+struct lapse_csv_sink {
+    void *self;
+    /* A good row; its texts point into the chunk or into storage that is good until this call returns. `raw` is
+     * the row as it stood, without line end. Non-zero stops. */
+    int (*row)(void *self, const struct lapse_row *row, int64_t line, struct lapse_text raw);
+    int (*bad)(void *self, const struct lapse_csv_fault *fault); /* non-zero stops */
+};
+/* Parses whole records in text[0..n), the first of which begins on line `line`. Returns what stopped it, or 0, or
+ * LAPSE_NO_MEMORY with scratch->failed. `scratch` is the caller's, one a thread. Texts without doubled quotes
+ * point into `text`, which stays the caller's. *rows counts records, bad ones too. A record whose quote is never
+ * closed is a bad row too, with a rule that begins "a quote is never closed". */
+int lapse_csv_parse(const struct lapse_csv *csv, struct lapse_buffer *scratch, const char *text, size_t n,
+                    int64_t line, const struct lapse_csv_sink *sink, int64_t *rows);
+
+#endif

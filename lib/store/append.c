@@ -1,0 +1,109 @@
+/* lapse_store_append(): the rows of a batch in one commit. */
+#include "store/store.h"
+
+static const size_t oldest = offsetof(lapse_append_options, reject_user) + sizeof(void *);
+
+struct append {
+    struct lapse_store *store;
+    lapse_batch batch;
+    lapse_append_options options;
+    lapse_counts *counts;
+    struct lapse_stage *stage;
+};
+
+static int set_outcome(void *user, int64_t line, int outcome)
+{
+    struct append *a = user;
+    if (a->options.outcomes && line >= 0)
+        a->options.outcomes[line] = outcome;
+    if (outcome != LAPSE_ROW_CONFLICT || !a->options.on_reject)
+        return 0;
+    lapse_reject reject = { .size = sizeof reject, .outcome = outcome, .line = line, .column = "event_id", .text = "",
+                            .rule = "another event is stored under this source and event_id", .row = "" };
+    return a->options.on_reject(a->options.reject_user, &reject);
+}
+
+static lapse_status refuse(struct append *a, int64_t row, const struct lapse_fault *fault, struct lapse_text text,
+                           lapse_error *error)
+{
+    const char *column = fault->field < 0 ? "customer" : lapse_fields[fault->field].name;
+    if (!(a->options.flags & LAPSE_IMPORT_SKIP_BAD_ROWS)) {
+        struct lapse_place place = { NULL, 0, row, column };
+        return lapse_fail_at(error, LAPSE_BAD_INPUT, &place, text.data, text.size, fault->rule);
+    }
+    a->counts->rejected++;
+    if (a->options.outcomes)
+        a->options.outcomes[row] = LAPSE_ROW_REJECTED;
+    if (!a->options.on_reject)
+        return LAPSE_OK;
+    char copy[256];
+    size_t n = text.size < sizeof copy ? text.size : sizeof copy - 1;
+    memcpy(copy, text.data ? text.data : "", n);
+    copy[n] = 0;
+    lapse_reject reject = { .size = sizeof reject, .outcome = LAPSE_ROW_REJECTED, .line = row, .column = column,
+                            .text = copy, .rule = fault->rule, .row = "" };
+    if (a->options.on_reject(a->options.reject_user, &reject))
+        return lapse_fail(error, LAPSE_CANCELLED, "cancelled");
+    return LAPSE_OK;
+}
+
+static lapse_status fill(void *user, struct lapse_commit *commit, lapse_error *error)
+{
+    struct append *a = user;
+    struct lapse_check check;
+    lapse_store_check_of(a->store, a->options.received_at, a->options.policy, &check);
+    lapse_status status = LAPSE_OK;
+    for (int64_t i = 0; i < a->batch.rows && status == LAPSE_OK; i++) {
+        struct lapse_row row = { 0 };
+        struct lapse_fault fault = { 0 };
+        struct lapse_text text = { "", 0 };
+        uint8_t endpoint[32];
+        a->counts->read++;
+        if (lapse_batch_row(&a->batch, i, a->options.source, &check, &row, endpoint, &fault, &text))
+            status = lapse_stage_put(a->stage, &row, i, error);
+        else
+            status = refuse(a, i, &fault, text, error);
+    }
+    if (status == LAPSE_OK)
+        status = lapse_stage_flush(a->stage, error);
+    commit->staged_count = lapse_stage_runs(a->stage, &commit->staged);
+    commit->last_line = a->batch.rows;
+    return status;
+}
+
+lapse_status lapse_store_append(lapse_store *store, const lapse_batch *batch, const lapse_append_options *options,
+                                lapse_counts *counts, lapse_error *error)
+{
+    struct append a = { .store = store };
+    lapse_status status = lapse_store_check(store, error);
+    lapse_append_options_init(&a.options, sizeof a.options);
+    if (status == LAPSE_OK && options)
+        status = lapse_options_read(&a.options, sizeof a.options, options, oldest, "lapse_append_options", error);
+    const uint32_t known = LAPSE_IMPORT_SKIP_BAD_ROWS | LAPSE_IMPORT_DRY_RUN | LAPSE_IMPORT_KEEP_ALL;
+    if (status == LAPSE_OK && a.options.flags & ~known)
+        status = lapse_fail(error, LAPSE_INVALID, "append takes no flags but skip, dry run and keep all");
+    if (status == LAPSE_OK && a.options.source && (strlen(a.options.source) > 255 ||
+                                                   !lapse_utf8_valid(a.options.source, strlen(a.options.source))))
+        status = lapse_fail(error, LAPSE_INVALID, "a source is at most 255 bytes of UTF-8");
+    if (status == LAPSE_OK)
+        status = lapse_batch_check(batch, &a.batch, error);
+    if (status != LAPSE_OK)
+        return status;
+
+    lapse_counts own = { 0 };
+    a.counts = &own;
+    if (!a.options.source)
+        a.options.source = "";
+    for (int64_t i = 0; a.options.outcomes && i < a.batch.rows; i++)
+        a.options.outcomes[i] = LAPSE_ROW_ACCEPTED;
+    struct lapse_commit commit = { .store = store, .flags = a.options.flags, .has_ids = a.batch.event_id != NULL,
+                                   .counts = a.counts, .dropped = set_outcome, .user = &a };
+    uint32_t fields = LAPSE_ALL_FIELDS;
+    if (commit.has_ids || a.options.outcomes)
+        fields |= LAPSE_FIELD_BIT(LAPSE_F_LINE);
+    status = lapse_stage_new(store, fields, (size_t)store->memory_limit / 2, &a.stage, error);
+    if (status == LAPSE_OK)
+        status = lapse_store_commit(store, &commit, fill, &a, error);
+    lapse_stage_free(a.stage);
+    return status == LAPSE_OK ? lapse_counts_give(counts, &own, error) : status;
+}

@@ -1,0 +1,312 @@
+/* A block: the keys and rows of one piece of a run, column by column.
+ *
+ * Little-endian: rows, keys, sections (4 bytes each); for each section its field (KEYS for the keys), its encoding,
+ * two zero bytes and its size (4); then the sections; then LAPSE_PACK_SLACK zero bytes. Keys are front-coded
+ * (bytes shared with the key before, bytes of its own) with packed numbers of rows. Numbers and names are packed
+ * (pack.c). Texts are packed lengths and bytes, either of each row or of the distinct texts with a packed code for
+ * each row. Columns without values are not there. Decoding leaves text bytes where they are. */
+#include "store/store.h"
+
+enum { KEYS = 255, PREFIX = 12, SECTION = 8 };
+enum { PACKED = 1, PLAIN_TEXT = 2, CODED_TEXT = 3, FRONT_CODED = 4 };
+
+static void put32(uint8_t *p, uint32_t v)
+{
+    for (int i = 0; i < 4; i++)
+        p[i] = (uint8_t)(v >> 8 * i);
+}
+
+static uint32_t get32(const uint8_t *p)
+{
+    return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
+}
+
+/* ---- encoding ------------------------------------------------------------------------------------------ */
+
+static void put_keys(struct lapse_buffer *out, const struct lapse_keys *keys, int64_t *scratch)
+{
+    int64_t *rows = scratch;
+    uint8_t *shared = (uint8_t *)(scratch + LAPSE_BLOCK_ROWS), *own = shared + LAPSE_BLOCK_ROWS, total[4];
+    struct lapse_text before = { "", 0 };
+    uint32_t bytes = 0;
+    for (uint32_t k = 0; k < keys->count; k++) {
+        struct lapse_text key = lapse_keys_text(keys, k);
+        uint32_t n = 0;
+        while (n < key.size && n < before.size && key.data[n] == before.data[n])
+            n++;
+        shared[k] = (uint8_t)n;
+        own[k] = (uint8_t)(key.size - n);
+        rows[k] = keys->start[k + 1] - keys->start[k];
+        bytes += key.size;
+        before = key;
+    }
+    put32(total, bytes);
+    lapse_buffer_put(out, total, 4);
+    lapse_buffer_put(out, shared, keys->count);
+    lapse_buffer_put(out, own, keys->count);
+    for (uint32_t k = 0; k < keys->count; k++)
+        lapse_buffer_put(out, lapse_keys_text(keys, k).data + shared[k], own[k]);
+    lapse_pack(out, rows, keys->count);
+}
+
+/* Codes of the distinct texts of a column, or 0 when they are too many to be worth it. */
+enum { CODES = 1024, SLOTS = 4 * CODES };
+static uint32_t find_codes(const struct lapse_columns *c, int f, size_t n, int64_t *code, uint32_t *first_row)
+{
+    uint16_t slots[SLOTS] = { 0 };
+    uint32_t count = 0;
+    for (size_t i = 0; i < n; i++) {
+        struct lapse_text t = lapse_columns_text(c, f, i);
+        size_t s = lapse_hash(t.data, t.size, 0) % SLOTS;
+        for (; slots[s]; s = (s + 1) % SLOTS) {
+            struct lapse_text u = lapse_columns_text(c, f, first_row[slots[s] - 1]);
+            if (u.size == t.size && memcmp(u.data, t.data, t.size) == 0)
+                break;
+        }
+        if (!slots[s]) {
+            if (count == CODES || (i < 256 && count > 128) || (i >= 256 && count > i / 2))
+                return 0;
+            first_row[count++] = (uint32_t)i;
+            slots[s] = (uint16_t)count;
+        }
+        code[i] = slots[s] - 1;
+    }
+    return count;
+}
+
+static uint8_t put_texts(struct lapse_buffer *out, const struct lapse_columns *c, int f, size_t n, int64_t *scratch)
+{
+    int64_t *code = scratch, *length = scratch + LAPSE_BLOCK_ROWS;
+    uint32_t first_row[CODES];
+    uint32_t codes = find_codes(c, f, n, code, first_row);
+    size_t texts = codes ? codes : n;
+    if (codes) {
+        uint8_t count[4];
+        put32(count, codes);
+        lapse_buffer_put(out, count, 4);
+    }
+    for (size_t i = 0; i < texts; i++)
+        length[i] = lapse_columns_text(c, f, codes ? first_row[i] : i).size;
+    lapse_pack(out, length, texts);
+    for (size_t i = 0; i < texts; i++) {
+        struct lapse_text t = lapse_columns_text(c, f, codes ? first_row[i] : i);
+        lapse_buffer_put(out, t.data, t.size);
+    }
+    if (codes)
+        lapse_pack(out, code, n);
+    return codes ? CODED_TEXT : PLAIN_TEXT;
+}
+
+bool lapse_block_encode(struct lapse_buffer *out, const struct lapse_keys *keys, const struct lapse_rows *rows,
+                        int64_t *scratch)
+{
+    static const uint8_t slack[LAPSE_PACK_SLACK] = { 0 };
+    struct lapse_columns c;
+    uint8_t head[PREFIX + SECTION * (LAPSE_COLUMNS + 1)] = { 0 };
+    uint32_t sections = 1;
+    for (int f = 0; f < LAPSE_COLUMNS; f++)
+        sections += rows->fields >> f & 1;
+    put32(head, (uint32_t)rows->count);
+    put32(head + 4, keys->count);
+    put32(head + 8, sections);
+    size_t begin = out->size;
+    lapse_buffer_put(out, head, PREFIX + SECTION * sections);
+
+    uint8_t *entry = head + PREFIX;
+    size_t before = out->size;
+    put_keys(out, keys, scratch);
+    entry[0] = KEYS;
+    entry[1] = FRONT_CODED;
+    put32(entry + 4, (uint32_t)(out->size - before));
+
+    lapse_rows_columns(rows, &c);
+    for (int f = 0; f < LAPSE_COLUMNS && !out->failed; f++) {
+        if (!(rows->fields & LAPSE_FIELD_BIT(f)))
+            continue;
+        entry += SECTION;
+        before = out->size;
+        entry[0] = (uint8_t)f;
+        entry[1] = PACKED;
+        if (lapse_column_class(f) == LAPSE_CLASS_NUMBER)
+            lapse_pack(out, rows->number[f], rows->count);
+        else if (lapse_column_class(f) == LAPSE_CLASS_NAME)
+            lapse_pack_names(out, rows->name[f], rows->count, scratch);
+        else
+            entry[1] = put_texts(out, &c, f, rows->count, scratch);
+        put32(entry + 4, (uint32_t)(out->size - before));
+    }
+    lapse_buffer_put(out, slack, sizeof slack);
+    if (!out->failed)
+        memcpy(out->data + begin, head, PREFIX + SECTION * sections);
+    return !out->failed;
+}
+
+/* ---- decoding: trusts nothing, for the file may have been damaged or made by hand ------------------------- */
+
+void lapse_block_free(struct lapse_block *block)
+{
+    lapse_buffer_free(&block->bytes);
+    for (int i = 0; i <= LAPSE_COLUMNS; i++)
+        lapse_buffer_free(&block->arrays[i]);
+}
+
+/* Room for one column's arrays, reused from block to block. */
+static void *array_room(struct lapse_block *b, int i, size_t bytes)
+{
+    struct lapse_buffer *a = &b->arrays[i];
+    if (!a->mem)
+        lapse_buffer_init(a, b->mem);
+    a->size = 0;
+    if (lapse_buffer_room(a, bytes))
+        return a->data;
+    b->bytes.failed = true;
+    return NULL;
+}
+
+static bool get_keys(struct lapse_block *b, const uint8_t *at, const uint8_t *end)
+{
+    uint32_t n = b->keys.count;
+    if ((size_t)(end - at) < 4 + 2 * (size_t)n)
+        return false;
+    uint32_t total = get32(at);
+    const uint8_t *shared = at + 4, *own = shared + n, *bytes = own + n;
+    if (total > 255 * (uint64_t)n)
+        return false;
+    /* starts and begins (n + 1 each), lengths, then the keys themselves */
+    uint32_t *start = array_room(b, LAPSE_COLUMNS, (size_t)(n + 1) * 8 + n + total);
+    if (!start)
+        return false;
+    uint32_t *begin = start + n + 1;
+    uint8_t *length = (uint8_t *)(begin + n + 1);
+    char *data = (char *)length + n;
+    uint32_t used = 0, last = 0, last_size = 0;
+    for (uint32_t k = 0; k < n; k++) {
+        uint32_t size = (uint32_t)shared[k] + own[k];
+        if (size > 255 || shared[k] > last_size || size > total - used || own[k] > end - bytes)
+            return false;
+        begin[k] = used;
+        length[k] = (uint8_t)size;
+        memcpy(data + used, data + last, shared[k]);
+        memcpy(data + used + shared[k], bytes, own[k]);
+        bytes += own[k];
+        last = used;
+        last_size = size;
+        used += size;
+    }
+    begin[n] = used;
+    if (used != total || !lapse_unpack_u32(&bytes, end, n, start + 1))
+        return false;
+    start[0] = 0;
+    for (uint32_t k = 1; k <= n; k++) {
+        if (start[k] > b->rows - start[k - 1])
+            return false;
+        start[k] += start[k - 1];
+    }
+    if (start[n] != b->rows)
+        return false;
+    b->keys = (struct lapse_keys){ n, data, begin, start, length };
+    return true;
+}
+
+static bool get_texts(struct lapse_block *b, int f, uint8_t encoding, const uint8_t *at, const uint8_t *end)
+{
+    uint32_t n = b->rows, texts = n;
+    if (encoding == CODED_TEXT) {
+        if (end - at < 4 || (texts = get32(at)) == 0 || texts > n)
+            return false;
+        at += 4;
+    }
+    uint32_t *begin = array_room(b, f, (size_t)texts * 4 + (size_t)n * 4 + texts);
+    if (!begin)
+        return false;
+    uint32_t *code = begin + texts;
+    uint8_t *length = (uint8_t *)(code + n);
+    if (!lapse_unpack_names(&at, end, texts, length))
+        return false;
+    const char *data = (const char *)at;
+    uint32_t used = 0;
+    for (uint32_t i = 0; i < texts; i++) {
+        begin[i] = used;
+        used += length[i];
+    }
+    if (used > (size_t)(end - at))
+        return false;
+    at += used;
+    if (encoding == CODED_TEXT) {
+        if (!lapse_unpack_u32(&at, end, n, code))
+            return false;
+        for (uint32_t i = 0; i < n; i++)
+            if (code[i] >= texts)
+                return false;
+    }
+    b->columns.text[f] = (struct lapse_text_column){ data, begin, length, encoding == CODED_TEXT ? code : NULL };
+    return true;
+}
+
+static bool get_names(struct lapse_block *b, int f, const uint8_t *at, const uint8_t *end)
+{
+    uint8_t *v = array_room(b, f, b->rows);
+    if (!v || !lapse_unpack_names(&at, end, b->rows, v))
+        return false;
+    uint8_t known[256], bad = 0;
+    for (int x = 0; x < 256; x++)
+        known[x] = x && !lapse_fields[f].name_of(x);
+    known[0] = f == LAPSE_F_KIND;
+    for (uint32_t i = 0; i < b->rows; i++)
+        bad |= known[v[i]];
+    b->columns.name[f] = v;
+    return !bad;
+}
+
+static bool get_column(struct lapse_block *b, int f, uint8_t encoding, const uint8_t *at, const uint8_t *end)
+{
+    if (lapse_column_class(f) == LAPSE_CLASS_TEXT)
+        return (encoding == PLAIN_TEXT || encoding == CODED_TEXT) && get_texts(b, f, encoding, at, end);
+    if (encoding != PACKED)
+        return false;
+    if (lapse_column_class(f) == LAPSE_CLASS_NAME)
+        return get_names(b, f, at, end);
+    int64_t *v = array_room(b, f, (size_t)b->rows * 8);
+    b->columns.number[f] = v;
+    return v && lapse_unpack(&at, end, b->rows, v);
+}
+
+bool lapse_block_decode(struct lapse_block *b, uint32_t fields)
+{
+    const uint8_t *p = (const uint8_t *)b->bytes.data;
+    size_t size = b->bytes.size;
+    b->fields = 0;
+    memset(&b->columns, 0, sizeof b->columns);
+    memset(&b->keys, 0, sizeof b->keys);
+    if (size < PREFIX + LAPSE_PACK_SLACK)
+        return false;
+    size -= LAPSE_PACK_SLACK;
+    b->rows = get32(p);
+    b->keys.count = get32(p + 4);
+    uint32_t sections = get32(p + 8);
+    if (b->rows == 0 || b->rows > LAPSE_BLOCK_ROWS || b->keys.count == 0 || b->keys.count > b->rows ||
+        sections > LAPSE_COLUMNS + 1 || size < PREFIX + SECTION * (size_t)sections)
+        return false;
+    const uint8_t *at = p + PREFIX + SECTION * sections, *end = p + size;
+    bool has_keys = false;
+    for (uint32_t s = 0; s < sections; s++) {
+        const uint8_t *entry = p + PREFIX + SECTION * s;
+        uint32_t bytes = get32(entry + 4);
+        uint8_t f = entry[0];
+        if (bytes > (size_t)(end - at))
+            return false;
+        if (f == KEYS) {
+            if (has_keys || entry[1] != FRONT_CODED || !get_keys(b, at, at + bytes))
+                return false;
+            has_keys = true;
+        } else {
+            if (f >= LAPSE_COLUMNS || (b->fields & LAPSE_FIELD_BIT(f)))
+                return false;
+            b->fields |= LAPSE_FIELD_BIT(f);
+            if ((fields & LAPSE_FIELD_BIT(f)) && !get_column(b, f, entry[1], at, at + bytes))
+                return false;
+        }
+        at += bytes;
+    }
+    return has_keys;
+}

@@ -1,0 +1,286 @@
+/* Rows as columns: borrowed ones (struct lapse_columns) and growing ones (struct lapse_rows). */
+#include "store/store.h"
+
+void lapse_columns_row(const struct lapse_columns *c, size_t i, struct lapse_text customer, struct lapse_row *out)
+{
+    out->customer = customer;
+    for (int f = 0; f < LAPSE_FIELDS; f++) {
+        switch (lapse_fields[f].class) {
+        case LAPSE_CLASS_NUMBER:
+            out->number[f] = lapse_columns_number(c, f, i);
+            break;
+        case LAPSE_CLASS_NAME:
+            out->name[f] = lapse_columns_name(c, f, i);
+            break;
+        case LAPSE_CLASS_TEXT:
+            out->text[f] = lapse_columns_text(c, f, i);
+            break;
+        }
+    }
+}
+
+static uint8_t rank_at(const struct lapse_columns *c, size_t i)
+{
+    uint8_t kind = lapse_columns_name(c, LAPSE_F_KIND, i);
+    if (kind != LAPSE_KIND_SMS_KEYWORD && kind != LAPSE_KIND_PREFERENCE_SET)
+        return lapse_kinds[kind].rank;
+    struct lapse_row row;
+    lapse_columns_row(c, i, (struct lapse_text){ "", 0 }, &row);
+    return lapse_row_rank(&row);
+}
+
+int lapse_columns_compare(const struct lapse_columns *a, size_t i, const struct lapse_columns *b, size_t j, int digits)
+{
+    int64_t ta = lapse_columns_number(a, LAPSE_F_TIME, i), tb = lapse_columns_number(b, LAPSE_F_TIME, j);
+    if (ta != tb)
+        return ta < tb ? -1 : 1;
+    if (!a->name[LAPSE_F_KIND] || !b->name[LAPSE_F_KIND])
+        return 0; /* not all columns were asked for: the order inside an instant does not matter */
+    uint8_t ra = rank_at(a, i), rb = rank_at(b, j);
+    if (ra != rb)
+        return ra < rb ? -1 : 1;
+    struct lapse_row x, y;
+    lapse_columns_row(a, i, (struct lapse_text){ "", 0 }, &x);
+    lapse_columns_row(b, j, (struct lapse_text){ "", 0 }, &y);
+    return lapse_row_compare(&x, &y, digits);
+}
+
+void lapse_rows_init(struct lapse_rows *rows, const lapse_allocator *mem)
+{
+    memset(rows, 0, sizeof *rows);
+    rows->mem = mem;
+    lapse_buffer_init(&rows->bytes, mem);
+}
+
+void lapse_rows_free(struct lapse_rows *rows)
+{
+    for (int f = 0; f < LAPSE_COLUMNS; f++) {
+        lapse_mem_free(rows->mem, rows->number[f]);
+        lapse_mem_free(rows->mem, rows->name[f]);
+        lapse_mem_free(rows->mem, rows->text[f].begin);
+        lapse_mem_free(rows->mem, rows->text[f].length);
+    }
+    lapse_buffer_free(&rows->bytes);
+    lapse_rows_init(rows, rows->mem);
+}
+
+void lapse_rows_clear(struct lapse_rows *rows)
+{
+    rows->count = 0;
+    rows->fields = 0;
+    rows->bytes.size = 0;
+}
+
+static bool has_values(const struct lapse_rows *rows, int f)
+{
+    bool some = false;
+    for (size_t i = 0; i < rows->count && !some; i++)
+        switch (lapse_column_class(f)) {
+        case LAPSE_CLASS_NUMBER:
+            some = rows->number[f][i] != LAPSE_MISSING;
+            break;
+        case LAPSE_CLASS_NAME:
+            some = rows->name[f][i] != 0;
+            break;
+        case LAPSE_CLASS_TEXT:
+            some = rows->text[f].length[i] != 0;
+            break;
+        }
+    return some;
+}
+
+void lapse_rows_trim(struct lapse_rows *rows)
+{
+    for (int f = 0; f < LAPSE_COLUMNS; f++)
+        if ((rows->fields & LAPSE_FIELD_BIT(f)) && !has_values(rows, f))
+            rows->fields &= ~LAPSE_FIELD_BIT(f);
+}
+
+static bool resize(const lapse_allocator *mem, void *array, size_t count, size_t each)
+{
+    void *p;
+    memcpy(&p, array, sizeof p);
+    p = lapse_mem_resize(mem, p, count * each);
+    if (!p)
+        return false;
+    memcpy(array, &p, sizeof p);
+    return true;
+}
+
+/* Room for `capacity` values of column f. */
+static bool column_room(struct lapse_rows *rows, int f, size_t capacity)
+{
+    bool ok = true;
+    if (capacity <= rows->room[f])
+        return true;
+    switch (lapse_column_class(f)) {
+    case LAPSE_CLASS_NUMBER:
+        ok = resize(rows->mem, &rows->number[f], capacity, sizeof *rows->number[f]);
+        break;
+    case LAPSE_CLASS_NAME:
+        ok = resize(rows->mem, &rows->name[f], capacity, 1);
+        break;
+    case LAPSE_CLASS_TEXT:
+        ok = resize(rows->mem, &rows->text[f].begin, capacity, sizeof *rows->text[f].begin) &&
+             resize(rows->mem, &rows->text[f].length, capacity, 1);
+        break;
+    }
+    rows->room[f] = ok ? capacity : 0;
+    return ok;
+}
+
+static bool make_room(struct lapse_rows *rows, size_t need)
+{
+    if (need <= rows->capacity)
+        return true;
+    size_t capacity = rows->capacity < 64 ? 64 : rows->capacity + rows->capacity / 2;
+    capacity = capacity < need ? need : capacity;
+    for (int f = 0; f < LAPSE_COLUMNS; f++)
+        if ((rows->fields & LAPSE_FIELD_BIT(f)) && !column_room(rows, f, capacity))
+            return false;
+    rows->capacity = capacity;
+    return true;
+}
+
+static void put_missing(struct lapse_rows *rows, int f, size_t first, size_t n)
+{
+    switch (lapse_column_class(f)) {
+    case LAPSE_CLASS_NUMBER:
+        for (size_t i = 0; i < n; i++)
+            rows->number[f][first + i] = LAPSE_MISSING;
+        break;
+    case LAPSE_CLASS_NAME:
+        memset(rows->name[f] + first, 0, n);
+        break;
+    case LAPSE_CLASS_TEXT:
+        memset(rows->text[f].begin + first, 0, n * sizeof *rows->text[f].begin);
+        memset(rows->text[f].length + first, 0, n);
+        break;
+    }
+}
+
+/* A column gets its first values: the rows before have none. */
+static bool begin_column(struct lapse_rows *rows, int f)
+{
+    if (rows->fields & LAPSE_FIELD_BIT(f))
+        return true;
+    if (rows->capacity && !column_room(rows, f, rows->capacity))
+        return false;
+    put_missing(rows, f, 0, rows->count);
+    rows->fields |= LAPSE_FIELD_BIT(f);
+    return true;
+}
+
+static bool gather_text(struct lapse_rows *rows, int f, const struct lapse_columns *from, const uint32_t *order,
+                        size_t first, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        struct lapse_text t = lapse_columns_text(from, f, order ? order[i] : first + i);
+        if (rows->bytes.size > UINT32_MAX - t.size) /* one customer with 4 GiB of texts */
+            return false;
+        rows->text[f].begin[rows->count + i] = (uint32_t)rows->bytes.size;
+        rows->text[f].length[rows->count + i] = (uint8_t)t.size;
+        lapse_buffer_put(&rows->bytes, t.data, t.size);
+    }
+    return !rows->bytes.failed;
+}
+
+static void gather_numbers(int64_t *to, const int64_t *from, bool constant, const uint32_t *order, size_t first,
+                           size_t n)
+{
+    if (constant)
+        for (size_t i = 0; i < n; i++)
+            to[i] = from[0];
+    else if (order)
+        for (size_t i = 0; i < n; i++)
+            to[i] = from[order[i]];
+    else
+        memcpy(to, from + first, n * sizeof *to);
+}
+
+static void gather_names(uint8_t *to, const uint8_t *from, bool constant, const uint32_t *order, size_t first,
+                         size_t n)
+{
+    if (constant)
+        memset(to, from[0], n);
+    else if (order)
+        for (size_t i = 0; i < n; i++)
+            to[i] = from[order[i]];
+    else
+        memcpy(to, from + first, n);
+}
+
+bool lapse_rows_gather(struct lapse_rows *rows, const struct lapse_columns *from, uint32_t fields,
+                       const uint32_t *order, size_t first, size_t n)
+{
+    if (!make_room(rows, rows->count + n))
+        return false;
+    for (int f = 0; f < LAPSE_COLUMNS; f++) {
+        bool there = (from->number[f] || from->name[f] || from->text[f].begin) && (fields & LAPSE_FIELD_BIT(f));
+        bool constant = from->constant >> f & 1;
+        if (!there) {
+            if (rows->fields & LAPSE_FIELD_BIT(f))
+                put_missing(rows, f, rows->count, n);
+            continue;
+        }
+        if (!begin_column(rows, f))
+            return false;
+        switch (lapse_column_class(f)) {
+        case LAPSE_CLASS_NUMBER:
+            gather_numbers(rows->number[f] + rows->count, from->number[f], constant, order, first, n);
+            break;
+        case LAPSE_CLASS_NAME:
+            gather_names(rows->name[f] + rows->count, from->name[f], constant, order, first, n);
+            break;
+        case LAPSE_CLASS_TEXT:
+            if (!gather_text(rows, f, from, order, first, n))
+                return false;
+            break;
+        }
+    }
+    rows->count += n;
+    return true;
+}
+
+void lapse_rows_columns(const struct lapse_rows *rows, struct lapse_columns *out)
+{
+    memset(out, 0, sizeof *out);
+    for (int f = 0; f < LAPSE_COLUMNS; f++) {
+        if (!(rows->fields & LAPSE_FIELD_BIT(f)))
+            continue;
+        out->number[f] = rows->number[f];
+        out->name[f] = rows->name[f];
+        out->text[f].data = rows->bytes.data;
+        out->text[f].begin = rows->text[f].begin;
+        out->text[f].length = rows->text[f].length;
+    }
+}
+
+bool lapse_rows_reorder(struct lapse_rows *rows, const uint32_t *order)
+{
+    size_t n = rows->count;
+    int64_t *wide = lapse_mem_alloc(rows->mem, n * sizeof *wide); /* room for a copy of any one array */
+    if (!wide)
+        return false;
+    uint32_t *half = (uint32_t *)wide;
+    uint8_t *byte = (uint8_t *)wide;
+    for (int f = 0; f < LAPSE_COLUMNS; f++) {
+        if (!(rows->fields & LAPSE_FIELD_BIT(f)))
+            continue;
+        uint8_t *bytes = lapse_column_class(f) == LAPSE_CLASS_NAME ? rows->name[f] : rows->text[f].length;
+        if (lapse_column_class(f) == LAPSE_CLASS_NUMBER) {
+            memcpy(wide, rows->number[f], n * sizeof *wide);
+            gather_numbers(rows->number[f], wide, false, order, 0, n);
+            continue;
+        }
+        memcpy(byte, bytes, n);
+        gather_names(bytes, byte, false, order, 0, n);
+        if (lapse_column_class(f) == LAPSE_CLASS_TEXT) {
+            memcpy(half, rows->text[f].begin, n * sizeof *half);
+            for (size_t i = 0; i < n; i++)
+                rows->text[f].begin[i] = half[order[i]];
+        }
+    }
+    lapse_mem_free(rows->mem, wide);
+    return true;
+}

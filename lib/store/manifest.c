@@ -1,0 +1,95 @@
+/* The list of published runs. A manifest never changes; a commit makes a new one. */
+#include "store/store.h"
+
+struct lapse_manifest *lapse_manifest_new(const lapse_allocator *mem, size_t count)
+{
+    struct lapse_manifest *m = lapse_mem_zero(mem, 1, sizeof *m + count * sizeof m->runs[0]);
+    if (!m)
+        return NULL;
+    m->mem = mem;
+    m->count = count;
+    atomic_init(&m->owners, 1);
+    return m;
+}
+
+void lapse_manifest_release(struct lapse_manifest *m)
+{
+    if (!m || atomic_fetch_sub(&m->owners, 1) != 1)
+        return;
+    for (size_t i = 0; i < m->count; i++)
+        lapse_run_release(m->runs[i]);
+    lapse_mem_free(m->mem, m);
+}
+
+size_t lapse_manifest_family(const struct lapse_manifest *m, int family, struct lapse_run **out)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < m->count; i++)
+        if (m->runs[i]->family == family)
+            out[n++] = m->runs[i];
+    return n;
+}
+
+struct loading {
+    struct lapse_store *store;
+    const struct lapse_manifest *old;
+    struct lapse_run **runs;
+    size_t count, capacity;
+};
+
+static lapse_status load_run(void *user, int64_t id, int family, const void *data, size_t n, lapse_error *error)
+{
+    struct loading *l = user;
+    struct lapse_store *store = l->store;
+    if (!lapse_mem_reserve(&store->mem, &l->runs, &l->capacity, l->count + 1, sizeof(struct lapse_run *)))
+        return lapse_fail_memory(error);
+    for (size_t i = 0; l->old && i < l->old->count; i++) {
+        if (l->old->runs[i]->id != id)
+            continue;
+        lapse_run_retain(l->old->runs[i]);
+        l->runs[l->count++] = l->old->runs[i];
+        return LAPSE_OK;
+    }
+    struct lapse_run *run = lapse_run_new(store, family);
+    if (!run)
+        return lapse_fail_memory(error);
+    run->id = id;
+    l->runs[l->count++] = run;
+    return lapse_run_load(run, data, n, error);
+}
+
+/* With the guard held. */
+static lapse_status reload(struct lapse_store *store, int64_t version, lapse_error *error)
+{
+    struct loading l = { .store = store, .old = store->manifest };
+    struct lapse_manifest *m = NULL;
+    lapse_status status = lapse_file_runs(store->file, load_run, &l, error);
+    if (status == LAPSE_OK && !(m = lapse_manifest_new(&store->mem, l.count)))
+        status = lapse_fail_memory(error);
+    if (status == LAPSE_OK) {
+        m->version = version;
+        for (size_t i = 0; i < l.count; i++)
+            m->runs[i] = l.runs[i];
+        lapse_manifest_release(store->manifest);
+        store->manifest = m;
+    } else {
+        for (size_t i = 0; i < l.count; i++)
+            lapse_run_release(l.runs[i]);
+    }
+    lapse_mem_free(&store->mem, l.runs);
+    return status;
+}
+
+lapse_status lapse_store_manifest(struct lapse_store *store, struct lapse_manifest **out, lapse_error *error)
+{
+    int64_t version = 0;
+    lapse_lock_take(store->guard);
+    lapse_status status = lapse_file_version(store->file, &version, error);
+    if (status == LAPSE_OK && (!store->manifest || store->manifest->version != version))
+        status = reload(store, version, error);
+    *out = status == LAPSE_OK ? store->manifest : NULL;
+    if (*out)
+        atomic_fetch_add(&(*out)->owners, 1);
+    lapse_lock_give(store->guard);
+    return status;
+}

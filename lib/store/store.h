@@ -1,0 +1,367 @@
+/* Private header of lib/store: runs of column blocks in SQLite, and what reads, writes and merges them.
+ *
+ * A run is a sorted sequence of rows, immutable once published: by key (bytewise), then in canonical order. Rows
+ * lie in blocks of at most LAPSE_BLOCK_ROWS; the run's directory knows of each block its first and last key, its
+ * times and its checksum. Runs of events have the customer id as key; runs of fingerprints have that of an
+ * identity. The manifest is the list of published runs; a view keeps the manifest of its moment. */
+#ifndef LAPSE_LIB_STORE_H
+#define LAPSE_LIB_STORE_H
+
+#include <stdatomic.h>
+
+#include <lapse/store.h>
+
+#include "base/base.h"
+#include "event/event.h"
+
+enum {
+    LAPSE_BLOCK_ROWS = 8192,
+    LAPSE_RUN_EVENTS = 1,       /* families */
+    LAPSE_RUN_FINGERPRINTS = 2,
+    LAPSE_RUN_STAGED = 3,       /* events of an import under way, with their lines; never published */
+    LAPSE_FORMAT = 1
+};
+/* The place of a row in its input: a hidden column of staged runs. */
+#define LAPSE_F_LINE LAPSE_FIELDS
+#define LAPSE_COLUMNS (LAPSE_FIELDS + 1)
+#define LAPSE_FIELD_BIT(f) (UINT32_C(1) << (f))
+#define LAPSE_ALL_FIELDS (LAPSE_FIELD_BIT(LAPSE_FIELDS) - 1)
+
+struct lapse_store;
+
+static inline enum lapse_field_class lapse_column_class(int f)
+{
+    return f == LAPSE_F_LINE ? LAPSE_CLASS_NUMBER : lapse_fields[f].class;
+}
+
+/* ---- columns.c: rows as columns, wherever they come from ---------------------------------------------- */
+
+/* Text i has length[s] bytes at data + begin[s], where s is code ? code[i] : i. begin NULL: all are empty. */
+struct lapse_text_column {
+    const char *data;
+    const uint32_t *begin;
+    const uint8_t *length;
+    const uint32_t *code;
+};
+/* Borrowed columns. A NULL array is a column without values; where a bit of `constant` is set, entry 0 stands
+ * for every row. */
+struct lapse_columns {
+    const int64_t *number[LAPSE_COLUMNS];
+    const uint8_t *name[LAPSE_COLUMNS];
+    struct lapse_text_column text[LAPSE_COLUMNS];
+    uint32_t constant;
+};
+static inline struct lapse_text lapse_columns_text(const struct lapse_columns *c, int f, size_t i)
+{
+    const struct lapse_text_column *t = &c->text[f];
+    if (!t->begin || !t->data)
+        return (struct lapse_text){ "", 0 };
+    if (c->constant >> f & 1)
+        i = 0;
+    size_t slot = t->code ? t->code[i] : i;
+    return (struct lapse_text){ t->data + t->begin[slot], t->length[slot] };
+}
+static inline int64_t lapse_columns_number(const struct lapse_columns *c, int f, size_t i)
+{
+    return c->number[f] ? c->number[f][c->constant >> f & 1 ? 0 : i] : LAPSE_MISSING;
+}
+static inline uint8_t lapse_columns_name(const struct lapse_columns *c, int f, size_t i)
+{
+    return c->name[f] ? c->name[f][c->constant >> f & 1 ? 0 : i] : 0;
+}
+void lapse_columns_row(const struct lapse_columns *c, size_t i, struct lapse_text customer, struct lapse_row *out);
+/* Canonical order of row i of `a` and row j of `b`, both of one customer. 0: the same content. Times and ranks
+ * decide nearly always; the rest, where printed forms depend on the currency's digits, only when they are equal. */
+int lapse_columns_compare(const struct lapse_columns *a, size_t i, const struct lapse_columns *b, size_t j, int digits);
+
+/* Rows being collected: a block under construction, or a customer's rows from several runs. */
+struct lapse_rows {
+    const lapse_allocator *mem;
+    uint32_t fields;      /* columns that hold values */
+    size_t count, capacity;
+    size_t room[LAPSE_COLUMNS]; /* of each column's arrays */
+    int64_t *number[LAPSE_COLUMNS];
+    uint8_t *name[LAPSE_COLUMNS];
+    struct {
+        uint32_t *begin;
+        uint8_t *length;
+    } text[LAPSE_COLUMNS];
+    struct lapse_buffer bytes; /* of all text columns */
+};
+void lapse_rows_init(struct lapse_rows *rows, const lapse_allocator *mem);
+void lapse_rows_free(struct lapse_rows *rows);
+void lapse_rows_clear(struct lapse_rows *rows);
+/* Appends rows order[0..n) of `from`, or rows first .. first + n when order is NULL; only columns in `fields`. */
+bool lapse_rows_gather(struct lapse_rows *rows, const struct lapse_columns *from, uint32_t fields,
+                       const uint32_t *order, size_t first, size_t n);
+void lapse_rows_trim(struct lapse_rows *rows); /* forgets columns without values */
+/* Puts the rows into the order given, a permutation of 0 .. count. */
+bool lapse_rows_reorder(struct lapse_rows *rows, const uint32_t *order);
+void lapse_rows_columns(const struct lapse_rows *rows, struct lapse_columns *out);
+
+/* ---- block.c, pack.c: the encoding ----------------------------------------------------------------------- */
+
+struct lapse_keys {                /* of a block: key k has rows start[k] .. start[k + 1] */
+    uint32_t count;
+    const char *data;
+    const uint32_t *begin, *start;
+    const uint8_t *length;
+};
+static inline struct lapse_text lapse_keys_text(const struct lapse_keys *keys, uint32_t k)
+{
+    return (struct lapse_text){ keys->data + keys->begin[k], keys->length[k] };
+}
+/* `scratch` has LAPSE_ENCODE_SCRATCH numbers: too much for the stack of a host's thread. */
+enum { LAPSE_ENCODE_SCRATCH = 2 * LAPSE_BLOCK_ROWS };
+bool lapse_block_encode(struct lapse_buffer *out, const struct lapse_keys *keys, const struct lapse_rows *rows,
+                        int64_t *scratch);
+/* A decoded block; zero it, set mem, decode any number of blocks one after another, free. */
+struct lapse_block {
+    const lapse_allocator *mem;
+    struct lapse_buffer bytes;     /* as stored; texts point into it */
+    uint32_t rows, fields;
+    struct lapse_keys keys;
+    struct lapse_columns columns;
+    struct lapse_buffer arrays[LAPSE_COLUMNS + 1]; /* decoded values; the last is of the keys */
+};
+/* Decodes what is in block->bytes; only `fields`. False: it breaks the format, or there is no memory
+ * (block->bytes.failed). Any bytes are safe to decode. */
+bool lapse_block_decode(struct lapse_block *block, uint32_t fields);
+void lapse_block_free(struct lapse_block *block);
+
+/* Integers as (value - least) / step in as many bits as the largest needs; LAPSE_MISSING by a bitmap. */
+void lapse_pack(struct lapse_buffer *out, const int64_t *v, size_t n);
+void lapse_pack_names(struct lapse_buffer *out, const uint8_t *v, size_t n, int64_t *scratch);
+/* Reads n values at *at, which moves on; false when they would pass `end`. Up to 8 bytes beyond `end` are read. */
+bool lapse_unpack(const uint8_t **at, const uint8_t *end, size_t n, int64_t *v);
+bool lapse_unpack_names(const uint8_t **at, const uint8_t *end, size_t n, uint8_t *v);
+bool lapse_unpack_u32(const uint8_t **at, const uint8_t *end, size_t n, uint32_t *v);
+enum { LAPSE_PACK_SLACK = 8 };
+
+/* ---- file.c: SQLite, one connection, one statement at a time ----------------------------------------------- */
+
+struct lapse_file;
+lapse_status lapse_file_open(const lapse_allocator *mem, const char *path, const lapse_store_options *options,
+                             bool *made, struct lapse_file **out, lapse_error *error);
+void lapse_file_close(struct lapse_file *file);
+lapse_status lapse_file_begin(struct lapse_file *file, lapse_error *error); /* waits for other writers */
+lapse_status lapse_file_commit(struct lapse_file *file, lapse_error *error);
+void lapse_file_rollback(struct lapse_file *file);
+lapse_status lapse_file_put_block(struct lapse_file *file, const void *data, size_t n, int64_t *id,
+                                  lapse_error *error);
+/* LAPSE_STALE: it is gone. */
+lapse_status lapse_file_get_block(struct lapse_file *file, int64_t id, struct lapse_buffer *out, lapse_error *error);
+lapse_status lapse_file_drop_blocks(struct lapse_file *file, const int64_t *ids, size_t n, lapse_error *error);
+/* The ids of all blocks but those with the ascending ids given; *others is the caller's to free in any case. */
+lapse_status lapse_file_other_blocks(struct lapse_file *file, const int64_t *ids, size_t n, int64_t **others,
+                                     size_t *count, lapse_error *error);
+lapse_status lapse_file_put_run(struct lapse_file *file, int family, const void *data, size_t n, int64_t *id,
+                                lapse_error *error);
+lapse_status lapse_file_drop_run(struct lapse_file *file, int64_t id, lapse_error *error);
+/* Calls `each` for every published run, by id. */
+lapse_status lapse_file_runs(struct lapse_file *file,
+                             lapse_status (*each)(void *user, int64_t id, int family, const void *data, size_t n,
+                                                  lapse_error *error),
+                             void *user, lapse_error *error);
+lapse_status lapse_file_set(struct lapse_file *file, const char *name, const void *data, size_t n,
+                            lapse_error *error);
+lapse_status lapse_file_get(struct lapse_file *file, const char *name, struct lapse_buffer *out, lapse_error *error);
+/* Changes whenever another connection has committed. */
+lapse_status lapse_file_version(struct lapse_file *file, int64_t *out, lapse_error *error);
+int64_t lapse_file_bytes(struct lapse_file *file); /* -1: in memory */
+bool lapse_file_read_only(const struct lapse_file *file);
+
+/* ---- run.c: writing and reading one run ------------------------------------------------------------------------ */
+
+struct lapse_run_block {
+    int64_t id;
+    uint64_t checksum;
+    uint32_t rows, keys;
+    int64_t first_time, last_time;
+    struct lapse_text first_key, last_key;
+};
+struct lapse_run {
+    const lapse_allocator *mem;     /* of the store, which outlives its runs */
+    struct lapse_file *file;
+    int64_t id;                     /* 0 until published */
+    int family;
+    uint32_t fields;                /* columns that hold values anywhere in it */
+    int64_t rows, first_time, last_time;
+    struct lapse_run_block *blocks;
+    size_t block_count, block_capacity;
+    /* Sources of its rows without event_id, so that an import of a new source need not look for its rows. */
+    struct lapse_text *sources;
+    size_t source_count, source_capacity;
+    bool many_sources;              /* more than are listed */
+    bool nameless_source;           /* some row without event_id has the empty source */
+    atomic_int owners;
+};
+struct lapse_run *lapse_run_new(struct lapse_store *store, int family);
+void lapse_run_retain(struct lapse_run *run);
+void lapse_run_release(struct lapse_run *run); /* NULL is fine; frees memory only, blocks stay in the file */
+bool lapse_run_has_source(const struct lapse_run *run, struct lapse_text source); /* false: certainly not */
+lapse_status lapse_run_save(struct lapse_run *run, lapse_error *error);  /* into the file: publishes it */
+lapse_status lapse_run_load(struct lapse_run *run, const void *data, size_t n, lapse_error *error);
+lapse_status lapse_run_drop_blocks(struct lapse_run *run, lapse_error *error);
+
+/* Takes rows in order of keys, cuts them into blocks and stores these. */
+struct lapse_run_writer {
+    struct lapse_run *run;
+    struct lapse_rows rows;
+    struct lapse_buffer key_bytes, encoded;
+    uint32_t *key_begin, *key_start; /* of the block under construction; room for LAPSE_BLOCK_ROWS + 1 */
+    uint8_t *key_length;
+    uint32_t key_count;
+    size_t pending;                  /* rows announced, not yet handed over */
+    int64_t *scratch;
+};
+lapse_status lapse_run_writer_open(struct lapse_run_writer *w, struct lapse_store *store, int family,
+                                   lapse_error *error);
+/* Rows first .. first + n of `from`, all of one key and in canonical order; may be called again with the same key
+ * for rows that follow. */
+lapse_status lapse_run_writer_put(struct lapse_run_writer *w, struct lapse_text key, const struct lapse_columns *from,
+                                  uint32_t fields, size_t first, size_t n, lapse_error *error);
+/* The same in bulk: announce keys with their numbers of rows; *fit of these go into the block under construction.
+ * When they are fewer than n, hand over all rows announced so far, then announce the rest. */
+lapse_status lapse_run_writer_key(struct lapse_run_writer *w, struct lapse_text key, size_t n, size_t *fit,
+                                  lapse_error *error);
+/* The rows announced: order[0 ...] of `from`, or those from `first` on when order is NULL. */
+lapse_status lapse_run_writer_rows(struct lapse_run_writer *w, const struct lapse_columns *from, uint32_t fields,
+                                   const uint32_t *order, size_t first, lapse_error *error);
+/* Ends the writer; *out is the run, of 0 rows perhaps. The writer is freed in any case. */
+lapse_status lapse_run_writer_finish(struct lapse_run_writer *w, struct lapse_run **out, lapse_error *error);
+void lapse_run_writer_abort(struct lapse_run_writer *w); /* NULL run is fine */
+
+/* ---- merge.c: any number of runs as one, key by key ----------------------------------------------------------- */
+
+struct lapse_merge;
+/* All rows of one key in canonical order; lives until the next step. */
+struct lapse_group {
+    struct lapse_text key;
+    int64_t count;
+    const struct lapse_columns *columns; /* rows from `first` on */
+    size_t first;
+};
+/* Keys with from <= key < to; NULL is open. The runs are kept alive by the merge. */
+lapse_status lapse_merge_open(struct lapse_store *store, struct lapse_run *const *runs, size_t count, uint32_t fields,
+                              const struct lapse_text *from, const struct lapse_text *to,
+                              struct lapse_merge **out, lapse_error *error);
+lapse_status lapse_merge_next(struct lapse_merge *merge, const struct lapse_group **out, lapse_error *error);
+/* Goes on to the first key that is not below `key`; never back. */
+lapse_status lapse_merge_seek(struct lapse_merge *merge, struct lapse_text key, lapse_error *error);
+void lapse_merge_close(struct lapse_merge *merge);
+
+/* ---- ids.c: numbers for ids -------------------------------------------------------------------------------------- */
+
+enum { LAPSE_IDS_WAITING = 64 };
+/* Every id gets the next number when it comes first. Its slots are too many for the cache, so ids wait in groups:
+ * their slots and then their texts are fetched ahead, and the latencies overlap. */
+struct lapse_ids {
+    const lapse_allocator *mem;
+    uint64_t seed;
+    struct lapse_ids_slot *slots;
+    size_t slot_count;
+    struct lapse_buffer arena;   /* at 4 * place: number, length, bytes of an id */
+    uint32_t *places;            /* of each number */
+    size_t count, capacity;
+    size_t waiting;
+    struct lapse_buffer waiting_bytes;
+    struct {
+        uint64_t hash;
+        uint32_t begin;
+        uint8_t length;
+    } queue[LAPSE_IDS_WAITING];
+};
+bool lapse_ids_init(struct lapse_ids *ids, const lapse_allocator *mem);
+void lapse_ids_free(struct lapse_ids *ids);
+void lapse_ids_clear(struct lapse_ids *ids);
+bool lapse_ids_put(struct lapse_ids *ids, struct lapse_text id); /* at most LAPSE_IDS_WAITING before they are taken */
+bool lapse_ids_take(struct lapse_ids *ids, uint32_t *numbers);   /* of all that wait, in the order they came */
+struct lapse_text lapse_ids_text(const struct lapse_ids *ids, uint32_t number);
+size_t lapse_ids_memory(const struct lapse_ids *ids);
+bool lapse_ids_sort(const struct lapse_ids *ids, uint32_t *sorted); /* all numbers by their ids, bytewise */
+
+/* ---- stage.c: rows in any order, sorted into staged runs ------------------------------------------------------- */
+
+struct lapse_stage;
+/* `limit` is the memory it may use; `fields` are the columns that rows are looked at for. Finished runs are kept by
+ * the stage until it is freed. */
+lapse_status lapse_stage_new(struct lapse_store *store, uint32_t fields, size_t limit, struct lapse_stage **out, lapse_error *error);
+lapse_status lapse_stage_put(struct lapse_stage *stage, const struct lapse_row *row, int64_t line, lapse_error *error);
+lapse_status lapse_stage_flush(struct lapse_stage *stage, lapse_error *error); /* what is left becomes a run */
+size_t lapse_stage_runs(struct lapse_stage *stage, struct lapse_run ***runs);  /* the caller retains what it keeps */
+void lapse_stage_free(struct lapse_stage *stage);
+
+/* ---- manifest.c: what is published -------------------------------------------------------------------------------- */
+
+struct lapse_manifest {
+    const lapse_allocator *mem;
+    atomic_int owners;
+    int64_t version;               /* of the file when it was read */
+    size_t count;
+    struct lapse_run *runs[];      /* of all families, by id */
+};
+struct lapse_manifest *lapse_manifest_new(const lapse_allocator *mem, size_t count); /* runs NULL */
+void lapse_manifest_release(struct lapse_manifest *m);
+size_t lapse_manifest_family(const struct lapse_manifest *m, int family, struct lapse_run **out); /* room for count */
+
+/* ---- store.c -------------------------------------------------------------------------------------------------------- */
+
+struct lapse_store {
+    lapse_allocator mem;
+    struct lapse_file *file;
+    struct lapse_lock *writer;     /* held by the one call that writes */
+    struct lapse_lock *guard;      /* of `manifest` */
+    struct lapse_manifest *manifest;
+    struct lapse_run **dropped;    /* merged away, blocks still in the file because a view reads them */
+    size_t dropped_count, dropped_capacity;
+    int64_t memory_limit;
+    int64_t process;
+    struct lapse_zone zone;
+    char zone_name[65];
+    char currency[4];
+    int digits;
+    uint8_t key[32];               /* of endpoint hashes and fingerprints */
+    atomic_int owners;
+};
+void lapse_store_retain(struct lapse_store *store);
+/* LAPSE_INVALID for NULL, LAPSE_FORKED in another process than the one that opened it. */
+lapse_status lapse_store_check(const struct lapse_store *store, lapse_error *error);
+/* What rows that come in now are checked against. */
+void lapse_store_check_of(const struct lapse_store *store, int64_t received_at, const lapse_policy *policy,
+                          struct lapse_check *check);
+/* Hands counts to the caller's struct, which may be NULL or older. */
+lapse_status lapse_counts_give(lapse_counts *theirs, const lapse_counts *ours, lapse_error *error);
+/* The published runs of this moment; the caller's to release. */
+lapse_status lapse_store_manifest(struct lapse_store *store, struct lapse_manifest **out, lapse_error *error);
+
+/* ---- identity.c, publish.c --------------------------------------------------------------------------------------------- */
+
+/* A commit under way: staged runs, and what became of their rows. */
+struct lapse_commit {
+    struct lapse_store *store;
+    uint32_t flags;                /* LAPSE_IMPORT_ */
+    struct lapse_run **staged;
+    size_t staged_count;
+    bool has_ids;                  /* a staged row may have an event_id */
+    int64_t first_line, last_line;
+    lapse_counts *counts;
+    /* Told of each row that is not kept; may be NULL. Non-zero cancels. */
+    int (*dropped)(void *user, int64_t line, int outcome);
+    /* Called when all rows are judged and nothing is published yet; may be NULL. */
+    lapse_status (*resolved)(void *user, lapse_error *error);
+    void *user;
+};
+/* Decides which staged rows are new and counts them. *events is a run of those that stay, NULL when the staged runs
+ * can be published as they are; *fingerprints is the run of their identities, or NULL. */
+lapse_status lapse_identity_resolve(struct lapse_commit *commit, const struct lapse_manifest *manifest,
+                                    struct lapse_run **events, struct lapse_run **fingerprints, lapse_error *error);
+/* Writer lock and transaction around `fill`, which makes staged runs in *commit; then identity, publication,
+ * commit (or not, for a dry run), and a share of merging. */
+lapse_status lapse_store_commit(struct lapse_store *store, struct lapse_commit *commit,
+                                lapse_status (*fill)(void *user, struct lapse_commit *commit, lapse_error *error),
+                                void *user, lapse_error *error);
+/* Deletes blocks that no published run has: what a crash left. */
+lapse_status lapse_store_sweep(struct lapse_store *store, lapse_error *error);
+
+#endif

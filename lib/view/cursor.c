@@ -1,0 +1,217 @@
+/* Customers in id order, each with the events that the view's instant sees.
+ *
+ * The merge of the runs gives a customer's rows in canonical order, so what is visible is a stretch from the first.
+ * Only a customer with a retraction needs more: what it names is taken out. Nothing is copied otherwise. */
+#include "view/private.h"
+
+struct lapse_cursor {
+    lapse_view *view;
+    struct lapse_merge *merge;
+    uint32_t fields;               /* asked for */
+    bool raw;                      /* retracted events stay */
+    int64_t events;
+    struct lapse_history history;
+    struct lapse_rows rows;        /* of a customer with a retraction */
+    void *missing;                 /* a column without values, for those that no run has */
+    size_t missing_count;
+};
+
+/* What a retraction is told by. */
+static const uint32_t identity = LAPSE_FIELD_BIT(LAPSE_F_KIND) | LAPSE_FIELD_BIT(LAPSE_F_SOURCE) |
+                                 LAPSE_FIELD_BIT(LAPSE_F_REF) | LAPSE_FIELD_BIT(LAPSE_F_EVENT_ID);
+
+lapse_status lapse_cursor_open(lapse_view *view, uint32_t fields, const struct lapse_text *from,
+                               const struct lapse_text *to, struct lapse_cursor **out, lapse_error *error)
+{
+    const lapse_allocator *mem = lapse_view_memory(view);
+    struct lapse_cursor *c = *out = lapse_mem_zero(mem, 1, sizeof *c);
+    if (!c)
+        return lapse_fail_memory(error);
+    c->raw = fields & LAPSE_RETRACTED;
+    c->fields = (fields & LAPSE_ALL_FIELDS) | LAPSE_FIELD_BIT(LAPSE_F_TIME);
+    lapse_rows_init(&c->rows, mem);
+    /* Events with ids are rare where there are no ids at all: then nothing can be retracted. */
+    uint32_t stored = 0;
+    for (size_t i = 0; i < view->run_count; i++)
+        stored |= view->runs[i]->fields;
+    uint32_t read = c->fields | (stored & LAPSE_FIELD_BIT(LAPSE_F_EVENT_ID) ? identity : 0);
+    lapse_status status = lapse_merge_open(view->store, view->runs, view->run_count, read, from, to, &c->merge, error);
+    if (status != LAPSE_OK) {
+        lapse_mem_free(mem, c);
+        *out = NULL;
+        return status;
+    }
+    c->view = view;
+    lapse_view_retain(view);
+    return LAPSE_OK;
+}
+
+void lapse_cursor_close(struct lapse_cursor *c)
+{
+    if (!c)
+        return;
+    lapse_view *view = c->view;
+    const lapse_allocator *mem = lapse_view_memory(view);
+    lapse_merge_close(c->merge);
+    lapse_rows_free(&c->rows);
+    lapse_mem_free(mem, c->missing);
+    lapse_mem_free(mem, c);
+    lapse_view_close(view);
+}
+
+int64_t lapse_cursor_events(const struct lapse_cursor *c)
+{
+    return c->events;
+}
+
+/* How many rows are at or before the instant. */
+static size_t visible(const struct lapse_group *g, int64_t as_of)
+{
+    const int64_t *time = g->columns->number[LAPSE_F_TIME] + g->first;
+    size_t low = 0, high = (size_t)g->count;
+    if (high && time[high - 1] <= as_of)
+        return high;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (time[middle] <= as_of)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+/* Retractions by the source and id that they name; other rows by their own. */
+static int order_names(const void *user, uint32_t a, uint32_t b)
+{
+    const struct lapse_columns *c = user;
+    const uint32_t row[2] = { a, b };
+    struct lapse_text source[2], id[2];
+    for (int i = 0; i < 2; i++) {
+        bool retraction = lapse_columns_name(c, LAPSE_F_KIND, row[i]) == LAPSE_KIND_EVENT_RETRACTED;
+        source[i] = lapse_columns_text(c, LAPSE_F_SOURCE, row[i]);
+        id[i] = lapse_columns_text(c, retraction ? LAPSE_F_REF : LAPSE_F_EVENT_ID, row[i]);
+    }
+    int order = lapse_text_compare(source[0].data, source[0].size, source[1].data, source[1].size);
+    return order ? order : lapse_text_compare(id[0].data, id[0].size, id[1].data, id[1].size);
+}
+
+/* Rows without those that a visible event.retracted names, in c->rows. A retraction itself cannot be retracted. */
+static bool take_out(struct lapse_cursor *c, const struct lapse_columns *from, size_t first, size_t n)
+{
+    const lapse_allocator *mem = lapse_view_memory(c->view);
+    size_t count = 0;
+    uint32_t *names = lapse_mem_alloc(mem, 2 * n * sizeof *names);
+    if (!names)
+        return false;
+    for (size_t i = first; i < first + n; i++)
+        if (lapse_columns_name(from, LAPSE_F_KIND, i) == LAPSE_KIND_EVENT_RETRACTED)
+            names[count++] = (uint32_t)i;
+    lapse_sort_indices(names, count, names + n, order_names, from);
+    lapse_rows_clear(&c->rows);
+    bool ok = true;
+    for (size_t i = first; i < first + n && ok; i++) {
+        bool can_be = lapse_columns_text(from, LAPSE_F_EVENT_ID, i).size &&
+                      lapse_columns_name(from, LAPSE_F_KIND, i) != LAPSE_KIND_EVENT_RETRACTED;
+        size_t low = 0, high = can_be ? count : 0;
+        while (low < high) {
+            size_t middle = low + (high - low) / 2;
+            if (order_names(from, names[middle], (uint32_t)i) < 0)
+                low = middle + 1;
+            else
+                high = middle;
+        }
+        if (!can_be || low == count || order_names(from, names[low], (uint32_t)i) != 0)
+            ok = lapse_rows_gather(&c->rows, from, UINT32_MAX, NULL, i, 1);
+    }
+    lapse_mem_free(mem, names);
+    return ok;
+}
+
+static bool has_retraction(const struct lapse_columns *c, size_t first, size_t n)
+{
+    const uint8_t *kind = c->name[LAPSE_F_KIND];
+    return kind && memchr(kind + first, LAPSE_KIND_EVENT_RETRACTED, n);
+}
+
+/* Numbers of LAPSE_MISSING, or names of 0, for a column that no run has. */
+static bool stand_in(struct lapse_cursor *c, size_t n)
+{
+    if (n <= c->missing_count)
+        return true;
+    const lapse_allocator *mem = lapse_view_memory(c->view);
+    size_t count = n + n / 2;
+    int64_t *p = lapse_mem_alloc(mem, count * 9);
+    if (!p)
+        return false;
+    for (size_t i = 0; i < count; i++)
+        p[i] = LAPSE_MISSING;
+    memset(p + count, 0, count);
+    lapse_mem_free(mem, c->missing);
+    c->missing = p;
+    c->missing_count = count;
+    return true;
+}
+
+static bool fill(struct lapse_cursor *c, const struct lapse_columns *from, size_t first, size_t n)
+{
+    struct lapse_history *h = &c->history;
+    h->count = (int64_t)n;
+    for (int f = 0; f < LAPSE_FIELDS; f++) {
+        if (!(c->fields & LAPSE_FIELD_BIT(f)))
+            continue;
+        const struct lapse_text_column *t = &from->text[f];
+        switch (lapse_fields[f].class) {
+        case LAPSE_CLASS_NUMBER:
+            if (!from->number[f] && !stand_in(c, n))
+                return false;
+            h->number[f] = from->number[f] ? from->number[f] + first : c->missing;
+            break;
+        case LAPSE_CLASS_NAME:
+            if (!from->name[f] && !stand_in(c, n))
+                return false;
+            h->name[f] = from->name[f] ? from->name[f] + first : (uint8_t *)((int64_t *)c->missing + c->missing_count);
+            break;
+        case LAPSE_CLASS_TEXT:
+            h->text[f] = *t;
+            if (t->begin && t->code)
+                h->text[f].code += first;
+            else if (t->begin) {
+                h->text[f].begin += first;
+                h->text[f].length += first;
+            }
+            break;
+        }
+    }
+    return true;
+}
+
+lapse_status lapse_cursor_next(struct lapse_cursor *c, const struct lapse_history **out, lapse_error *error)
+{
+    const struct lapse_group *g;
+    *out = NULL;
+    for (;;) {
+        lapse_status status = lapse_merge_next(c->merge, &g, error);
+        if (status != LAPSE_OK)
+            return status;
+        c->events += g->count;
+        const struct lapse_columns *from = g->columns;
+        struct lapse_columns kept;
+        size_t first = g->first, n = visible(g, c->view->as_of);
+        if (n && !c->raw && has_retraction(from, first, n)) {
+            if (!take_out(c, from, first, n))
+                return lapse_fail_memory(error);
+            lapse_rows_columns(&c->rows, &kept);
+            from = &kept;
+            first = 0;
+            n = c->rows.count;
+        }
+        if (n == 0)
+            continue;
+        c->history.customer = g->key;
+        if (!fill(c, from, first, n))
+            return lapse_fail_memory(error);
+        *out = &c->history;
+        return LAPSE_OK;
+    }
+}

@@ -1,0 +1,128 @@
+/* The loop over all customers, on one thread or several.
+ *
+ * The key space is cut where the blocks of all runs begin, into parts of about equally many rows, so that threads
+ * take parts as they come and every part lies between its neighbours. Which thread takes which part changes nothing. */
+#include "view/private.h"
+
+enum { PARTS_A_THREAD = 8, TOLD_EVERY = 1 << 16 };
+
+struct folding {
+    lapse_view *view;
+    const struct lapse_fold *fold;
+    int32_t parts;
+    struct lapse_text from[LAPSE_FOLD_PARTS + 1]; /* where a part begins; the first and the last are open */
+    lapse_status status[LAPSE_FOLD_PARTS];
+    lapse_error error[LAPSE_FOLD_PARTS];
+    const void *caller;
+    int64_t total;
+    atomic_llong done;
+    atomic_bool stop;
+};
+
+/* A mark that differs from thread to thread. */
+static const void *this_thread(void)
+{
+    static _Thread_local char mark;
+    return &mark;
+}
+
+static int order_keys(const void *user, uint32_t a, uint32_t b)
+{
+    const struct lapse_run_block *const *blocks = user;
+    return lapse_text_compare(blocks[a]->first_key.data, blocks[a]->first_key.size, blocks[b]->first_key.data,
+                              blocks[b]->first_key.size);
+}
+
+static lapse_status cut(struct folding *f, lapse_error *error)
+{
+    const lapse_allocator *mem = lapse_view_memory(f->view);
+    size_t n = 0, k = 0;
+    for (size_t i = 0; i < f->view->run_count; i++) {
+        n += f->view->runs[i]->block_count;
+        f->total += f->view->runs[i]->rows;
+    }
+    int32_t parts = f->fold->threads > 1 ? f->fold->threads * PARTS_A_THREAD : 1;
+    parts = parts > LAPSE_FOLD_PARTS ? LAPSE_FOLD_PARTS : parts;
+    f->parts = 1;
+    if (parts == 1 || n < 2)
+        return LAPSE_OK;
+    const struct lapse_run_block **blocks = lapse_mem_alloc(mem, n * sizeof *blocks);
+    uint32_t *order = lapse_mem_alloc(mem, 2 * n * sizeof *order);
+    lapse_status status = blocks && order ? LAPSE_OK : lapse_fail_memory(error);
+    for (size_t i = 0; status == LAPSE_OK && i < f->view->run_count; i++)
+        for (size_t b = 0; b < f->view->runs[i]->block_count; b++, k++) {
+            blocks[k] = &f->view->runs[i]->blocks[b];
+            order[k] = (uint32_t)k;
+        }
+    if (status == LAPSE_OK) {
+        lapse_sort_indices(order, n, order + n, order_keys, blocks);
+        int64_t rows = 0;
+        for (size_t i = 0; i < n; i++) {
+            struct lapse_text key = blocks[order[i]]->first_key, last = f->from[f->parts - 1];
+            bool above = f->parts == 1 ? i > 0 : lapse_text_compare(key.data, key.size, last.data, last.size) > 0;
+            if (above && f->parts < parts && rows >= f->total / parts * f->parts)
+                f->from[f->parts++] = key;
+            rows += blocks[order[i]]->rows;
+        }
+    }
+    lapse_mem_free(mem, blocks);
+    lapse_mem_free(mem, order);
+    return status;
+}
+
+static bool tell(struct folding *f, int64_t events)
+{
+    int64_t done = atomic_fetch_add(&f->done, events) + events;
+    if (f->fold->on_progress && this_thread() == f->caller &&
+        f->fold->on_progress(f->fold->progress_user, done, f->total))
+        atomic_store(&f->stop, true);
+    return !atomic_load(&f->stop);
+}
+
+static int fold_part(void *user, int64_t part)
+{
+    struct folding *f = user;
+    lapse_error *error = &f->error[part];
+    struct lapse_cursor *cursor;
+    const struct lapse_history *h;
+    int64_t told = 0;
+    error->size = sizeof *error;
+    lapse_status status = lapse_cursor_open(f->view, f->fold->fields, part > 0 ? &f->from[part] : NULL,
+                                            part + 1 < f->parts ? &f->from[part + 1] : NULL, &cursor, error);
+    while (status == LAPSE_OK && (status = lapse_cursor_next(cursor, &h, error)) == LAPSE_OK) {
+        status = f->fold->customer(f->fold->user, (int32_t)part, h, error);
+        int64_t events = lapse_cursor_events(cursor);
+        if (events - told < TOLD_EVERY)
+            continue;
+        if (status == LAPSE_OK && !tell(f, events - told))
+            status = lapse_fail(error, LAPSE_CANCELLED, "cancelled");
+        told = events;
+    }
+    lapse_cursor_close(cursor);
+    f->status[part] = status == LAPSE_DONE ? LAPSE_OK : status;
+    return f->status[part] != LAPSE_OK;
+}
+
+lapse_status lapse_view_fold(lapse_view *view, const struct lapse_fold *fold, lapse_error *error)
+{
+    const lapse_allocator *mem = lapse_view_memory(view);
+    struct folding *f = lapse_mem_zero(mem, 1, sizeof *f);
+    if (!f)
+        return lapse_fail_memory(error);
+    f->view = view;
+    f->fold = fold;
+    f->caller = this_thread();
+    atomic_init(&f->done, 0);
+    atomic_init(&f->stop, false);
+    lapse_status status = cut(f, error);
+    if (status == LAPSE_OK) {
+        lapse_parallel(fold->threads, f->parts, fold_part, f);
+        for (int32_t p = 0; p < f->parts && status == LAPSE_OK; p++) {
+            status = f->status[p];
+            if (status != LAPSE_OK)
+                lapse_fail_again(error, &f->error[p]);
+        }
+    }
+    lapse_mem_free(mem, f);
+    return status;
+}
