@@ -75,7 +75,10 @@ lapse_status lapse_store_append(lapse_store *store, const lapse_batch *batch, co
                                 lapse_counts *counts, lapse_error *error)
 {
     struct append a = { .store = store };
-    lapse_status status = lapse_store_check(store, error);
+    lapse_counts own = { 0 };
+    lapse_status status = lapse_counts_give(counts, &own, error); /* 0 if anything fails */
+    if (status == LAPSE_OK)
+        status = lapse_store_check(store, error);
     lapse_append_options_init(&a.options, sizeof a.options);
     if (status == LAPSE_OK && options)
         status = lapse_options_read(&a.options, sizeof a.options, options, oldest, "lapse_append_options", error);
@@ -90,7 +93,6 @@ lapse_status lapse_store_append(lapse_store *store, const lapse_batch *batch, co
     if (status != LAPSE_OK)
         return status;
 
-    lapse_counts own = { 0 };
     a.counts = &own;
     if (!a.options.source)
         a.options.source = "";

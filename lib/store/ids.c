@@ -2,6 +2,8 @@
  * only so that nobody can prepare ids that meet in one slot. About 20 ns an id to put, 60 to sort. */
 #include "store/store.h"
 
+enum { AHEAD = 16 }; /* texts fetched before they are asked for */
+
 struct lapse_ids_slot {
     uint32_t tag, place; /* place 0: free */
 };
@@ -24,6 +26,19 @@ static struct lapse_text text_at(const struct lapse_ids *ids, uint32_t place)
 struct lapse_text lapse_ids_text(const struct lapse_ids *ids, uint32_t number)
 {
     return text_at(ids, ids->places[number]);
+}
+
+void lapse_ids_places(const struct lapse_ids *ids, const uint32_t *numbers, size_t n, uint32_t *places)
+{
+    for (size_t i = 0; i < n; i++)
+        places[i] = ids->places[numbers[i]];
+}
+
+struct lapse_text lapse_ids_text_ahead(const struct lapse_ids *ids, const uint32_t *places, size_t i, size_t n)
+{
+    if (i + AHEAD < n)
+        fetch(ids->arena.data + (size_t)places[i + AHEAD] * 4);
+    return text_at(ids, places[i]);
 }
 
 size_t lapse_ids_memory(const struct lapse_ids *ids)

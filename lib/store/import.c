@@ -29,6 +29,7 @@ struct import {
     struct lapse_run **runs;
     int64_t *conflicts;         /* lines */
     size_t conflict_count, conflict_capacity, next_conflict;
+    lapse_status stopped;       /* why telling them ended early */
 };
 
 /* ---- one chunk, on any thread ---------------------------------------------------------------------------- */
@@ -162,9 +163,9 @@ static lapse_status open_csv(struct import *im, struct lapse_buffer *chunk, int6
 static lapse_status open_workers(struct import *im, lapse_error *error)
 {
     struct lapse_store *store = im->store;
-    uint32_t fields = LAPSE_ALL_FIELDS; /* a column with one value costs a comparison */
-    if (lapse_csv_has(im->csv, LAPSE_F_EVENT_ID))
-        fields |= LAPSE_FIELD_BIT(LAPSE_F_LINE);
+    uint32_t fields = lapse_csv_has(im->csv, LAPSE_F_EVENT_ID) ? LAPSE_FIELD_BIT(LAPSE_F_LINE) : 0;
+    for (int f = 0; f < LAPSE_FIELDS; f++)
+        fields |= lapse_csv_has(im->csv, (enum lapse_field)f) ? LAPSE_FIELD_BIT(f) : 0;
     size_t limit = (size_t)store->memory_limit / 2 / (size_t)im->threads;
     lapse_status status = LAPSE_OK;
     for (int32_t i = 0; i < im->threads && status == LAPSE_OK; i++)
@@ -240,8 +241,10 @@ static int note_conflict(void *user, int64_t line, int outcome)
     if (outcome != LAPSE_ROW_CONFLICT || !im->options.on_reject)
         return 0;
     if (!lapse_mem_reserve(&im->store->mem, &im->conflicts, &im->conflict_capacity, im->conflict_count + 1,
-                           sizeof *im->conflicts))
+                           sizeof *im->conflicts)) {
+        im->stopped = LAPSE_NO_MEMORY;
         return 1;
+    }
     im->conflicts[im->conflict_count++] = line;
     return 0;
 }
@@ -250,13 +253,17 @@ static int tell_conflict(struct import *im, int64_t line, struct lapse_text raw,
 {
     scratch->size = 0;
     put_text(scratch, raw.data, raw.size);
-    if (scratch->failed)
+    if (scratch->failed) {
+        im->stopped = LAPSE_NO_MEMORY;
         return 1;
+    }
     lapse_reject reject = { .size = sizeof reject, .outcome = LAPSE_ROW_CONFLICT, .line = line, .column = "event_id",
                             .text = "", .rule = "another event is stored under this source and event_id",
                             .row = scratch->data, .row_size = (int64_t)raw.size };
     im->next_conflict++;
-    return im->options.on_reject(im->options.reject_user, &reject);
+    if (im->options.on_reject(im->options.reject_user, &reject))
+        im->stopped = LAPSE_CANCELLED;
+    return im->stopped != LAPSE_OK;
 }
 
 static int match_conflict(void *self, const struct lapse_row *row, int64_t line, struct lapse_text raw)
@@ -274,6 +281,12 @@ static int pass_over(void *self, const struct lapse_csv_fault *fault)
     (void)self;
     (void)fault;
     return 0;
+}
+
+static lapse_status say_stopped(const struct import *im, lapse_error *error)
+{
+    return im->stopped == LAPSE_NO_MEMORY ? lapse_fail_memory(error)
+                                          : lapse_fail(error, LAPSE_CANCELLED, "cancelled");
 }
 
 static int order_lines(const void *user, uint32_t a, uint32_t b)
@@ -313,17 +326,18 @@ static lapse_status tell_conflicts(void *user, lapse_error *error)
     lapse_input_init(&again, &im->store->mem, im->input.name);
     if (status == LAPSE_OK && im->path)
         status = lapse_input_open(&again, im->path, error);
-    int stopped = 0;
-    while (status == LAPSE_OK && im->path && !stopped && im->next_conflict < im->conflict_count) {
+    while (status == LAPSE_OK && im->path && !im->stopped && im->next_conflict < im->conflict_count) {
         status = lapse_input_chunk(&again, im->options.delimiter, &w->chunk, CHUNK, &w->line, error);
         if (status == LAPSE_OK) /* the header is parsed as a row, a bad one or none that is looked for */
-            stopped = lapse_csv_parse(im->csv, &w->scratch, w->chunk.data, w->chunk.size, w->line, &sink, &w->rows);
+            lapse_csv_parse(im->csv, &w->scratch, w->chunk.data, w->chunk.size, w->line, &sink, &w->rows);
+        if (w->scratch.failed)
+            im->stopped = LAPSE_NO_MEMORY;
     }
-    while ((status == LAPSE_OK || status == LAPSE_DONE) && !stopped && im->next_conflict < im->conflict_count)
-        stopped = tell_conflict(im, im->conflicts[im->next_conflict], (struct lapse_text){ "", 0 }, &w->faults);
+    while ((status == LAPSE_OK || status == LAPSE_DONE) && !im->stopped && im->next_conflict < im->conflict_count)
+        tell_conflict(im, im->conflicts[im->next_conflict], (struct lapse_text){ "", 0 }, &w->faults);
     lapse_input_close(&again);
-    if (stopped && im->next_conflict < im->conflict_count)
-        return lapse_fail(error, LAPSE_CANCELLED, "cancelled");
+    if (im->stopped)
+        return say_stopped(im, error);
     return status == LAPSE_DONE ? LAPSE_OK : status;
 }
 
@@ -358,6 +372,17 @@ static lapse_status check_options(struct import *im, const lapse_import_options 
     return LAPSE_OK;
 }
 
+/* *counts is 0 if anything fails. */
+static lapse_status prepare(struct import *im, const lapse_import_options *options, lapse_counts *counts,
+                            lapse_error *error)
+{
+    const lapse_counts none = { 0 };
+    lapse_status status = lapse_counts_give(counts, &none, error);
+    if (status == LAPSE_OK)
+        status = lapse_store_check(im->store, error);
+    return status == LAPSE_OK ? check_options(im, options, error) : status;
+}
+
 static lapse_status import(struct import *im, lapse_counts *counts, lapse_error *error)
 {
     struct lapse_store *store = im->store;
@@ -378,6 +403,8 @@ static lapse_status import(struct import *im, lapse_counts *counts, lapse_error 
         lapse_buffer_init(&w->faults, &store->mem);
     }
     lapse_status status = lapse_store_commit(store, &commit, fill, im, error);
+    if (status == LAPSE_CANCELLED && im->stopped)
+        status = say_stopped(im, error);
     for (int32_t i = 0; i <= im->threads; i++) {
         struct worker *w = &im->workers[i];
         lapse_stage_free(w->stage);
@@ -396,11 +423,9 @@ lapse_status lapse_store_import_file(lapse_store *store, const char *path, const
                                      lapse_counts *counts, lapse_error *error)
 {
     struct import im = { .store = store, .path = path };
-    lapse_status status = lapse_store_check(store, error);
+    lapse_status status = prepare(&im, options, counts, error);
     if (status == LAPSE_OK && !path)
         status = lapse_fail(error, LAPSE_INVALID, "path is NULL");
-    if (status == LAPSE_OK)
-        status = check_options(&im, options, error);
     if (status != LAPSE_OK)
         return status;
     lapse_input_init(&im.input, &store->mem, im.options.name ? im.options.name : path);
@@ -415,11 +440,9 @@ lapse_status lapse_store_import_stream(lapse_store *store, lapse_read_fn read, v
                                        const lapse_import_options *options, lapse_counts *counts, lapse_error *error)
 {
     struct import im = { .store = store };
-    lapse_status status = lapse_store_check(store, error);
+    lapse_status status = prepare(&im, options, counts, error);
     if (status == LAPSE_OK && !read)
         status = lapse_fail(error, LAPSE_INVALID, "read is NULL");
-    if (status == LAPSE_OK)
-        status = check_options(&im, options, error);
     if (status != LAPSE_OK)
         return status;
     lapse_input_init(&im.input, &store->mem, im.options.name ? im.options.name : "input");

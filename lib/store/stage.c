@@ -21,7 +21,8 @@ struct lapse_stage {
     struct lapse_store *store;
     const lapse_allocator *mem;
     size_t limit;
-    int fields[LAPSE_COLUMNS], field_count; /* columns that rows are looked at for */
+    int fields[LAPSE_COLUMNS];              /* those that can vary, then those that only a first row is asked for */
+    int varying_count, field_count;
     struct stage_column columns[LAPSE_COLUMNS];
     size_t rows, capacity;
     uint32_t *customer;                     /* of each row; those that wait have none yet */
@@ -169,7 +170,8 @@ lapse_status lapse_stage_put(struct lapse_stage *s, const struct lapse_row *row,
     if (s->rows == s->capacity && !make_room(s))
         return lapse_fail_memory(error);
     bool ok = true;
-    for (int i = 0; i < s->field_count && ok; i++) {
+    int count = s->rows ? s->varying_count : s->field_count;
+    for (int i = 0; i < count && ok; i++) {
         int f = s->fields[i];
         switch (lapse_column_class(f)) {
         case LAPSE_CLASS_NUMBER:
@@ -227,7 +229,7 @@ static int order_rows(const void *user, uint32_t a, uint32_t b)
     return lapse_columns_compare(s->columns, a, s->columns, b, s->digits);
 }
 
-static lapse_status write_run(struct lapse_stage *s, const struct lapse_columns *c, const uint32_t *sorted,
+static lapse_status write_run(struct lapse_stage *s, const struct lapse_columns *c, const uint32_t *places,
                               const uint32_t *start, const uint32_t *order, lapse_error *error)
 {
     struct lapse_run_writer w;
@@ -236,9 +238,10 @@ static lapse_status write_run(struct lapse_stage *s, const struct lapse_columns 
         return status;
     size_t given = 0; /* rows handed over */
     for (size_t r = 0; r < s->ids.count && status == LAPSE_OK; r++) {
+        struct lapse_text id = lapse_ids_text_ahead(&s->ids, places, r, s->ids.count);
         size_t left = start[r + 1] - start[r], fit;
         while (left && status == LAPSE_OK) {
-            status = lapse_run_writer_key(&w, lapse_ids_text(&s->ids, sorted[r]), left, &fit, error);
+            status = lapse_run_writer_key(&w, id, left, &fit, error);
             left -= fit;
             if (status == LAPSE_OK && left) {
                 status = lapse_run_writer_rows(&w, c, UINT32_MAX, order + given, 0, error);
@@ -308,7 +311,8 @@ lapse_status lapse_stage_flush(struct lapse_stage *s, lapse_error *error)
                                    s->store->digits };
         for (size_t r = 0; scratch && r < n; r++)
             lapse_sort_indices(order + start[r], start[r + 1] - start[r], scratch, order_rows, &sorting);
-        status = scratch ? write_run(s, &c, sorted, start, order, error) : lapse_fail_memory(error);
+        lapse_ids_places(&s->ids, sorted, n, rank); /* ranks are not needed any more */
+        status = scratch ? write_run(s, &c, rank, start, order, error) : lapse_fail_memory(error);
         lapse_mem_free(s->mem, scratch);
     }
     lapse_mem_free(s->mem, sorted);
@@ -334,8 +338,12 @@ lapse_status lapse_stage_new(struct lapse_store *store, uint32_t fields, size_t 
     for (int f = 0; f < LAPSE_COLUMNS; f++) {
         lapse_buffer_init(&s->columns[f].bytes, s->mem);
         if (fields & LAPSE_FIELD_BIT(f))
-            s->fields[s->field_count++] = f;
+            s->fields[s->varying_count++] = f;
     }
+    s->field_count = s->varying_count;
+    for (int f = 0; f < LAPSE_FIELDS; f++)
+        if (!(fields & LAPSE_FIELD_BIT(f)))
+            s->fields[s->field_count++] = f;
     if (lapse_ids_init(&s->ids, s->mem))
         return LAPSE_OK;
     lapse_stage_free(s);

@@ -278,13 +278,17 @@ void lapse_ids_clear(struct lapse_ids *ids);
 bool lapse_ids_put(struct lapse_ids *ids, struct lapse_text id); /* at most LAPSE_IDS_WAITING before they are taken */
 bool lapse_ids_take(struct lapse_ids *ids, uint32_t *numbers);   /* of all that wait, in the order they came */
 struct lapse_text lapse_ids_text(const struct lapse_ids *ids, uint32_t number);
+/* To walk along ids in an order of one's own without waiting for memory: first where their texts are, then text i,
+ * while those that follow are fetched. */
+void lapse_ids_places(const struct lapse_ids *ids, const uint32_t *numbers, size_t n, uint32_t *places);
+struct lapse_text lapse_ids_text_ahead(const struct lapse_ids *ids, const uint32_t *places, size_t i, size_t n);
 size_t lapse_ids_memory(const struct lapse_ids *ids);
 bool lapse_ids_sort(const struct lapse_ids *ids, uint32_t *sorted); /* all numbers by their ids, bytewise */
 
 /* ---- stage.c: rows in any order, sorted into staged runs ------------------------------------------------------- */
 
 struct lapse_stage;
-/* `limit` is the memory it may use; `fields` are the columns that rows are looked at for. Finished runs are kept by
+/* `limit` is the memory it may use; `fields` are the columns that can differ from row to row. Finished runs are kept by
  * the stage until it is freed. */
 lapse_status lapse_stage_new(struct lapse_store *store, uint32_t fields, size_t limit, struct lapse_stage **out, lapse_error *error);
 lapse_status lapse_stage_put(struct lapse_stage *stage, const struct lapse_row *row, int64_t line, lapse_error *error);
