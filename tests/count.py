@@ -23,7 +23,8 @@ def cases(test):
         counts = [int(good), int(not good and not skipped), int(skipped)]
     elif not good and not skipped and not counts[1]:
         counts[1] = 1
-    return counts, re.findall(r'^skipped: .*', text, re.M)
+    named = re.findall(r'^\[  SKIPPED \] (\w+)$', test.get('stdout') or '', re.M)
+    return counts, re.findall(r'^skipped: .*', text, re.M) + ['skipped: %s: %s' % (test['name'], name) for name in named]
 
 
 def main():

@@ -135,6 +135,19 @@ def case_x6_the_largest_count_of_one_import_is_kept():
         (1, 1, 0, 0, 0, 0), (1, 0, 1, 0, 0, 0)]
 
 
+def case_many_small_imports():
+    """The counts of each of 60 imports and the store they make, with ids that conflict and contents that come back."""
+    rng, store, held = random.Random(8), new_store('many'), reference.Store()
+    for n in range(60):
+        text = 'customer,time,amount,event_id,source\n' + ''.join(
+            '%s,2024-01-0%d,%d,%s,%s\n' % (rng.choice('abc'), rng.randint(1, 2), rng.randint(1, 2), rng.choice(['', 'i%d' % rng.randint(1, 60)]),
+                                           rng.choice(['', 'till'])) for _ in range(rng.randint(1, 12)))
+        expected = held.import_events(reference.read_events(text.encode(), 'x')) + (0, 0)
+        assert imported(store, 'small.csv', text) == expected, (n, expected)
+    same(lapse('export', store, '--format', 'csv').rows(), held.export(), 'export')
+    compare(held, store, {})
+
+
 def case_counts_of_a_batch_are_per_row_source():
     """Rows of one call under two sources in a `source` column are counted apart."""
     store, head = new_store('rowsource'), 'customer,time,amount,source\n'

@@ -271,6 +271,70 @@ static void canonical_order(void **state)
     lapse_store_close(store);
 }
 
+/* Rulings X1, X11 to X13, S22: an objection stands until a later grant of profiling, or a confirmation whose token was
+ * asked for after it, is not void and not older than 60 days. */
+static void rights(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *rows; /* after an objection on 2024-01-01 */
+        int32_t expected;
+    } cases[] = {
+        { "", LAPSE_RIGHTS_OBJECTED },
+        { "a,2024-01-02,consent.granted,,email,profiling,,", LAPSE_RIGHTS_NONE },
+        { "a,2024-01-02,consent.granted,,email,marketing,,", LAPSE_RIGHTS_OBJECTED },
+        { "a,2024-01-02,consent.granted,,email,,,", LAPSE_RIGHTS_OBJECTED }, /* F2: marketing */
+        { "a,2024-01-02,consent.granted,,email,profiling,news,", LAPSE_RIGHTS_OBJECTED },
+        { "a,2023-12-31,consent.granted,,email,profiling,,", LAPSE_RIGHTS_OBJECTED },
+        { "a,2024-01-01,consent.granted,,email,profiling,,", LAPSE_RIGHTS_OBJECTED }, /* the objection ranks later */
+        { "a,2024-01-02,consent.confirmed,t,email,profiling,,", LAPSE_RIGHTS_OBJECTED },
+        { "a,2024-01-02,consent.requested,t,email,profiling,,\na,2024-03-02,consent.confirmed,t,email,profiling,,",
+          LAPSE_RIGHTS_NONE }, /* 60 days, inclusive */
+        { "a,2024-01-02,consent.requested,t,email,profiling,,\na,2024-03-02T00:00:01,consent.confirmed,t,email,profiling,,",
+          LAPSE_RIGHTS_OBJECTED },
+        { "a,2024-01-02,consent.requested,t,email,profiling,,\na,2024-01-02,consent.confirmed,t,email,profiling,,",
+          LAPSE_RIGHTS_NONE }, /* C25 */
+        { "a,2024-01-02,consent.requested,t,sms,profiling,,\na,2024-01-03,consent.confirmed,t,email,profiling,,",
+          LAPSE_RIGHTS_OBJECTED },
+        { "a,2024-01-02,consent.requested,t,email,profiling,,\na,2024-01-03,consent.confirmed,u,email,profiling,,",
+          LAPSE_RIGHTS_OBJECTED },
+        { "a,2023-12-30,consent.requested,t,email,profiling,,\na,2024-01-03,consent.confirmed,t,email,profiling,,",
+          LAPSE_RIGHTS_OBJECTED },
+        { "a,2024-01-02,consent.requested,t,email,profiling,,\na,2024-01-03,consent.withdrawn,,,,,\n"
+          "a,2024-01-04,consent.confirmed,t,email,profiling,,", LAPSE_RIGHTS_OBJECTED },
+        { "a,2024-01-02,consent.requested,t,email,profiling,,\na,2024-01-03,consent.withdrawn,,sms,,,\n"
+          "a,2024-01-04,consent.confirmed,t,email,profiling,,", LAPSE_RIGHTS_NONE },
+        { "a,2024-01-02,consent.requested,t,email,profiling,,\na,2024-01-03,consent.withdrawn,,,,,unverified\n"
+          "a,2024-01-04,consent.confirmed,t,email,profiling,,", LAPSE_RIGHTS_NONE },
+        { "a,2024-01-02,consent.requested,t,email,profiling,,\na,2024-01-03,consent.declined,,email,profiling,,\n"
+          "a,2024-01-04,consent.confirmed,t,email,profiling,,", LAPSE_RIGHTS_OBJECTED },
+        { "a,2024-01-02,consent.requested,t,email,profiling,,\na,2024-01-03,account.closed,,,,,\n"
+          "a,2024-01-04,consent.confirmed,t,email,profiling,,", LAPSE_RIGHTS_OBJECTED },
+        { "a,2024-01-02,consent.granted,,email,profiling,,\na,2024-01-03,consent.objected,,,,,", LAPSE_RIGHTS_OBJECTED },
+        { "a,2024-01-02,consent.granted,,email,profiling,,\na,2024-01-03,customer.erased,,,,,", LAPSE_RIGHTS_ERASED },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char text[600];
+        int32_t got = -1;
+        struct lapse_cursor *cursor;
+        const struct lapse_history *h;
+        lapse_view *view;
+        snprintf(text, sizeof text, "customer,time,kind,ref,channel,purpose,topic,reason\na,2024-01-01,consent.objected,,,,,\n%s\n",
+                 cases[i].rows);
+        lapse_store *store = import(text);
+        assert_int_equal(lapse_view_open(store, INT64_MAX, &view, NULL), LAPSE_OK);
+        assert_int_equal(lapse_cursor_open(view, LAPSE_RIGHTS_FIELDS, NULL, NULL, &cursor, NULL), LAPSE_OK);
+        assert_int_equal(lapse_cursor_next(cursor, &h, NULL), LAPSE_OK);
+        assert_int_equal(lapse_rights_at(h, &lapse_zone_utc, NULL, lapse_view_memory(view), &got, NULL), LAPSE_OK);
+        if (got != cases[i].expected)
+            print_error("%s\n", cases[i].rows);
+        assert_int_equal(got, cases[i].expected);
+        lapse_cursor_close(cursor);
+        lapse_view_close(view);
+        lapse_store_close(store);
+    }
+}
+
 static void history_of_nobody(void **state)
 {
     (void)state;
@@ -367,6 +431,7 @@ int main(void)
         cmocka_unit_test(retractions),
         cmocka_unit_test(many_retractions),
         cmocka_unit_test(canonical_order),
+        cmocka_unit_test(rights),
         cmocka_unit_test(history_of_nobody),
         cmocka_unit_test(readers_beside_a_writer),
     };

@@ -106,7 +106,7 @@ LAPSE_API uint32_t lapse_version_number(void);
 LAPSE_API const char *lapse_version_string(void);
 
 /** Reads a time as event files write it: `2024-03-01`, `2024-03-01T10:15:00.5+01:00`, `@1709288100`
- *  (rulings: a date alone is the first instant of that day). `text` ends in NUL. Without an offset the
+ *  A date alone is the first instant of that day. `text` ends in NUL. Without an offset the
  *  zone of `count` entries is used as in lapse_store_options; count 0 is UTC. A local time that the zone
  *  skips or has twice is refused. Writes microseconds since 1970-01-01 UTC to `*out`.
  *  LAPSE_BAD_INPUT names the rule broken. Threads: any. @since 0.9 */

@@ -45,7 +45,10 @@ typedef struct lapse_rfm_options {
     int64_t weight_m;
     const char *segments;       /**< CSV `segment,r_min,r_max,f_min,f_max,m_min,m_max`: bounds inclusive, an
                                      empty bound is open, the first row that matches wins, no match is
-                                     `(none)`. NULL: the default table, for 5 bins on R and F */
+                                     `(none)`. NULL: the default table, for 5 bins on R and F:
+                                     r 1-2 f 1-2 hibernating, f 3-4 at risk, f 5 can't lose; r 3 f 1-2 about to
+                                     sleep, f 3 need attention; r 3-4 f 4-5 loyal customers; r 4 f 1 promising; r 5
+                                     f 1 new customers; r 4-5 f 2-3 potential loyalists; r 5 f 4-5 champions */
     int64_t segments_size;      /**< bytes of `segments` */
     lapse_progress_fn on_progress; /**< events read; NULL: nobody is told */
     void *progress_user;
@@ -58,16 +61,20 @@ LAPSE_API lapse_status lapse_rfm_options_init(lapse_rfm_options *options, uint32
  *  and refunds is above 0, or when it has no amount), ordered by id (bytewise):
  *  customer, last_order (time), recency_days (calendar days in the store's zone), frequency, monetary
  *  (money), r, f, m (int64), score (string of the digits), segment (string) [, weighted].
- *  Notes tell segments that can never match and cells that no segment covers.
+ *  Customers who objected to profiling or were erased at the instant have no row and no part in the cuts.
+ *  Notes tell how many these are, how many have no valid order, segments that can never match, and cells that no
+ *  segment covers.
  *  LAPSE_BAD_INPUT: a segment table that cannot be read, or none for bins other than 5.
  *  LAPSE_OVERFLOW: an amount leaves int64_t, naming the customer. `options` may be NULL.
- *  Memory: 64 bytes and the id for each customer. @since 0.9 */
+ *  Memory: at most 64 bytes and the id for each customer. Threads: as the view. @since 0.9 */
 LAPSE_API lapse_status lapse_view_rfm(lapse_view *view, const lapse_rfm_options *options,
                                       lapse_result **out, lapse_error *error);
 
-/** One row a segment, in the order of the table, `(none)` last if any: segment, customers, orders, monetary,
- *  customer_share, monetary_share, mean_recency_days, mean_frequency (doubles, the exact quotient correctly
- *  rounded), mean_monetary (money, half to even). Undefined means and shares are missing. @since 0.9 */
+/** One row a segment, in the order of the table, `(none)` last if any: segment (string), customers, orders (int64),
+ *  monetary (money: the sum of that column of lapse_view_rfm()), customer_share, monetary_share,
+ *  mean_recency_days, mean_frequency (doubles, the exact quotient correctly rounded), mean_monetary (money, half to
+ *  even). Undefined means and shares are missing. Rows of a table that have one name are one segment, in the place of
+ *  the first. Everything else as lapse_view_rfm(). @since 0.9 */
 LAPSE_API lapse_status lapse_view_segments(lapse_view *view, const lapse_rfm_options *options,
                                            lapse_result **out, lapse_error *error);
 

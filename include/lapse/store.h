@@ -11,7 +11,7 @@
 extern "C" {
 #endif
 
-/** A store of events. Any number of threads may open views of it and read while one thread appends or
+/** A store of events. Closed with lapse_store_close(). Any number of threads may open views of it and read while one thread appends or
  *  imports; a second writer of this process waits, one of another process waits up to the timeout and then
  *  gets LAPSE_BUSY. Not to be used on a network file system. @since 0.9 */
 typedef struct lapse_store lapse_store;
@@ -129,8 +129,8 @@ LAPSE_API lapse_status lapse_append_options_init(lapse_append_options *options, 
 
 /** Appends the rows of `batch` in one durable commit: when it returns LAPSE_OK they survive what the sync
  *  level promises; otherwise nothing of them is stored. Identity of an event: `source` and `event_id`;
- *  without an id its whole content within its source, each content being kept as often as the one call that
- *  had it most often. `options` and `counts` may be NULL. LAPSE_BAD_INPUT: error->row, column, text and rule
+ *  without an id its whole content within its source: two equal rows of one call are two events, and the same two in
+ *  a later call of that source are duplicates. `options` and `counts` may be NULL. LAPSE_BAD_INPUT: error->row, column, text and rule
  *  say which. @since 0.9 */
 LAPSE_API lapse_status lapse_store_append(lapse_store *store, const lapse_batch *batch,
                                           const lapse_append_options *options, lapse_counts *counts,
@@ -173,15 +173,16 @@ LAPSE_API lapse_status lapse_store_import_stream(lapse_store *store, lapse_read_
                                                  lapse_error *error);
 
 /** `name,value`, both strings: customers, events, first_time, last_time, kind.NAME for each kind present in
- *  the order of LAPSE_KIND_, bytes (of the file; empty in memory), format, zone, digits. @since 0.9 */
+ *  the order of LAPSE_KIND_, bytes (of the file; empty in memory), format, zone, digits. Cost: a pass over the
+ *  store. Threads: any. @since 0.9 */
 LAPSE_API lapse_status lapse_store_info(lapse_store *store, lapse_result **out, lapse_error *error);
-/** Decimal digits of the store's currency. @since 0.9 */
+/** Decimal digits of the store's currency. Threads: any. @since 0.9 */
 LAPSE_API int32_t lapse_store_digits(const lapse_store *store);
-/** Reads a time as lapse_time_parse() does, in the zone of the store. @since 0.9 */
+/** Reads a time as lapse_time_parse() does, in the zone of the store. Threads: any. @since 0.9 */
 LAPSE_API lapse_status lapse_store_time(const lapse_store *store, const char *text, int64_t *out,
                                         lapse_error *error);
 /** The instant to ask about when none is named: the first instant of the day after the last event, in the
- *  store's zone. LAPSE_NOT_FOUND: there are no events. @since 0.9 */
+ *  store's zone. LAPSE_NOT_FOUND: there are no events. Threads: any. @since 0.9 */
 LAPSE_API lapse_status lapse_store_default_instant(lapse_store *store, int64_t *out, lapse_error *error);
 
 #ifdef __cplusplus

@@ -8,11 +8,12 @@
 extern "C" {
 #endif
 
-/** One part of an answer, or the whole. Immutable; reference counted; any number of threads may read it.
+/** One part of an answer, or the whole. Released with lapse_table_release(). Immutable; reference counted; any number of threads may read it.
  *  @since 0.9 */
 typedef struct lapse_table lapse_table;
 
-/** An answer: tables of at most 65,536 rows, pulled in order. One thread at a time. @since 0.9 */
+/** An answer: tables of at most 65,536 rows, pulled in order. Freed with lapse_result_free(). One thread at a
+ *  time. @since 0.9 */
 typedef struct lapse_result lapse_result;
 
 /** Types of a column. The layout is that of the Arrow columnar format with 64-bit offsets. @since 0.9 */
@@ -56,8 +57,8 @@ LAPSE_API int32_t lapse_result_columns(const lapse_result *result);
 /** Describes column `index` of every part: name, type, digits; `rows` 0 and no data.
  *  LAPSE_INVALID: no such column. The name lives as long as the result. @since 0.9 */
 LAPSE_API lapse_status lapse_result_column(const lapse_result *result, int32_t index, lapse_column *out);
-/** What a person should be told beside the rows (cells that no segment covers, customers left out ...).
- *  @since 0.9 */
+/** How many notes there are: what a person should be told beside the rows (cells that no segment covers, customers
+ *  left out ...). Known before the first part is pulled. @since 0.9 */
 LAPSE_API int32_t lapse_result_notes(const lapse_result *result);
 /** Note `index`, NUL-terminated, living as long as the result; NULL when there is no such note. @since 0.9 */
 LAPSE_API const char *lapse_result_note(const lapse_result *result, int32_t index);

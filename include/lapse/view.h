@@ -15,8 +15,9 @@ extern "C" {
 typedef struct lapse_view lapse_view;
 
 
-/** Opens a view of all events at or before `as_of` (microseconds since 1970-01-01 UTC; INT64_MAX sees all).
- *  Cheap. Free with lapse_view_close(). @since 0.9 */
+/** Opens a view of all events at or before `as_of` (microseconds since 1970-01-01 UTC; INT64_MAX sees all, which
+ *  suits history and events but no answer that counts days). Cheap. Free with lapse_view_close().
+ *  Threads: any. @since 0.9 */
 LAPSE_API lapse_status lapse_view_open(lapse_store *store, int64_t as_of, lapse_view **out,
                                        lapse_error *error);
 /** NULL is allowed; results of the view stay usable. @since 0.9 */
@@ -24,7 +25,10 @@ LAPSE_API void lapse_view_close(lapse_view *view);
 /** The instant. @since 0.9 */
 LAPSE_API int64_t lapse_view_as_of(const lapse_view *view);
 
-/** The events of one customer in canonical order, all columns of an event file. LAPSE_NOT_FOUND: no event of
+/** The events of one customer in canonical order: by time, inside one instant by the rank of the kind (placed before
+ *  refunded, granted before withdrawn), then by source, event_id and the other columns, so that it does not matter
+ *  which came first. All columns of an event file: time (time), amount and price (money), value (double), quantity
+ *  (decimal), all others string. Retracted events are shown too. LAPSE_NOT_FOUND: no event of
  *  that customer is visible. @since 0.9 */
 LAPSE_API lapse_status lapse_view_history(lapse_view *view, const char *customer, lapse_result **out,
                                           lapse_error *error);

@@ -11,6 +11,7 @@ struct part {
     int64_t *column[COLUMNS];
     size_t capacity[COLUMNS];
     size_t count;
+    int64_t left_out, without_order; /* customers */
 };
 
 struct collect {
@@ -18,6 +19,7 @@ struct collect {
     const struct lapse_zone *zone;
     int64_t after; /* of the window */
     uint32_t flags;
+    const lapse_policy *policy;
     bool zero_is_valid, with_ids;
     int columns;
     struct part *parts;
@@ -48,10 +50,17 @@ static lapse_status add_customer(void *user, int32_t index, const struct lapse_h
     struct part *part = &c->parts[index];
     struct lapse_orders *orders = &part->orders;
 
-    /* Customers whose rights keep them out of scores (rulings X1) will leave here, and be counted. */
-    lapse_status status = lapse_orders_net(orders, history, c->after, c->zero_is_valid, error);
-    if (status != LAPSE_OK || orders->count == 0)
+    int32_t rights;
+    lapse_status status = lapse_rights_at(history, c->zone, c->policy, c->mem, &rights, error);
+    if (status != LAPSE_OK || rights != LAPSE_RIGHTS_NONE) {
+        part->left_out++; /* no score of somebody who objected (rulings X1) */
         return status;
+    }
+    status = lapse_orders_net(orders, history, c->after, c->zero_is_valid, error);
+    if (status != LAPSE_OK || orders->count == 0) {
+        part->without_order++;
+        return status;
+    }
 
     lapse_int128 sum = -orders->unknown_refunds;
     for (size_t i = 0; i < orders->count; i++)
@@ -112,6 +121,8 @@ static lapse_status join_all(struct lapse_rfm *rfm, struct collect *c, lapse_err
     int64_t **columns[COLUMNS] = { &rfm->last_order, &rfm->frequency, &rfm->monetary, &rfm->orders };
     for (int p = 0; p < LAPSE_FOLD_PARTS; p++) {
         rfm->count += (int64_t)c->parts[p].count;
+        rfm->left_out += c->parts[p].left_out;
+        rfm->without_order += c->parts[p].without_order;
         lapse_orders_free(&c->parts[p].orders);
         rfm->ids[p] = c->parts[p].ids;
         lapse_buffer_init(&c->parts[p].ids, c->mem);
@@ -133,6 +144,7 @@ static lapse_status collect(struct lapse_rfm *rfm, lapse_view *view, bool with_i
                          .flags = o->flags,
                          .with_ids = with_ids };
     c.columns = with_orders && (o->flags & LAPSE_RFM_FREQUENCY_DAYS) ? COLUMNS : ORDERS;
+    c.policy = o->policy;
     c.zero_is_valid = lapse_policy_value(o->policy, LAPSE_SET_ORDER_ZERO_IS_VALID).n != 0;
     if (o->window_unit != LAPSE_UNIT_NONE)
         c.after = lapse_zone_add(c.zone, lapse_view_as_of(view), -o->window, o->window_unit);
@@ -144,7 +156,7 @@ static lapse_status collect(struct lapse_rfm *rfm, lapse_view *view, bool with_i
         lapse_buffer_init(&c.parts[p].ids, c.mem);
     }
 
-    struct lapse_fold fold = { .fields = LAPSE_ORDER_FIELDS,
+    struct lapse_fold fold = { .fields = LAPSE_ORDER_FIELDS | LAPSE_RIGHTS_FIELDS,
                                .threads = o->threads,
                                .customer = add_customer,
                                .user = &c,
@@ -237,6 +249,25 @@ lapse_status lapse_rfm_new(lapse_view *view, const lapse_rfm_options *options, b
     else
         lapse_rfm_free(rfm);
     return status;
+}
+
+static lapse_status note_count(lapse_result *result, int64_t n, const char *one, const char *many)
+{
+    char text[128];
+    size_t size = lapse_int_format(n, text);
+    const char *rest = n == 1 ? one : many;
+    memcpy(text + size, rest, strlen(rest));
+    return n ? lapse_result_add_note(result, text, size + strlen(rest)) : LAPSE_OK;
+}
+
+lapse_status lapse_rfm_notes(const struct lapse_rfm *rfm, lapse_result *result)
+{
+    lapse_status status = note_count(result, rfm->left_out, " customer is left out: objected or erased",
+                                     " customers are left out: they objected or were erased");
+    if (status == LAPSE_OK)
+        status = note_count(result, rfm->without_order, " customer has no valid order",
+                            " customers have no valid order");
+    return status == LAPSE_OK ? lapse_segment_table_notes(&rfm->segments, result) : status;
 }
 
 void lapse_rfm_free(struct lapse_rfm *rfm)

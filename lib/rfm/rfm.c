@@ -144,7 +144,7 @@ lapse_status lapse_view_rfm(lapse_view *view, const lapse_rfm_options *options, 
     status = lapse_result_new(&mem, rows->specs, rows->columns, source, &result, error);
     if (status != LAPSE_OK)
         return status;
-    status = lapse_segment_table_notes(&rfm->segments, result);
+    status = lapse_rfm_notes(rfm, result);
     if (status != LAPSE_OK) {
         lapse_result_free(result);
         return lapse_fail_memory(error);

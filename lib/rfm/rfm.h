@@ -81,6 +81,7 @@ struct lapse_rfm {
     lapse_rfm_options options; /* its pointers are those of the call and not to be used after it */
     int digits;
     int64_t count;
+    int64_t left_out, without_order; /* customers that are not among them: by their rights, or no valid order */
     int64_t *last_order, *frequency, *monetary;
     int64_t *orders; /* valid orders; NULL: frequency has them */
     int64_t *recency;
@@ -91,6 +92,8 @@ struct lapse_rfm {
 /* Options, segment table, fold, cuts. `with_ids`: collect ids; `with_orders`: collect orders beside days. */
 lapse_status lapse_rfm_new(lapse_view *view, const lapse_rfm_options *options, bool with_ids, bool with_orders,
                            struct lapse_rfm **out, lapse_error *error);
+/* Who is not among the rows, and the notes of the segment table. */
+lapse_status lapse_rfm_notes(const struct lapse_rfm *rfm, lapse_result *result);
 void lapse_rfm_free(struct lapse_rfm *rfm);
 
 #endif

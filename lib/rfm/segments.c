@@ -111,7 +111,7 @@ lapse_status lapse_view_segments(lapse_view *view, const lapse_rfm_options *opti
     status = make_table(rfm, &table, error);
     if (status == LAPSE_OK)
         status = lapse_result_of_table(&rfm->mem, table, &result, error);
-    if (status == LAPSE_OK && lapse_segment_table_notes(&rfm->segments, result) != LAPSE_OK) {
+    if (status == LAPSE_OK && lapse_rfm_notes(rfm, result) != LAPSE_OK) {
         lapse_result_free(result);
         result = NULL;
         status = lapse_fail_memory(error);

@@ -6,6 +6,7 @@
 
 #include "base/base.h"
 #include "event/event.h"
+#include "policy/policy.h"
 #include "store/store.h"
 #include "table/table.h"
 
@@ -88,5 +89,15 @@ struct lapse_orders {
 lapse_status lapse_orders_net(struct lapse_orders *orders, const struct lapse_history *history, int64_t after,
                               bool zero_is_valid, lapse_error *error);
 void lapse_orders_free(struct lapse_orders *orders);
+
+/* ---- rights.c: may a customer be scored? --------------------------------------------------------------------- */
+
+enum { LAPSE_RIGHTS_NONE = 0, LAPSE_RIGHTS_OBJECTED = 1, LAPSE_RIGHTS_ERASED = 2 };
+#define LAPSE_RIGHTS_FIELDS (LAPSE_FIELD_BIT(LAPSE_F_KIND) | LAPSE_FIELD_BIT(LAPSE_F_CHANNEL) | \
+                             LAPSE_FIELD_BIT(LAPSE_F_PURPOSE) | LAPSE_FIELD_BIT(LAPSE_F_TOPIC) | \
+                             LAPSE_FIELD_BIT(LAPSE_F_REF) | LAPSE_FIELD_BIT(LAPSE_F_REASON))
+/* The rights at the instant of a history whose last event is at or before it. */
+lapse_status lapse_rights_at(const struct lapse_history *history, const struct lapse_zone *zone,
+                             const lapse_policy *policy, const lapse_allocator *mem, int32_t *out, lapse_error *error);
 
 #endif
