@@ -7,6 +7,7 @@ import csv
 import io
 import os
 import pty
+import random
 import re
 import signal
 import sqlite3
@@ -19,7 +20,9 @@ import unittest
 
 LAPSE = ''
 HERE = os.path.dirname(os.path.abspath(__file__))
-MAN = os.path.join(HERE, '..', 'examples', 'lapse', 'lapse.1')
+ROOT = os.path.join(HERE, '..')
+EXAMPLES = os.path.join(ROOT, 'examples')
+MAN = os.path.join(EXAMPLES, 'lapse', 'lapse.1')
 COMMANDS = ['create', 'import', 'info', 'history', 'rfm', 'segments', 'export', 'policy', 'help']
 ORDERS = ('customer,time,ref,amount\n'
           'ann,2024-01-05,1,10.00\n'
@@ -70,6 +73,24 @@ class Command(unittest.TestCase):
     def store(self, *options):
         self.run_lapse('import', 's.lapse', 'orders.csv', *options)
         return 's.lapse'
+
+    def on_terminal(self, *command, env=None):
+        """What a terminal gets on stdout."""
+        ours, theirs = pty.openpty()
+        p = subprocess.Popen(command, cwd=self.folder.name, env=env, stdout=theirs, stderr=subprocess.DEVNULL)
+        os.close(theirs)
+        out = b''
+        try:
+            while True:
+                more = os.read(ours, 65536)
+                if not more:
+                    break
+                out += more
+        except OSError:
+            pass
+        os.close(ours)
+        self.assertEqual(p.wait(), 0)
+        return out.decode().replace('\r\n', '\n')
 
 
 class Usage(Command):
@@ -566,7 +587,34 @@ class Output(Command):
     def test_table_and_csv_hold_the_same_values(self):
         table = self.run_lapse('segments', 'orders.csv', '--format', 'table')[0].splitlines()
         rows = [row for row in csv.reader(io.StringIO(self.run_lapse('segments', 'orders.csv')[0]))]
-        self.assertEqual([line.split() for line in table], [' '.join(row).split() for row in rows])
+        shown = lambda name, text: '%.4g' % float(text) if re.search('share|mean_[rf]', name) and text else text
+        self.assertEqual([line.split() for line in table],
+                         [' '.join(rows[0]).split()] +
+                         [' '.join(map(shown, rows[0], row)).split() for row in rows[1:]])
+
+    def test_table_rounds_ratios(self):
+        days = {'a': ['2024-01-01'] * 3, 'b': ['2023-12-31'], 'c': ['1990-05-05']}
+        self.write('x.csv', 'customer,time,amount\n' +
+                   ''.join('%s,%s,1000000.01\n' % (who, day) for who in days for day in days[who]))
+        self.write('seg.csv', 'segment,r_min,r_max,f_min,f_max,m_min,m_max\nall,,,,,,\n')
+        args = ['segments', 'x.csv', '--segments', 'seg.csv', '--as-of', '2024-01-02']
+        line = self.run_lapse(*args, '--format', 'table')[0].splitlines()[1]
+        self.assertEqual(line.split(), ['all', '3', '5', '5000000.05', '1', '1', '4099', '1.667', '1666666.68'])
+        self.assertIn(',1.6666666666666667,', self.run_lapse(*args, '--format', 'csv')[0])
+
+    def test_table_of_a_history(self):
+        """Leaves out what is empty everywhere, and changes no value."""
+        self.write('x.csv', 'customer,time,kind,value,topic,reason\n' +
+                   ''.join('a,%d-01-01,survey.answered,1.23456789,,\n' % year for year in range(1971, 2020)) +
+                   'a,2020-01-01,survey.answered,,,late\nb,2020-01-01,survey.answered,,other,\n')
+        args = ['history', 'x.csv', 'a', '--format']
+        table = self.run_lapse(*args, 'table')[0].splitlines()
+        self.assertEqual(table[0].split(), ['customer', 'time', 'kind', 'value', 'reason', 'source'])
+        self.assertIn('1.23456789', table[1])
+        self.assertRegex(table[50], r' late +x\.csv$')
+        self.assertEqual(len({len(line.rstrip()) for line in table[1:]}), 1)
+        self.assertEqual(len(self.run_lapse(*args, 'csv')[0].splitlines()[0].split(',')), 19)
+        self.assertEqual(self.run_lapse('history', 'x.csv', 'zoe', '--format', 'table', code=1)[0], '')
 
     def test_long_table(self):
         self.write('many.csv', 'customer,time\n' + ''.join('c%d,2024-01-01\n' % n for n in range(90000)))
@@ -574,28 +622,10 @@ class Output(Command):
         self.assertEqual(len(out), 90001)
         self.assertEqual(sorted(line.split()[0] for line in out[1:]), sorted('c%d' % n for n in range(90000)))
 
-    def on_terminal(self, *args):
-        """What a terminal gets on stdout."""
-        ours, theirs = pty.openpty()
-        p = subprocess.Popen([LAPSE, *args], cwd=self.folder.name, stdout=theirs, stderr=subprocess.DEVNULL)
-        os.close(theirs)
-        out = b''
-        try:
-            while True:
-                more = os.read(ours, 65536)
-                if not more:
-                    break
-                out += more
-        except OSError:
-            pass
-        os.close(ours)
-        self.assertEqual(p.wait(), 0)
-        return out.decode().replace('\r\n', '\n')
-
     def test_terminal(self):
-        self.assertEqual(self.on_terminal('rfm', 'orders.csv'),
+        self.assertEqual(self.on_terminal(LAPSE, 'rfm', 'orders.csv'),
                          self.run_lapse('rfm', 'orders.csv', '--format', 'table')[0])
-        self.assertEqual(self.on_terminal('rfm', 'orders.csv', '--format', 'csv'),
+        self.assertEqual(self.on_terminal(LAPSE, 'rfm', 'orders.csv', '--format', 'csv'),
                          self.run_lapse('rfm', 'orders.csv')[0])
 
     def test_interrupt(self):
@@ -615,6 +645,85 @@ class Output(Command):
                 self.assertEqual((p.returncode, out), (1, b''))
                 self.assertIn(b'interrupted', err)
                 self.assertEqual(self.names(), ['orders.csv'])
+
+
+    def test_interrupts_that_come_at_any_moment(self):
+        """A pipe that says nothing: wherever the signal arrives, the command ends, and nothing stays behind."""
+        os.mkfifo(self.path('pipe'))
+        rng = random.Random(4)
+        for n in range(120):
+            args = (['import', 's.lapse', '-'], ['rfm', '-'], ['import', 's.lapse', 'pipe'], ['rfm', 'pipe'])[n % 4]
+            p = subprocess.Popen([LAPSE, *args], cwd=self.folder.name, stdin=subprocess.PIPE,
+                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+            if n % 8 < 4:
+                p.stdin.write(ORDERS.encode())
+                p.stdin.flush()
+            time.sleep(rng.uniform(0, 0.03))
+            p.send_signal(signal.SIGINT)
+            try:
+                code = p.wait(timeout=10)
+            except subprocess.TimeoutExpired:
+                p.kill()
+                self.fail('try %d: %s does not end' % (n, args))
+            finally:
+                with p.stdin, p.stdout, p.stderr:
+                    out = p.stdout.read()
+            self.assertIn(code, (1, -signal.SIGINT)) # killed by it as long as the command did not look yet
+            self.assertEqual((out, self.names()), (b'', ['orders.csv', 'pipe']))
+
+
+class Messages(Command):
+    def test_what_is_no_column_is_not_called_one(self):
+        self.write('p', '# mine\nfoo = 1\n')
+        for args, code, want in ((['policy', '--set', 'foo=2'], 1, '--set foo=2: no such setting'),
+                                 (['policy', '--set', 'import.skew=x'], 1, '--set import.skew=x: must be a span'),
+                                 (['policy', '--policy', 'p'], 1, 'p, line 2, setting foo: '),
+                                 (['rfm', 'orders.csv', '--map', 'foo=a'], 2, '--map: "foo": '),
+                                 (['rfm', 'orders.csv', '--time-format', '%Y'], 2, '--time-format: "%Y": ')):
+            with self.subTest(args):
+                err = self.run_lapse(*args, code=code)[1]
+                self.assertTrue(err.startswith('lapse: ' + want), err)
+                self.assertNotIn('column', err.splitlines()[0].replace('columns', ''))
+
+    def test_store_that_cannot_be_opened(self):
+        os.mkdir(self.path('folder'))
+        for args, path, why in ((['info', 'no/such'], 'no/such', 'No such file'),
+                                (['create', 'no/such'], 'no/such', 'No such file'),
+                                (['import', 'no/such', 'orders.csv'], 'no/such', 'No such file'),
+                                (['import', 'orders.csv/x', 'orders.csv'], 'orders.csv/x', 'Not a directory'),
+                                (['import', 'folder', 'orders.csv'], 'folder', 'Is a directory'),
+                                (['rfm', 'folder'], 'folder', 'Is a directory')):
+            with self.subTest(args):
+                self.assertRegex(self.run_lapse(*args, code=3)[1], r'^lapse: %s: .*%s' % (path, why))
+        if os.getuid() != 0:
+            os.chmod(self.path('folder'), 0o500)
+            self.assertIn('folder/x: cannot be opened: Permission denied',
+                          self.run_lapse('import', 'folder/x', 'orders.csv', code=3)[1])
+
+    def test_hints_at_a_header(self):
+        for text, options, want in (
+                ('customer;time\na;2024-01-01\n', [], "try --delimiter ';'"),
+                ('\ufeffcustomer;time\na;2024-01-01\n', ['--ignore-unknown'], "try --delimiter ';'"),
+                ('Id\ttime\na\t2024-01-01\n', ['--map', 'customer=Id'], 'try --delimiter tab'),
+                ('customer,time\na,2024-01-01\n', ['--delimiter', ';'], "try --delimiter ','"),
+                ('Customer,TIME,amount\na,2024-01-01,1\n', [], 'try --map customer=Customer,time=TIME'),
+                ('Customer,time,x\na,2024-01-01,1\n', ['--ignore-unknown'], 'try --map customer=Customer'),
+                ('Who,time\na,2024-01-01\n', ['--map', 'customer=who'], "the header has 'Who'"),
+                ('who,Time\na,2024-01-01\n', ['--map', 'customer=who'], "the header has 'Time'"),
+                ('customer,time,a;b\na,2024-01-01,1\n', [], None),
+                ('who,time\na,2024-01-01\n', [], None),
+                ('customer,time\na;b,never\n', [], None)):
+            with self.subTest((text, options)):
+                self.write('x.csv', text)
+                for name in ('x.csv', '-'):
+                    err = self.run_lapse('import', 's.lapse', name, *options, code=1, stdin=text.encode())[1]
+                    lines = err.splitlines()
+                    self.assertEqual(len(lines), 2 if want else 1, err)
+                    self.assertIn(want or '', lines[-1])
+                self.run_lapse('rfm', '-', *options, code=1, stdin=text.encode())
+                option = re.search(r'try (--\w+) (.*)', lines[-1])
+                if option: # it does help
+                    self.run_lapse('rfm', 'x.csv', *options, option[1], option[2].strip("'"))
 
 
 class Answers(Command):
@@ -643,6 +752,24 @@ class Answers(Command):
         self.write('seg.csv', 'segment,r_min,r_max,f_min,f_max,m_min,m_max\nall,,,,,,\nnever,1,1,,,,\n')
         _, err = self.run_lapse('segments', 'orders.csv', '--segments', 'seg.csv', '--as-of', '2024-04-01')
         self.assertIn('never', err)
+
+    def test_default_segments(self):
+        """What help, the man page and the examples show is what the library does."""
+        with open(os.path.join(EXAMPLES, 'segments', 'default.csv')) as f:
+            table = f.read()
+        for command in ('rfm', 'segments'):
+            self.assertIn('\n\n' + table + '\n', self.run_lapse('help', command)[0])
+        with open(MAN) as f:
+            self.assertIn('.EX\n' + table.replace("'", '\\(aq') + '.EE\n', f.read())
+        cells = 'customer,time\n' + ''.join( # of all scores
+            'c%02d,2024-01-%02d\n' % (10 * r + f, r) * f for r in range(1, 6) for f in range(1, 6))
+        self.write('cells.csv', cells)
+        self.write('seg.csv', table)
+        for command in ('rfm', 'segments'):
+            with self.subTest(command):
+                want = self.run_lapse(command, 'cells.csv')
+                self.assertEqual(self.run_lapse(command, 'cells.csv', '--segments', 'seg.csv'), want)
+        self.assertEqual(len({row['score'][:2] for row in self.rows('rfm', 'cells.csv')}), 25)
 
     def test_export_and_import(self):
         store = self.store()
@@ -724,6 +851,20 @@ class Help(Command):
                         os.unlink(self.path('new'))
         self.assertEqual(set().union(*(self.options_of(command) for command in COMMANDS)), set(values))
 
+    def test_help_of_events(self):
+        out, err = self.run_lapse('help', 'events')
+        self.assertEqual(err, '')
+        self.assertLessEqual(max(len(line) for line in out.splitlines()), 80)
+        with open(os.path.join(ROOT, 'include', 'lapse', 'event.h')) as f:
+            names = re.findall(r'^    LAPSE_(KIND|CHANNEL|PURPOSE|PLATFORM)_(\w+) = \d+', f.read(), re.M)
+        parts = {title: text.split() for title, text in re.findall(r'^(\w+)[^\n]*:\n((?:  .*\n)+)', out, re.M)}
+        for group, title in (('KIND', 'Kinds'), ('CHANNEL', 'Channels'), ('PURPOSE', 'Purposes'),
+                             ('PLATFORM', 'Platforms')):
+            self.assertEqual([name.upper().replace('.', '_') for name in parts[title]],
+                             [name for kind, name in names if kind == group])
+        self.assertEqual(len(parts['Kinds']), 69)
+        self.run_lapse('events', code=2)
+
     def test_man_page_names_all(self):
         with open(MAN) as f:
             man = f.read().replace('\\-', '-')
@@ -733,6 +874,31 @@ class Help(Command):
                 self.assertRegex(man, r'(?m)^\.B[IR]? --%s\b' % option)
         told = set(re.findall(r'(?m)^\.TP\n\.B[IR]? --([a-z-]+)', man))
         self.assertEqual(told, set().union(*(self.options_of(command) for command in COMMANDS)))
+
+
+class Readme(Command):
+    def setUp(self):
+        super().setUp()
+        path = os.path.join(ROOT, 'README.md')
+        if not os.path.exists(path):
+            self.skipTest('no README.md')
+        with open(path) as f:
+            self.text = f.read()
+
+    def test_what_is_shown_is_what_comes(self):
+        """On a terminal, in the folder of the project."""
+        os.symlink(os.path.abspath(EXAMPLES), self.path('examples'))
+        shown = ''.join(re.findall(r'^```console\n(.*?)^```$', self.text, re.M | re.S))
+        commands = re.findall(r'^\$ (.*)\n((?:(?!\$ ).*\n)*)', shown, re.M)
+        self.assertGreater(len(commands), 2)
+        env = {**os.environ, 'PATH': os.path.dirname(LAPSE) + ':' + os.environ['PATH']}
+        for command, want in commands:
+            with self.subTest(command):
+                self.assertEqual(self.on_terminal('sh', '-c', command, env=env), want)
+
+    def test_program(self):
+        with open(os.path.join(EXAMPLES, 'first_steps.c')) as f:
+            self.assertEqual(re.findall(r'^```c\n(.*?)^```$', self.text, re.M | re.S), [f.read()])
 
 
 def main():

@@ -279,10 +279,10 @@ static const struct bad_case {
     const char *map, *format;
     uint32_t flags;
 } bad_cases[] = {
-    { .header = "customer,time", "a\n", 0, 2, "", "", "1 field, the header 2" },
-    { .header = "customer,time", "a,2024-03-01,\n", 0, 2, "", "", "3 fields, the header 2" },
-    { .header = "customer,time", "a,2024-03-01\n \n", 0, 3, "", "", "1 field," },
-    { .header = "customer,time", "\"\"\n", 0, 2, "", "", "1 field," },
+    { .header = "customer,time", "a\n", 0, 2, "", "a", "1 field, the header 2" },
+    { .header = "customer,time", "a,2024-03-01,\n", 0, 2, "", "a,2024-03-01,", "3 fields, the header 2" },
+    { .header = "customer,time", "a,2024-03-01\n \n", 0, 3, "", " ", "1 field," },
+    { .header = "customer,time", "\"\"\n", 0, 2, "", "\"\"", "1 field," },
     { .header = "customer,time", "\"a\nb\",2024-03-01\n\n\"c\nd\",x\n", 0, 5, "time", "x", "a time is" },
     { .header = "customer,time", "a\"b,2024-03-01\n", 0, 2, "customer", "a\"b", "quote stands inside" },
     { .header = "customer,time", "a, \"2024-03-01\"\n", 0, 2, "time", " \"2024-03-01\"", "quote stands inside" },

@@ -106,7 +106,9 @@ static void random_block(struct lapse_rows *rows, struct lapse_buffer *ids, uint
         char text[300];
         uint32_t at[2] = { 0, 0 };
         uint8_t size = (uint8_t)snprintf(text, sizeof text, "%s%u", draw(5) ? "ref" : "", (unsigned)draw(n));
-        struct lapse_columns c = { 0 };
+        struct lapse_columns c = { .fields = LAPSE_FIELD_BIT(LAPSE_F_TIME) | LAPSE_FIELD_BIT(LAPSE_F_AMOUNT) |
+                                             LAPSE_FIELD_BIT(LAPSE_F_KIND) | LAPSE_FIELD_BIT(LAPSE_F_REF) |
+                                             LAPSE_FIELD_BIT(LAPSE_F_SOURCE) };
         c.number[LAPSE_F_TIME] = &time;
         c.number[LAPSE_F_AMOUNT] = &amount;
         c.name[LAPSE_F_KIND] = &kind;
@@ -532,6 +534,10 @@ static void files_that_are_no_store(void **state)
     write_file(path, "customer,time\n", 14);
     assert_int_equal(try_open(path, 0, -1, NULL, &error), LAPSE_DAMAGED);
     assert_int_equal(try_open(path, LAPSE_STORE_MUST_BE_NEW, -1, NULL, &error), LAPSE_BAD_INPUT);
+    unlink(path);
+    write_file(path, "c", 1); /* to SQLite an empty file; it must not be written over */
+    assert_int_equal(try_open(path, 0, -1, NULL, &error), LAPSE_DAMAGED);
+    assert_int_equal(try_open(path, LAPSE_STORE_READ_ONLY, -1, NULL, &error), LAPSE_DAMAGED);
     unlink(path);
 
     assert_int_equal(try_open(path, 0, 3, "KWD", &error), LAPSE_OK);

@@ -8,13 +8,17 @@
 
 enum { FORMAT_TABLE = 1 };
 
+bool answer_is_table(const struct args *args)
+{
+    return args->format ? args->format == FORMAT_TABLE : !args->output && isatty(STDOUT_FILENO) == 1;
+}
+
 int answer_open(struct answer *answer, const struct args *args, int columns)
 {
     int code = output_open(&answer->out, args->output, args);
-    bool table = args->format ? args->format == FORMAT_TABLE : !args->output && isatty(STDOUT_FILENO) == 1;
 
     answer->grid = NULL;
-    if (code != EXIT_DONE || !table)
+    if (code != EXIT_DONE || !answer_is_table(args))
         return code;
     answer->grid = grid_new(&answer->out, columns);
     if (answer->grid)
@@ -38,6 +42,16 @@ int answer_close(struct answer *answer, int code)
     grid_free(answer->grid);
     answer->grid = NULL;
     return output_close(&answer->out, code);
+}
+
+/* Ratios and means are rounded; what somebody told us, the value of an event, is not. */
+static unsigned look_of(const struct work *work, const lapse_column *column, int index)
+{
+    bool hidden = index < 64 && (work->hidden >> index & 1);
+    bool text = column->type == LAPSE_TYPE_STRING || column->type == LAPSE_TYPE_TIME;
+    bool rounded = column->type == LAPSE_TYPE_DOUBLE && (work->args->command->groups & GROUP_RFM);
+
+    return (text ? 0u : GRID_RIGHT) | (rounded ? GRID_ROUNDED : 0u) | (hidden ? GRID_HIDDEN : 0u);
 }
 
 /* An answer without an instant to ask about: its columns, and no rows (rulings T6). */
@@ -65,8 +79,7 @@ int work_print(struct work *work)
         lapse_column column = { .size = sizeof column };
 
         lapse_result_column(work->result, i, &column);
-        if (column.type != LAPSE_TYPE_STRING && column.type != LAPSE_TYPE_TIME)
-            grid_align_right(answer.grid, i);
+        grid_look(answer.grid, i, look_of(work, &column, i));
     }
     if (work->empty) {
         write_names(&answer, work->result, columns);

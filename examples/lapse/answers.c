@@ -15,15 +15,39 @@ int run_info(struct work *work)
     return code == EXIT_DONE ? work_print(work) : code;
 }
 
+/* Asks for the history once before it is printed: which columns hold nothing at all? */
+static lapse_status find_empty_columns(struct work *work, const char *customer)
+{
+    lapse_result *result = NULL;
+    lapse_table *part = NULL;
+    lapse_status status = lapse_view_history(work->view, customer, &result, &work->error);
+
+    work->hidden = UINT64_MAX;
+    while (status == LAPSE_OK && (status = lapse_result_next(result, &part, &work->error)) == LAPSE_OK) {
+        for (int i = 0; i < lapse_table_columns(part) && i < 64; i++) {
+            lapse_column column = { .size = sizeof column };
+
+            lapse_table_column(part, i, &column);
+            if (column.missing < column.rows)
+                work->hidden &= ~(UINT64_C(1) << i);
+        }
+        lapse_table_release(part);
+    }
+    lapse_result_free(result);
+    return status;
+}
+
 int run_history(struct work *work)
 {
+    const char *customer = work->args->operand[1];
     int code = work_open(work, work->args->operand[0]);
 
     if (code == EXIT_DONE)
         code = work_view(work, AS_OF_ALL);
+    if (code == EXIT_DONE && answer_is_table(work->args))
+        code = work_check(work, find_empty_columns(work, customer));
     if (code == EXIT_DONE)
-        code = work_check(work,
-                          lapse_view_history(work->view, work->args->operand[1], &work->result, &work->error));
+        code = work_check(work, lapse_view_history(work->view, customer, &work->result, &work->error));
     return code == EXIT_DONE ? work_print(work) : code;
 }
 

@@ -76,6 +76,11 @@ struct option {
 };
 extern const struct option option_table[]; /* ends with a NULL name */
 
+/* The columns of event files, in their order. */
+#define COLUMNS                                                                                              \
+    "customer, time, kind, amount, channel, purpose, topic, platform, ref, value, reason, item, quantity, "  \
+    "category, price, endpoint, evidence, source, event_id"
+
 struct work;
 struct command {
     const char *name;
@@ -95,6 +100,7 @@ void args_free(struct args *args);
 
 /* help.c */
 void help_all(void);
+void help_events(void);
 void help_command(const struct command *command);
 
 /* tell.c: what goes to stderr, and signals */
@@ -107,10 +113,23 @@ void tell(const char *format, ...)
  * Returns the bytes written; *width gets the characters. */
 size_t visible(const char *text, size_t n, char *out, size_t *width);
 bool interrupted(void);         /* has somebody pressed Ctrl-C? */
+int interrupts_fd(void);        /* can be read once that is so: to be waited for beside input */
 void interrupts_watch(void);
 void progress_begin(const char *what);
 int32_t progress_told(void *unused, int64_t done, int64_t total); /* a lapse_progress_fn; may cancel */
 void progress_end(void);
+
+/* input.c: what is read, and may keep us waiting */
+struct reader {
+    int fd;
+    bool is_stdin, ended;
+    char head[4096];            /* the first bytes */
+    size_t size, used;          /* of `head`: how many there are, how many were handed on */
+};
+bool reader_open(struct reader *reader, const char *path); /* `-` is standard input; false: errno says why */
+void reader_close(struct reader *reader);
+bool reader_begin(struct reader *reader, size_t least);    /* reads so much of the head, if it is there */
+int64_t reader_read(void *reader, char *buffer, int64_t capacity); /* a lapse_read_fn */
 
 /* output.c: files that appear whole or not at all */
 struct output {
@@ -126,6 +145,7 @@ struct output {
 int output_open(struct output *out, const char *path, const struct args *args);
 int32_t output_write(void *out, const char *bytes, int64_t size); /* a lapse_write_fn */
 /* Returns `code`, or what is worse. With EXIT_DONE the file takes its name, otherwise it is removed. */
+bool output_flush(struct output *out); /* false: it cannot be written */
 int output_close(struct output *out, int code);
 void output_csv_field(struct output *out, const char *bytes, size_t size, char end);
 /* All bytes of a small file, ending in NUL; NULL: told why. Free with free(). */
@@ -134,7 +154,8 @@ char *file_read(const char *path, int64_t *size);
 /* grid.c: the table format */
 struct grid;
 struct grid *grid_new(struct output *out, int columns); /* NULL: no memory */
-void grid_align_right(struct grid *grid, int column);
+enum { GRID_RIGHT = 1, GRID_ROUNDED = 2, GRID_HIDDEN = 4 }; /* how a column looks */
+void grid_look(struct grid *grid, int column, unsigned look);
 int32_t grid_write(void *grid, const char *csv, int64_t size); /* a lapse_write_fn that takes CSV */
 int32_t grid_end(struct grid *grid);
 void grid_free(struct grid *grid);
@@ -144,6 +165,7 @@ struct answer {
     struct output out;
     struct grid *grid;          /* NULL: CSV */
 };
+bool answer_is_table(const struct args *args);
 int answer_open(struct answer *answer, const struct args *args, int columns);
 int32_t answer_write(void *answer, const char *csv, int64_t size); /* a lapse_write_fn */
 int answer_close(struct answer *answer, int code);                 /* as output_close() */
@@ -167,6 +189,7 @@ struct work {
     lapse_view *view;
     lapse_result *result;
     bool empty;                 /* no event and no --as-of: there is no instant to ask about */
+    uint64_t hidden;            /* columns, from bit 0, that a table leaves out */
     struct output *rejects;     /* NULL: not asked for */
     lapse_error error;
 };
@@ -175,8 +198,8 @@ int work_end(struct work *work, int code);                  /* frees all, return
 int work_exit(lapse_status status);                         /* the exit code that a status stands for */
 /* Tells why a call failed and returns the exit code; EXIT_DONE and silence for LAPSE_OK. */
 int work_check(struct work *work, lapse_status status);
-/* The same, of opening STORE at `path`. */
-int work_opens(struct work *work, const char *path, lapse_status status);
+/* The same, of opening STORE at `path` with LAPSE_STORE_ flags. */
+int work_opens(struct work *work, const char *path, uint32_t flags, lapse_status status);
 /* Fills what zone, currency and digits say. The zone is to be freed after the store is open. */
 int work_store_options(struct work *work, lapse_store_options *store, struct zone *zone);
 int work_open(struct work *work, const char *path);         /* a store, or an event file read into memory */
@@ -185,14 +208,13 @@ int work_view(struct work *work, int default_instant);
 int work_print(struct work *work);                          /* the result, and its notes */
 
 /* import.c */
-struct reader {                 /* a stream whose first bytes have been looked at */
-    int fd;
-    char head[16];
-    size_t size, used;
-};
 /* Reads one event file into the store; `reader` NULL: by its path. */
 int import_events(struct work *work, const char *path, struct reader *reader, lapse_counts *counts);
 int import_rejects_open(struct work *work);
+
+/* hint.c: what a refused header would need, read from the first bytes of the file */
+void hint_at_header(const struct args *args, const char *path, const char *head, size_t size,
+                    const lapse_error *error);
 
 /* The commands: import.c, answers.c */
 int run_create(struct work *work);

@@ -1,7 +1,9 @@
-/* The table format: takes the CSV that the library writes, so that a value looks the same in both formats, and
- * aligns its columns. Rows are kept until a part is full, then printed; columns only ever grow wider, so a long
- * answer streams in bounded memory. Row 0 of the first part is the header. */
+/* The table format: takes the CSV that the library writes and aligns its columns. A value looks as it does
+ * there, but ratios and means are shown to four digits, and columns may be left out. Rows are kept until a part
+ * is full, then printed; columns only ever grow wider, so a long answer streams in bounded memory. Row 0 of the
+ * first part is the header. */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,8 +15,9 @@ struct grid {
     struct output *out;
     size_t columns;
     size_t *width;
-    bool *right;
-    char *text; /* cells, one after another */
+    unsigned *look; /* GRID_ flags of each column */
+    size_t last;    /* column that is shown */
+    char *text;     /* cells, one after another */
     size_t used, room;
     size_t *ends; /* where each cell ends in `text` */
     size_t cells, ends_room;
@@ -32,8 +35,9 @@ struct grid *grid_new(struct output *out, int columns)
     grid->out = out;
     grid->columns = (size_t)columns;
     grid->width = calloc(grid->columns, sizeof *grid->width);
-    grid->right = calloc(grid->columns, sizeof *grid->right);
-    if (grid->width && grid->right)
+    grid->look = calloc(grid->columns, sizeof *grid->look);
+    grid->last = grid->columns - 1;
+    if (grid->width && grid->look)
         return grid;
     grid_free(grid);
     return NULL;
@@ -44,16 +48,18 @@ void grid_free(struct grid *grid)
     if (!grid)
         return;
     free(grid->width);
-    free(grid->right);
+    free(grid->look);
     free(grid->text);
     free(grid->ends);
     free(grid->line);
     free(grid);
 }
 
-void grid_align_right(struct grid *grid, int column)
+void grid_look(struct grid *grid, int column, unsigned look)
 {
-    grid->right[column] = true;
+    grid->look[column] = look;
+    for (size_t i = 0; i < grid->columns; i++)
+        grid->last = grid->look[i] & GRID_HIDDEN ? grid->last : i;
 }
 
 static bool reserve(struct grid *grid, void *array, size_t *room, size_t need, size_t each)
@@ -104,27 +110,58 @@ static bool print(struct grid *grid)
     for (size_t i = 0; good && i < grid->cells; i++) {
         size_t column = i % grid->columns;
         size_t size = grid->ends[i] - from;
-        bool last = column + 1 == grid->columns;
+        bool right = grid->look[column] & GRID_RIGHT;
+        bool last = column == grid->last;
         size_t wide;
 
         if (!reserve(grid, &grid->line, &grid->line_room, 4 * size + 1, 1))
             return false;
         size = visible(grid->text + from, size, grid->line, &wide);
         wide = grid->width[column] - wide;
-        good = (!grid->right[column] || pad(grid->out, wide)) &&
-               output_write(grid->out, grid->line, (int64_t)size) == 0 &&
-               (grid->right[column] || last || pad(grid->out, wide)) &&
-               output_write(grid->out, last ? "\n" : "  ", last ? 1 : 2) == 0;
+        if (!(grid->look[column] & GRID_HIDDEN))
+            good = (!right || pad(grid->out, wide)) &&
+                   output_write(grid->out, grid->line, (int64_t)size) == 0 &&
+                   (right || last || pad(grid->out, wide)) &&
+                   output_write(grid->out, last ? "\n" : "  ", last ? 1 : 2) == 0;
         from = grid->ends[i];
     }
     grid->used = grid->cells = 0;
     return good;
 }
 
+/* A number as a person reads it: four digits, or all before the point. What is no number, a name, stays. */
+static void round_cell(struct grid *grid, size_t from)
+{
+    char text[64], *end;
+    size_t size = grid->used - from;
+    double value, least = 1000;
+    int decimals = 0;
+
+    if (size == 0 || size >= sizeof text)
+        return;
+    memcpy(text, grid->text + from, size);
+    text[size] = '\0';
+    value = strtod(text, &end);
+    if (*end != '\0' || value != value)
+        return;
+    for (; decimals < 15 && value != 0 && value < least && -value < least; decimals++)
+        least /= 10;
+    size = (size_t)snprintf(text, sizeof text, "%.*f", decimals, value);
+    while (decimals > 0 && text[size - 1] == '0')
+        size--;
+    size -= text[size - 1] == '.';
+    if (size <= grid->used - from) { /* otherwise it is short as it stands */
+        memcpy(grid->text + from, text, size);
+        grid->used = from + size;
+    }
+}
+
 static bool end_cell(struct grid *grid)
 {
     if (!reserve(grid, &grid->ends, &grid->ends_room, grid->cells + 1, sizeof *grid->ends))
         return false;
+    if (grid->look[grid->cells % grid->columns] & GRID_ROUNDED)
+        round_cell(grid, grid->cells ? grid->ends[grid->cells - 1] : 0);
     grid->ends[grid->cells++] = grid->used;
     grid->state = PLAIN;
     if (grid->cells % grid->columns != 0 || (grid->used < PART_BYTES && grid->cells < PART_CELLS))

@@ -47,6 +47,16 @@ static int32_t on_reject(void *self, const lapse_reject *reject)
     return interrupted();
 }
 
+/* Also asked before the commit: rejects that cannot be kept stop the import while nothing is stored. */
+static int32_t on_progress(void *self, int64_t done, int64_t total)
+{
+    struct work *work = self;
+
+    if (work->rejects && !output_flush(work->rejects))
+        return 1;
+    return progress_told(NULL, done, total);
+}
+
 int import_rejects_open(struct work *work)
 {
     static const char header[] = "line,column,text,rule,row\n";
@@ -63,24 +73,6 @@ int import_rejects_open(struct work *work)
     if (code == EXIT_DONE)
         output_write(work->rejects, header, (int64_t)sizeof header - 1);
     return code;
-}
-
-static int64_t read_more(void *self, char *buffer, int64_t capacity)
-{
-    struct reader *reader = self;
-    size_t n = reader->size - reader->used;
-    ssize_t got;
-
-    if (n > 0) {
-        n = n < (size_t)capacity ? n : (size_t)capacity;
-        memcpy(buffer, reader->head + reader->used, n);
-        reader->used += n;
-        return (int64_t)n;
-    }
-    do {
-        got = read(reader->fd, buffer, (size_t)capacity);
-    } while (got < 0 && errno == EINTR && !interrupted());
-    return got;
 }
 
 static int fill_options(struct work *work, lapse_import_options *options)
@@ -101,7 +93,8 @@ static int fill_options(struct work *work, lapse_import_options *options)
     options->time_format = args->time_format;
     options->policy = work->policy;
     options->on_reject = on_reject;
-    options->on_progress = progress_told;
+    options->on_progress = on_progress;
+    options->progress_user = work;
     if (args->received_at) {
         lapse_status status =
             lapse_store_time(work->store, args->received_at, &options->received_at, &work->error);
@@ -111,6 +104,20 @@ static int fill_options(struct work *work, lapse_import_options *options)
     if (clock_gettime(CLOCK_REALTIME, &now) == 0)
         options->received_at = (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
     return EXIT_DONE;
+}
+
+/* After a header was refused. */
+static void hint(const struct work *work, const char *path, struct reader *reader)
+{
+    struct reader again;
+
+    if (!reader && reader_open(&again, path)) {
+        if (reader_begin(&again, sizeof again.head))
+            hint_at_header(work->args, path, again.head, again.size, &work->error);
+        reader_close(&again);
+    } else if (reader) {
+        hint_at_header(work->args, path, reader->head, reader->size, &work->error);
+    }
 }
 
 int import_events(struct work *work, const char *path, struct reader *reader, lapse_counts *counts)
@@ -131,7 +138,7 @@ int import_events(struct work *work, const char *path, struct reader *reader, la
         options.name = is_stdin ? "stdin" : path;
         if (!options.source)
             options.source = is_stdin ? "stdin" : base ? base + 1 : path;
-        status = lapse_store_import_stream(work->store, read_more, reader, &options, counts, &work->error);
+        status = lapse_store_import_stream(work->store, reader_read, reader, &options, counts, &work->error);
     } else {
         status = lapse_store_import_file(work->store, path, &options, counts, &work->error);
     }
@@ -140,6 +147,8 @@ int import_events(struct work *work, const char *path, struct reader *reader, la
         tell("%s: cannot be written: %s", work->rejects->name, strerror(work->rejects->failed));
     else
         work_check(work, status);
+    if (status == LAPSE_BAD_INPUT && work->error.line == 1 && *work->error.column)
+        hint(work, path, reader);
     if (status != LAPSE_OK)
         return work_exit(status);
     unnamed = counts->conflict - NAMED;
@@ -162,7 +171,7 @@ static int open_to_write(struct work *work, const char *path, uint32_t flags)
 
     options.flags = flags;
     if (code == EXIT_DONE)
-        code = work_opens(work, path, lapse_store_open(path, &options, &work->store, &work->error));
+        code = work_opens(work, path, flags, lapse_store_open(path, &options, &work->store, &work->error));
     zone_free(&zone);
     return code;
 }
@@ -208,6 +217,19 @@ static void print_counts(struct answer *answer, const lapse_counts *counts)
     answer_write(answer, text, n);
 }
 
+/* Standard input, pipes and the like are read here, where Ctrl-C is seen; files by the library. */
+static bool open_stream(const char *path, struct reader *reader)
+{
+    struct stat info;
+
+    if (strcmp(path, "-") != 0 && (stat(path, &info) != 0 || S_ISREG(info.st_mode) || S_ISDIR(info.st_mode)))
+        return false;
+    if (!reader_open(reader, path))
+        return false;
+    reader_begin(reader, 1); /* a header to look at; what fails here fails again when it is read on */
+    return true;
+}
+
 /* Every file until one fails; *done counts them. */
 static int import_files(struct work *work, struct answer *answer, int *done)
 {
@@ -217,10 +239,12 @@ static int import_files(struct work *work, struct answer *answer, int *done)
 
     for (int i = 1; i < args->operands && code == EXIT_DONE; i++) {
         lapse_counts counts = { .size = sizeof counts };
-        struct reader reader = { .fd = STDIN_FILENO };
-        bool is_stdin = strcmp(args->operand[i], "-") == 0;
+        struct reader reader;
+        bool streams = open_stream(args->operand[i], &reader);
 
-        code = import_events(work, args->operand[i], is_stdin ? &reader : NULL, &counts);
+        code = import_events(work, args->operand[i], streams ? &reader : NULL, &counts);
+        if (streams)
+            reader_close(&reader);
         if (code != EXIT_DONE)
             break;
         if ((*done)++ == 0)
@@ -246,12 +270,16 @@ int run_import(struct work *work)
         return EXIT_USAGE;
     code = open_to_write(work, missing && args->dry_run ? NULL : path,
                          missing ? LAPSE_STORE_MUST_BE_NEW : LAPSE_STORE_MUST_EXIST);
+    if (code == EXIT_REFUSED && missing && access(path, F_OK) == 0) { /* another process has made it meanwhile */
+        made = false;
+        code = open_to_write(work, path, LAPSE_STORE_MUST_EXIST);
+    }
     if (code != EXIT_DONE)
         return code;
     code = answer_open(&answer, args, 6);
     if (code == EXIT_DONE) {
         for (int i = 0; answer.grid && i < 6; i++)
-            grid_align_right(answer.grid, i);
+            grid_look(answer.grid, i, GRID_RIGHT);
         code = import_rejects_open(work);
         if (code == EXIT_DONE)
             code = import_files(work, &answer, &done);

@@ -10,6 +10,10 @@ static int run_help(struct work *work)
     const char *name = work->args->operands > 0 ? work->args->operand[0] : NULL;
     const struct command *command = name ? command_find(name) : NULL;
 
+    if (name && strcmp(name, "events") == 0) {
+        help_events();
+        return EXIT_DONE;
+    }
     if (name && !command) {
         tell("no command '%s'; lapse help lists them", name);
         return EXIT_USAGE;
@@ -29,11 +33,13 @@ const struct command command_table[] = {
       "add event files to a store, which is made if need be",
       "Adds CSV files of events to STORE, each as one transaction; - is standard input. Stops at the first "
       "file that fails, of which nothing is stored.\n\n"
-      "Columns: customer, time, kind, amount, channel, purpose, topic, platform, ref, value, reason, item, "
-      "quantity, category, price, endpoint, evidence, source, event_id. Only customer and time must be "
-      "there.\n\n"
+      "Columns: " COLUMNS ". Only customer and time must be there; `lapse help events` tells more.\n\n"
       "Prints for each file how many rows were read, accepted, duplicate (already there), conflict (another "
-      "event under an id that is taken), erased (of forgotten customers), rejected." },
+      "event under an id that is taken), erased (of forgotten customers), rejected.\n\n"
+      "The same file again adds nothing. Another file that overlaps with one that is there adds only what is "
+      "new if it is given the same source, --source NAME; the source of a file is its name without folder "
+      "unless said otherwise. Under two sources, equal rows are two events. Rows with an event_id are known by "
+      "it." },
     { "info", "STORE", run_info, GROUPS_STORE, "what is in a store",
       "Prints customers, events, first and last time, events of each kind, bytes, format, zone and digits." },
     { "history", "STORE CUSTOMER", run_history, GROUPS_STORE | GROUP_AS_OF, "the events of one customer",
@@ -42,7 +48,8 @@ const struct command command_table[] = {
     { "rfm", "STORE", run_rfm, GROUPS_STORE | GROUP_AS_OF | GROUP_RFM,
       "recency, frequency, monetary value, scores and segment of each customer",
       "Prints one row for each customer with a valid order: last order, days since, number of orders, money, "
-      "scores r, f, m (the highest is best), and the segment that r and f give." },
+      "scores r, f, m (the highest is best), and the segment that r and f give. A valid order has a net "
+      "amount above 0 after cancellations and refunds, or no amount." },
     { "segments", "STORE", run_segments, GROUPS_STORE | GROUP_AS_OF | GROUP_RFM,
       "customers and money by segment",
       "Prints one row for each segment of rfm: customers, orders, money, shares and means." },
@@ -52,7 +59,7 @@ const struct command command_table[] = {
       "every setting, its value and where it is from",
       "Prints every threshold and rule: name, value, default, unit and origin." },
     { "help", "[COMMAND]", run_help, 0, "this text, or more about one command",
-      "Prints all commands, or what one command does and takes." },
+      "Prints all commands, or what one command does and takes, or what event files hold: lapse help events" },
     { NULL, NULL, NULL, 0, NULL, NULL },
 };
 

@@ -178,7 +178,8 @@ static bool take_set(struct args *args, const struct option *option, const char 
 #define TO(field) offsetof(struct args, field)
 const struct option option_table[] = {
     { "format", "table|csv", GROUP_OUTPUT, take_choice, TO(format), 0, 0,
-      "How the answer is written. Default: table on a terminal, csv otherwise. Values are the same in both." },
+      "How the answer is written. Default: table on a terminal, csv otherwise. A table is for the eye: it "
+      "rounds ratios and means to four digits and leaves out columns of a history that are empty." },
     { "output", "FILE", GROUP_OUTPUT, take_text, TO(output), 0, 0,
       "Write the answer to FILE, which appears when it is complete." },
 
@@ -204,7 +205,7 @@ const struct option option_table[] = {
       "Add the column weighted: r*R + f*F + m*M." },
     { "segments", "FILE", GROUP_RFM, take_text, TO(segments), 0, 0,
       "Segments by another table: CSV segment,r_min,r_max,f_min,f_max,m_min,m_max. Bounds are inclusive, an "
-      "empty one is open, the first row that matches wins." },
+      "empty one is open, the first row that matches wins, no match is (none)." },
 
     { "policy", "FILE", GROUP_POLICY, take_text, TO(policy), 0, 0,
       "Read settings from lines `name = value`; # begins a comment." },
@@ -231,14 +232,15 @@ const struct option option_table[] = {
     { "negative", "reject|refund", GROUP_READ, take_choice, TO(negative), 0, 0,
       "An order line with a negative amount is a bad row (default), or a refund." },
     { "on-error", "stop|skip", GROUP_READ, take_choice, TO(on_error), 0, 0,
-      "A bad row stops the import and nothing is stored (default), or is left out." },
+      "A bad row stops the import and nothing is stored (default), or is left out. A quote that is never "
+      "closed stops it either way." },
     { "rejects", "FILE", GROUP_READ, take_text, TO(rejects), 0, 0,
       "Write rows that were left out, and conflicts, to FILE: line,column,text,rule,row." },
     { "received-at", "T", GROUP_READ, take_time, TO(received_at), 0, 0,
       "A time later than T by more than the setting import.skew is a bad row. Default: now." },
     { "source", "NAME", GROUP_READ, take_text, TO(source), 0, 0,
-      "Where events without an event_id come from: importing a source again adds only what is new. Default: "
-      "the file's name without its folder, stdin for -." },
+      "Where events without an event_id come from: of a source that is there already only what is new is "
+      "added. Default: the file's name without its folder, stdin for -." },
 
     { "zone", "ZONE", GROUP_CREATE, take_text, TO(zone), 0, 0,
       "Where days begin, and what times without offset mean: +hh:mm, -hh:mm, or a name such as Europe/Paris. "

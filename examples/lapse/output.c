@@ -84,7 +84,7 @@ int output_open(struct output *out, const char *path, const struct args *args)
     return EXIT_REFUSED;
 }
 
-static bool flush(struct output *out)
+bool output_flush(struct output *out)
 {
     size_t done = 0;
 
@@ -112,7 +112,7 @@ int32_t output_write(void *self, const char *bytes, int64_t size)
         out->used += part;
         bytes += part;
         size -= (int64_t)part;
-        if (out->used == sizeof out->buffer && (!flush(out) || interrupted()))
+        if (out->used == sizeof out->buffer && (!output_flush(out) || interrupted()))
             return 1;
     }
     return out->failed != 0;
@@ -143,7 +143,7 @@ int output_close(struct output *out, int code)
     if (out->fd < 0)
         return code;
     if (!out->temporary || code == EXIT_DONE)
-        flush(out);
+        output_flush(out);
     if (out->fd != STDOUT_FILENO && close(out->fd) != 0 && !out->failed)
         out->failed = errno;
     if (out->temporary && code == EXIT_DONE && !out->failed && rename(out->temporary, out->target) != 0)

@@ -1,7 +1,10 @@
 /* What goes to stderr: messages, one a line, and a progress bar when somebody is watching. Texts from files and
  * from the command line may hold anything, so control characters are shown and never sent to a terminal. Also
- * the signals that ask to stop: they only leave a mark, the next progress call or write takes notice. */
+ * the signals that ask to stop: they only leave a mark and a byte in a pipe; the next progress call, write or
+ * wait for input takes notice. */
 #define _POSIX_C_SOURCE 200809L
+#include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -12,6 +15,7 @@
 #include "command.h"
 
 static volatile sig_atomic_t stop;
+static int wake[2] = { -1, -1 }; /* a pipe that holds a byte once it is time to stop */
 static struct {
     const char *what;
     bool watched, shown;
@@ -73,8 +77,14 @@ void tell(const char *format, ...)
 
 static void on_signal(int number)
 {
+    int before = errno;
+    ssize_t unused;
+
     (void)number;
     stop = 1;
+    unused = write(wake[1], "", 1); /* fails only when there is something to read already */
+    (void)unused;
+    errno = before;
 }
 
 bool interrupted(void)
@@ -82,11 +92,22 @@ bool interrupted(void)
     return stop != 0;
 }
 
+int interrupts_fd(void)
+{
+    return wake[0];
+}
+
 void interrupts_watch(void)
 {
     static const int asked[] = { SIGINT, SIGTERM, SIGHUP };
     struct sigaction action, old;
 
+    if (pipe(wake) == 0) { /* otherwise the fd is -1, which is never ready: no worse than without */
+        for (int i = 0; i < 2; i++) {
+            fcntl(wake[i], F_SETFD, FD_CLOEXEC);
+            fcntl(wake[i], F_SETFL, O_NONBLOCK);
+        }
+    }
     memset(&action, 0, sizeof action);
     sigemptyset(&action.sa_mask);
     action.sa_handler = SIG_IGN;

@@ -2,7 +2,7 @@
  * after it has told why; work_end() frees whatever there is. */
 #define _POSIX_C_SOURCE 200809L
 #include <errno.h>
-#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -36,16 +36,40 @@ int work_check(struct work *work, lapse_status status)
         status = LAPSE_CANCELLED;
     if (status == LAPSE_CANCELLED)
         tell("interrupted, nothing changed");
+    else if (strncmp(work->error.message, "column --", 9) == 0) /* the library's word for where a fault is */
+        tell("%s", work->error.message + 7);
     else
         tell("%s", work->error.message[0] ? work->error.message : lapse_status_name(status));
     return work_exit(status);
 }
 
-int work_opens(struct work *work, const char *path, lapse_status status)
+/* Why a store at `path` cannot be opened, as far as the system tells: an errno, or 0. */
+static int why_not(const char *path, bool to_write)
+{
+    char folder[4096];
+    const char *slash = strrchr(path, '/');
+    struct stat info;
+
+    if (stat(path, &info) == 0) {
+        if (S_ISDIR(info.st_mode))
+            return EISDIR;
+        return access(path, to_write ? R_OK | W_OK : R_OK) == 0 ? 0 : errno;
+    }
+    if (errno != ENOENT || !to_write || (size_t)(slash ? slash - path : 0) >= sizeof folder)
+        return errno;
+    snprintf(folder, sizeof folder, "%.*s", slash ? (int)(slash - path) + (slash == path) : 1,
+             slash ? path : ".");
+    return access(folder, W_OK | X_OK) == 0 ? 0 : errno;
+}
+
+int work_opens(struct work *work, const char *path, uint32_t flags, lapse_status status)
 {
     int code = work_exit(status);
+    int why = path && status == LAPSE_IO ? why_not(path, !(flags & LAPSE_STORE_READ_ONLY)) : 0;
 
-    if (code == EXIT_DONE || !path || strstr(work->error.message, path))
+    if (why)
+        tell("%s: cannot be opened: %s", path, strerror(why));
+    else if (code == EXIT_DONE || !path || strstr(work->error.message, path))
         work_check(work, status);
     else
         tell("%s: %s", path, work->error.message[0] ? work->error.message : lapse_status_name(status));
@@ -53,6 +77,18 @@ int work_opens(struct work *work, const char *path, lapse_status status)
 }
 
 /* ---- policy ----------------------------------------------------------------------------------------- */
+
+/* The library speaks of columns; here they are settings. */
+static void tell_setting(const char *where, const lapse_error *error)
+{
+    char line[32] = "";
+
+    if (error->line > 0)
+        snprintf(line, sizeof line, ", line %lld", (long long)error->line);
+    tell("%s%s%s%s: %s%s%s%s", where, line, *error->column ? ", setting " : "", error->column,
+         *error->text ? "\"" : "", error->text, *error->text ? "\": " : "",
+         *error->rule ? error->rule : error->message);
+}
 
 static int read_policy(struct work *work, const char *path)
 {
@@ -65,7 +101,7 @@ static int read_policy(struct work *work, const char *path)
     status = lapse_policy_parse(work->policy, text, size, &work->error);
     free(text);
     if (status != LAPSE_OK)
-        tell("%s: %s", path, work->error.message);
+        tell_setting(path, &work->error);
     return work_exit(status) == EXIT_DONE ? EXIT_DONE : EXIT_REFUSED;
 }
 
@@ -123,7 +159,7 @@ static int set_all(struct work *work)
     }
     free(done);
     if (status != LAPSE_OK && status != LAPSE_NO_MEMORY)
-        tell("--set %s: %s", args->set[refused], work->error.message);
+        tell("--set %s: %s", args->set[refused], *work->error.rule ? work->error.rule : work->error.message);
     else
         work_check(work, status);
     return status == LAPSE_OK ? EXIT_DONE : EXIT_REFUSED; /* as a line of --policy */
@@ -217,42 +253,37 @@ static int open_store(struct work *work, const char *path)
     }
     lapse_store_options_init(&options, sizeof options);
     options.flags = LAPSE_STORE_READ_ONLY | LAPSE_STORE_MUST_EXIST;
-    return work_opens(work, path, lapse_store_open(path, &options, &work->store, &work->error));
+    return work_opens(work, path, options.flags, lapse_store_open(path, &options, &work->store, &work->error));
 }
 
 int work_open(struct work *work, const char *path)
 {
     static const char magic[16] = "SQLite format 3";
-    bool is_stdin = strcmp(path, "-") == 0;
-    struct reader reader = { .fd = is_stdin ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC) };
+    struct reader reader;
     struct stat info;
-    ssize_t n = 1;
     int code = EXIT_BROKEN;
-    bool good = reader.fd >= 0 && fstat(reader.fd, &info) == 0;
+    bool good = reader_open(&reader, path) && fstat(reader.fd, &info) == 0;
 
     if (good && S_ISDIR(info.st_mode)) {
         errno = EISDIR;
         good = false;
     }
-    while (good && n > 0 && reader.size < sizeof reader.head) {
-        n = read(reader.fd, reader.head + reader.size, sizeof reader.head - reader.size);
-        good = n >= 0;
-        reader.size += good ? (size_t)n : 0;
-    }
-    if (!good) {
-        tell("%s: cannot be opened: %s", path, strerror(errno));
+    if (!good || !reader_begin(&reader, sizeof magic)) {
+        if (interrupted())
+            code = work_check(work, LAPSE_CANCELLED);
+        else
+            tell("%s: cannot be opened: %s", path, strerror(errno));
     } else if (reader.size < sizeof magic || memcmp(reader.head, magic, sizeof magic) != 0) {
         code = EXIT_DONE;
         if (work->args->command->groups & GROUP_READ)
-            code = open_events(work, path, is_stdin || !S_ISREG(info.st_mode) ? &reader : NULL);
-    } else if (is_stdin) {
+            code = open_events(work, path, S_ISREG(info.st_mode) && !reader.is_stdin ? NULL : &reader);
+    } else if (reader.is_stdin) {
         tell("a store cannot be read from standard input");
     } else {
-        close(reader.fd); /* before SQLite locks it: closing any descriptor of a file drops its locks */
+        reader_close(&reader); /* before SQLite locks it: closing any descriptor of a file drops its locks */
         return open_store(work, path);
     }
-    if (!is_stdin && reader.fd >= 0)
-        close(reader.fd);
+    reader_close(&reader);
     return code;
 }
 

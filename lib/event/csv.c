@@ -93,6 +93,9 @@ static bool check_record(const struct lapse_csv *csv, const struct lapse_csv_rec
         return false;
     }
     if (record->fields != csv->columns) {
+        t->fault.text = record->raw;
+        if (t->fault.text.size > LAPSE_TEXT_MAX)
+            t->fault.text.size = LAPSE_TEXT_MAX;
         say(t, "the row has ");
         say_number(t, record->fields);
         say(t, record->fields == 1 ? " field, the header " : " fields, the header ");

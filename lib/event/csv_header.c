@@ -338,6 +338,41 @@ static bool is_used(const struct lapse_csv *csv, size_t column)
     return false;
 }
 
+/* Names every column that is none of ours, as far as they fit. */
+static lapse_status refuse_unknown(const struct maker *m)
+{
+    const struct lapse_csv *csv = m->csv;
+    const char *first = NULL;
+    char names[LAPSE_TEXT_MAX];
+    size_t n = 0, count = 0;
+    for (size_t i = 0; i < csv->columns; i++) {
+        if (is_used(csv, i))
+            continue;
+        size_t size = strlen(csv->names[i]);
+        first = first ? first : csv->names[i];
+        if (n + 2 + size > sizeof names)
+            break;
+        if (count++) {
+            memcpy(names + n, ", ", 2);
+            n += 2;
+        }
+        memcpy(names + n, csv->names[i], size);
+        n += size;
+    }
+    if (!first)
+        return LAPSE_OK;
+    if (count > 1) {
+        struct lapse_place place = { m->setup->input, 1, -1, first };
+        return lapse_fail_at(m->error, LAPSE_BAD_INPUT, &place, names, n,
+                             "these columns are unknown; --ignore-unknown leaves them out, --map gives them a meaning");
+    }
+    return header_fail(m, first,
+                       find_target(text_of(first)) >= 0
+                           ? "--map reads this field from another column, so it is there twice; "
+                             "--ignore-unknown leaves this column out"
+                           : "the column is unknown; --ignore-unknown leaves it out, --map gives it a meaning");
+}
+
 static lapse_status make_plan(struct maker *m)
 {
     struct lapse_csv *csv = m->csv;
@@ -349,14 +384,11 @@ static lapse_status make_plan(struct maker *m)
     memset(csv->step_of, -1, sizeof csv->step_of);
     for (int i = 0; i < csv->step_count; i++)
         csv->step_of[csv->steps[i].target] = (int8_t)i;
-    for (size_t i = 0; i < csv->columns && !(csv->flags & LAPSE_IMPORT_IGNORE_UNKNOWN); i++)
-        if (!is_used(csv, i))
-            return header_fail(
-                m, csv->names[i],
-                find_target(text_of(csv->names[i])) >= 0
-                    ? "--map reads this field from another column, so it is there twice; "
-                      "--ignore-unknown leaves this column out"
-                    : "the column is unknown; --ignore-unknown leaves it out, --map gives it a meaning");
+    if (!(csv->flags & LAPSE_IMPORT_IGNORE_UNKNOWN)) {
+        lapse_status status = refuse_unknown(m);
+        if (status != LAPSE_OK)
+            return status;
+    }
     if (csv->step_of[0] < 0)
         return header_fail(m, "customer",
                            "the column is missing and required; --map customer=COLUMN reads another");

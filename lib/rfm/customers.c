@@ -35,7 +35,7 @@ static int64_t count_days(const struct lapse_zone *zone, const struct lapse_orde
         int64_t utc = lapse_zone_day(&lapse_zone_utc, items[i].time);
         int64_t day = lapse_zone_day(zone, items[i].time);
         uint64_t bit = UINT64_C(1) << (day - utc + 2);
-        seen = i && utc - base < 64 ? seen >> (utc - base) : 0;
+        seen = i && utc >= base && utc - base < 64 ? seen >> (utc - base) : 0;
         base = utc;
         days += !(seen & bit);
         seen |= bit;

@@ -103,7 +103,7 @@ lapse_status lapse_store_append(lapse_store *store, const lapse_batch *batch, co
     uint32_t fields = LAPSE_ALL_FIELDS;
     if (commit.has_ids || a.options.outcomes)
         fields |= LAPSE_FIELD_BIT(LAPSE_F_LINE);
-    status = lapse_stage_new(store, fields, (size_t)store->memory_limit / 2, &a.stage, error);
+    status = lapse_stage_new(store, fields, (size_t)store->memory_limit / 4 * 3, &a.stage, error);
     if (status == LAPSE_OK)
         status = lapse_store_commit(store, &commit, fill, &a, error);
     lapse_stage_free(a.stage);

@@ -184,6 +184,9 @@ static bool get_keys(struct lapse_block *b, const uint8_t *at, const uint8_t *en
         uint32_t size = (uint32_t)shared[k] + own[k];
         if (size > 255 || shared[k] > last_size || size > total - used || own[k] > end - bytes)
             return false;
+        /* Above the key before: longer than what they share, and there it is longer or its byte is greater. */
+        if (own[k] == 0 || (shared[k] < last_size && *bytes <= (uint8_t)data[last + shared[k]]))
+            return false;
         begin[k] = used;
         length[k] = (uint8_t)size;
         memcpy(data + used, data + last, shared[k]);
@@ -303,8 +306,11 @@ bool lapse_block_decode(struct lapse_block *b, uint32_t fields)
             if (f >= LAPSE_COLUMNS || (b->fields & LAPSE_FIELD_BIT(f)))
                 return false;
             b->fields |= LAPSE_FIELD_BIT(f);
-            if ((fields & LAPSE_FIELD_BIT(f)) && !get_column(b, f, entry[1], at, at + bytes))
-                return false;
+            if (fields & LAPSE_FIELD_BIT(f)) {
+                b->columns.fields |= LAPSE_FIELD_BIT(f);
+                if (!get_column(b, f, entry[1], at, at + bytes))
+                    return false;
+            }
         }
         at += bytes;
     }

@@ -61,6 +61,7 @@ void lapse_rows_free(struct lapse_rows *rows)
         lapse_mem_free(rows->mem, rows->text[f].length);
     }
     lapse_buffer_free(&rows->bytes);
+    lapse_mem_free(rows->mem, rows->copy);
     lapse_rows_init(rows, rows->mem);
 }
 
@@ -171,8 +172,8 @@ static bool begin_column(struct lapse_rows *rows, int f)
     return true;
 }
 
-static bool gather_text(struct lapse_rows *rows, int f, const struct lapse_columns *from, const uint32_t *order,
-                        size_t first, size_t n)
+static bool put_texts(struct lapse_rows *rows, int f, const struct lapse_columns *from, const uint32_t *order,
+                      size_t first, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         struct lapse_text t = lapse_columns_text(from, f, order ? order[i] : first + i);
@@ -185,29 +186,38 @@ static bool gather_text(struct lapse_rows *rows, int f, const struct lapse_colum
     return !rows->bytes.failed;
 }
 
-static void gather_numbers(int64_t *to, const int64_t *from, bool constant, const uint32_t *order, size_t first,
-                           size_t n)
+static void put_numbers(int64_t *to, const int64_t *from, bool constant, const uint32_t *order, size_t first, size_t n)
 {
-    if (constant)
-        for (size_t i = 0; i < n; i++)
-            to[i] = from[0];
-    else if (order)
-        for (size_t i = 0; i < n; i++)
-            to[i] = from[order[i]];
-    else
+    if (!constant && !order)
         memcpy(to, from + first, n * sizeof *to);
+    else
+        for (size_t i = 0; i < n; i++)
+            to[i] = from[constant ? 0 : order[i]];
 }
 
-static void gather_names(uint8_t *to, const uint8_t *from, bool constant, const uint32_t *order, size_t first,
-                         size_t n)
+static void put_names(uint8_t *to, const uint8_t *from, bool constant, const uint32_t *order, size_t first, size_t n)
 {
     if (constant)
         memset(to, from[0], n);
-    else if (order)
+    else if (!order)
+        memcpy(to, from + first, n);
+    else
         for (size_t i = 0; i < n; i++)
             to[i] = from[order[i]];
-    else
-        memcpy(to, from + first, n);
+}
+
+/* The columns in `bits`, one after the other. */
+static int next_column(uint32_t *bits)
+{
+    int f = 0;
+#if defined(__GNUC__) || defined(__clang__)
+    f = __builtin_ctz(*bits);
+#else
+    while (!(*bits >> f & 1))
+        f++;
+#endif
+    *bits &= *bits - 1;
+    return f;
 }
 
 bool lapse_rows_gather(struct lapse_rows *rows, const struct lapse_columns *from, uint32_t fields,
@@ -215,25 +225,23 @@ bool lapse_rows_gather(struct lapse_rows *rows, const struct lapse_columns *from
 {
     if (!make_room(rows, rows->count + n))
         return false;
-    for (int f = 0; f < LAPSE_COLUMNS; f++) {
-        bool there = (from->number[f] || from->name[f] || from->text[f].begin) && (fields & LAPSE_FIELD_BIT(f));
+    uint32_t there = from->fields & fields;
+    for (uint32_t bits = rows->fields & ~there; bits;)
+        put_missing(rows, next_column(&bits), rows->count, n);
+    for (uint32_t bits = there; bits;) {
+        int f = next_column(&bits);
         bool constant = from->constant >> f & 1;
-        if (!there) {
-            if (rows->fields & LAPSE_FIELD_BIT(f))
-                put_missing(rows, f, rows->count, n);
-            continue;
-        }
         if (!begin_column(rows, f))
             return false;
         switch (lapse_column_class(f)) {
         case LAPSE_CLASS_NUMBER:
-            gather_numbers(rows->number[f] + rows->count, from->number[f], constant, order, first, n);
+            put_numbers(rows->number[f] + rows->count, from->number[f], constant, order, first, n);
             break;
         case LAPSE_CLASS_NAME:
-            gather_names(rows->name[f] + rows->count, from->name[f], constant, order, first, n);
+            put_names(rows->name[f] + rows->count, from->name[f], constant, order, first, n);
             break;
         case LAPSE_CLASS_TEXT:
-            if (!gather_text(rows, f, from, order, first, n))
+            if (!put_texts(rows, f, from, order, first, n))
                 return false;
             break;
         }
@@ -245,6 +253,7 @@ bool lapse_rows_gather(struct lapse_rows *rows, const struct lapse_columns *from
 void lapse_rows_columns(const struct lapse_rows *rows, struct lapse_columns *out)
 {
     memset(out, 0, sizeof *out);
+    out->fields = rows->fields;
     for (int f = 0; f < LAPSE_COLUMNS; f++) {
         if (!(rows->fields & LAPSE_FIELD_BIT(f)))
             continue;
@@ -259,28 +268,28 @@ void lapse_rows_columns(const struct lapse_rows *rows, struct lapse_columns *out
 bool lapse_rows_reorder(struct lapse_rows *rows, const uint32_t *order)
 {
     size_t n = rows->count;
-    int64_t *wide = lapse_mem_alloc(rows->mem, n * sizeof *wide); /* room for a copy of any one array */
-    if (!wide)
+    /* Room for a copy of any one array. */
+    if (!lapse_mem_reserve(rows->mem, &rows->copy, &rows->copy_room, n, sizeof *rows->copy))
         return false;
-    uint32_t *half = (uint32_t *)wide;
-    uint8_t *byte = (uint8_t *)wide;
-    for (int f = 0; f < LAPSE_COLUMNS; f++) {
-        if (!(rows->fields & LAPSE_FIELD_BIT(f)))
-            continue;
+    uint32_t *half = (uint32_t *)rows->copy;
+    uint8_t *byte = (uint8_t *)rows->copy;
+    for (uint32_t bits = rows->fields; bits;) {
+        int f = next_column(&bits);
         uint8_t *bytes = lapse_column_class(f) == LAPSE_CLASS_NAME ? rows->name[f] : rows->text[f].length;
         if (lapse_column_class(f) == LAPSE_CLASS_NUMBER) {
-            memcpy(wide, rows->number[f], n * sizeof *wide);
-            gather_numbers(rows->number[f], wide, false, order, 0, n);
+            memcpy(rows->copy, rows->number[f], n * sizeof *rows->copy);
+            for (size_t i = 0; i < n; i++)
+                rows->number[f][i] = rows->copy[order[i]];
             continue;
         }
         memcpy(byte, bytes, n);
-        gather_names(bytes, byte, false, order, 0, n);
+        for (size_t i = 0; i < n; i++)
+            bytes[i] = byte[order[i]];
         if (lapse_column_class(f) == LAPSE_CLASS_TEXT) {
             memcpy(half, rows->text[f].begin, n * sizeof *half);
             for (size_t i = 0; i < n; i++)
                 rows->text[f].begin[i] = half[order[i]];
         }
     }
-    lapse_mem_free(rows->mem, wide);
     return true;
 }

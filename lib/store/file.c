@@ -1,5 +1,8 @@
 /* SQLite as the file: a few named values, the directories of published runs, and blocks as blobs.
  *
+ * All of it is under checksums, for SQLite has none: of each value in its row, of each directory at its end, of each
+ * block in its directory. The value `runs` is the digest of the list of runs, so that a run that is lost is missed.
+ *
  * One connection, one statement at a time under a lock that is held for the statement only, so that readers go on
  * while a commit is being filled. Nothing reads inside a transaction of its own: what a view reads are blocks that
  * never change. While a writer has the file open it is in WAL mode; the last writer to close leaves it in rollback
@@ -9,32 +12,35 @@
 #include <fcntl.h>
 #include <sqlite3.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "store/store.h"
 
 enum { APPLICATION_ID = 0x4c415053 }; /* "LAPS" */
 
-enum statement { BEGIN, COMMIT, PUT_BLOCK, GET_BLOCK, DROP_BLOCK, PUT_RUN, DROP_RUN, RUNS, SET, GET, VERSION,
-                 IDS, STATEMENTS };
+enum statement { BEGIN, COMMIT, ROLLBACK, PUT_BLOCK, GET_BLOCK, DROP_BLOCK, PUT_RUN, DROP_RUN, RUNS, SET, GET, VERSION,
+                 IDS, HAS_RUN, STATEMENTS };
 static const char *const sql[STATEMENTS] = {
     [BEGIN] = "BEGIN IMMEDIATE",
     [COMMIT] = "COMMIT",
+    [ROLLBACK] = "ROLLBACK",
     [PUT_BLOCK] = "INSERT INTO block(data) VALUES(?)",
     [GET_BLOCK] = "SELECT data FROM block WHERE id = ?",
     [DROP_BLOCK] = "DELETE FROM block WHERE id = ?",
     [PUT_RUN] = "INSERT INTO run(family, directory) VALUES(?, ?)",
     [DROP_RUN] = "DELETE FROM run WHERE id = ?",
-    [RUNS] = "SELECT id, family, directory FROM run ORDER BY id",
-    [SET] = "INSERT OR REPLACE INTO meta(name, value) VALUES(?, ?)",
-    [GET] = "SELECT value FROM meta WHERE name = ?",
+    [RUNS] = "SELECT value, id, family, directory FROM meta LEFT JOIN run WHERE name = 'runs' ORDER BY id",
+    [SET] = "INSERT OR REPLACE INTO meta(name, value, checksum) VALUES(?, ?, ?)",
+    [GET] = "SELECT value, checksum FROM meta WHERE name = ?",
     [VERSION] = "PRAGMA data_version",
     [IDS] = "SELECT id FROM block ORDER BY id",
+    [HAS_RUN] = "SELECT 1 FROM run WHERE id = ?",
 };
 
 /* AUTOINCREMENT: an id is never used again, so that a reader that comes late finds nothing, not something else. */
 static const char schema[] =
-    "CREATE TABLE meta(name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;"
+    "CREATE TABLE meta(name TEXT PRIMARY KEY, value BLOB NOT NULL, checksum INTEGER NOT NULL) WITHOUT ROWID;"
     "CREATE TABLE run(id INTEGER PRIMARY KEY AUTOINCREMENT, family INTEGER NOT NULL, directory BLOB NOT NULL);"
     "CREATE TABLE block(id INTEGER PRIMARY KEY AUTOINCREMENT, data BLOB NOT NULL);";
 
@@ -48,6 +54,8 @@ struct lapse_file {
 
 static lapse_status status_of(int code)
 {
+    if (code == SQLITE_IOERR_NOMEM)
+        return LAPSE_NO_MEMORY;
     switch (code & 0xff) {
     case SQLITE_OK:
     case SQLITE_ROW:
@@ -112,7 +120,11 @@ lapse_status lapse_file_begin(struct lapse_file *file, lapse_error *error)
 {
     if (file->read_only)
         return lapse_fail(error, LAPSE_READ_ONLY, "the store was opened read-only");
-    return simple(file, BEGIN, error);
+    lapse_file_rollback(file); /* what may be left of one that failed; and it is prepared before it is needed */
+    lapse_status status = simple(file, BEGIN, error);
+    if (status != LAPSE_OK)
+        lapse_file_rollback(file);
+    return status;
 }
 
 lapse_status lapse_file_commit(struct lapse_file *file, lapse_error *error)
@@ -122,10 +134,10 @@ lapse_status lapse_file_commit(struct lapse_file *file, lapse_error *error)
 
 void lapse_file_rollback(struct lapse_file *file)
 {
-    lapse_lock_take(file->lock);
-    if (!sqlite3_get_autocommit(file->db)) /* a failed commit may have rolled back already */
-        sqlite3_exec(file->db, "ROLLBACK", NULL, NULL, NULL);
-    lapse_lock_give(file->lock);
+    sqlite3_stmt *q = take(file, ROLLBACK);
+    if (q && !sqlite3_get_autocommit(file->db)) /* a failed commit may have rolled back already */
+        sqlite3_step(q);
+    done(file, ROLLBACK, SQLITE_OK, NULL);
 }
 
 lapse_status lapse_file_put_block(struct lapse_file *file, const void *data, size_t n, int64_t *id, lapse_error *error)
@@ -142,9 +154,9 @@ lapse_status lapse_file_put_block(struct lapse_file *file, const void *data, siz
 
 static bool read_blob(sqlite3_stmt *q, int column, struct lapse_buffer *out)
 {
-    const void *data = sqlite3_column_blob(q, column);
+    const void *data = sqlite3_column_blob(q, column); /* NULL: empty, or no memory to convert what is no blob */
     out->size = 0;
-    lapse_buffer_put(out, data ? data : "", (size_t)sqlite3_column_bytes(q, column));
+    lapse_buffer_put(out, data, data ? (size_t)sqlite3_column_bytes(q, column) : 0);
     return !out->failed;
 }
 
@@ -226,19 +238,54 @@ lapse_status lapse_file_drop_run(struct lapse_file *file, int64_t id, lapse_erro
     return done(file, DROP_RUN, q ? sqlite3_step(q) : SQLITE_ERROR, error);
 }
 
+bool lapse_file_has_run(struct lapse_file *file, int64_t id)
+{
+    sqlite3_stmt *q = take(file, HAS_RUN);
+    if (q)
+        sqlite3_bind_int64(q, 1, id);
+    int code = q ? sqlite3_step(q) : SQLITE_ERROR;
+    return done(file, HAS_RUN, code, NULL) == LAPSE_OK && code == SQLITE_ROW;
+}
+
 lapse_status lapse_file_runs(struct lapse_file *file,
                              lapse_status (*each)(void *user, int64_t id, int family, const void *data, size_t n,
                                                   lapse_error *error),
-                             void *user, lapse_error *error)
+                             void *user, uint64_t *digest, lapse_error *error)
 {
     lapse_status told = LAPSE_OK;
     sqlite3_stmt *q = take(file, RUNS);
     int code = SQLITE_ERROR;
-    while (q && told == LAPSE_OK && (code = sqlite3_step(q)) == SQLITE_ROW)
-        told = each(user, sqlite3_column_int64(q, 0), sqlite3_column_int(q, 1), sqlite3_column_blob(q, 2),
-                    (size_t)sqlite3_column_bytes(q, 2), error);
+    bool listed = false;
+    *digest = 0;
+    /* One statement, so that list and digest are of one moment; of no runs there is one row without any. */
+    while (q && told == LAPSE_OK && (code = sqlite3_step(q)) == SQLITE_ROW) {
+        const uint8_t *value = sqlite3_column_blob(q, 0);
+        if (!listed && value && sqlite3_column_bytes(q, 0) == 8)
+            for (int i = 0; i < 8; i++)
+                *digest |= (uint64_t)value[i] << 8 * i;
+        listed = true;
+        if (sqlite3_column_type(q, 1) != SQLITE_NULL)
+            told = each(user, sqlite3_column_int64(q, 1), sqlite3_column_int(q, 2), sqlite3_column_blob(q, 3),
+                        (size_t)sqlite3_column_bytes(q, 3), error);
+    }
     lapse_status status = done(file, RUNS, told == LAPSE_OK ? code : SQLITE_OK, error);
-    return told == LAPSE_OK ? status : told;
+    if (told != LAPSE_OK || status != LAPSE_OK)
+        return told != LAPSE_OK ? told : status;
+    return listed ? LAPSE_OK : lapse_fail(error, LAPSE_DAMAGED, "the store has no value named runs");
+}
+
+lapse_status lapse_file_set_digest(struct lapse_file *file, uint64_t digest, lapse_error *error)
+{
+    uint8_t value[8];
+    for (int i = 0; i < 8; i++)
+        value[i] = (uint8_t)(digest >> 8 * i);
+    return lapse_file_set(file, "runs", value, sizeof value, error);
+}
+
+/* Seeded by the name: a value in the place of another is found too. */
+static int64_t checksum(const char *name, const void *data, size_t n)
+{
+    return (int64_t)lapse_hash(data, n, lapse_hash(name, strlen(name), 0));
 }
 
 lapse_status lapse_file_set(struct lapse_file *file, const char *name, const void *data, size_t n, lapse_error *error)
@@ -247,6 +294,7 @@ lapse_status lapse_file_set(struct lapse_file *file, const char *name, const voi
     if (q) {
         sqlite3_bind_text(q, 1, name, -1, SQLITE_STATIC);
         sqlite3_bind_blob64(q, 2, n ? data : "", n, SQLITE_STATIC);
+        sqlite3_bind_int64(q, 3, checksum(name, n ? data : "", n));
     }
     return done(file, SET, q ? sqlite3_step(q) : SQLITE_ERROR, error);
 }
@@ -255,19 +303,23 @@ lapse_status lapse_file_get(struct lapse_file *file, const char *name, struct la
 {
     sqlite3_stmt *q = take(file, GET);
     int code = SQLITE_ERROR;
-    bool found = false, copied = true;
+    bool found = false, copied = true, sound = true;
     if (q) {
         sqlite3_bind_text(q, 1, name, -1, SQLITE_STATIC);
         code = sqlite3_step(q);
         found = code == SQLITE_ROW;
         if (found)
             copied = read_blob(q, 0, out);
+        if (found && copied)
+            sound = sqlite3_column_int64(q, 1) == checksum(name, out->size ? out->data : "", out->size);
     }
     lapse_status status = done(file, GET, code, error);
     if (status == LAPSE_OK && !copied)
         return lapse_fail_memory(error);
     if (status == LAPSE_OK && !found)
         return lapse_fail(error, LAPSE_DAMAGED, "the store has no value named %s", name);
+    if (status == LAPSE_OK && !sound)
+        return lapse_fail(error, LAPSE_DAMAGED, "the store's value named %s is damaged", name);
     return status;
 }
 
@@ -315,6 +367,11 @@ bool lapse_file_read_only(const struct lapse_file *file)
 static lapse_status make_file(const char *path, uint32_t flags, bool *made, lapse_error *error)
 {
     *made = false;
+    if (!*path)
+        return lapse_fail(error, LAPSE_IO, "the name of a store is empty");
+    struct stat info;
+    if (stat(path, &info) == 0 && S_ISDIR(info.st_mode))
+        return lapse_fail(error, LAPSE_IO, "cannot open %s: it is a directory", path);
     if (flags & (LAPSE_STORE_READ_ONLY | LAPSE_STORE_MUST_EXIST))
         return LAPSE_OK;
     int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
@@ -336,6 +393,13 @@ static int make_schema(struct lapse_file *file)
     return code == SQLITE_OK ? sqlite3_exec(file->db, schema, NULL, NULL, NULL) : code;
 }
 
+/* SQLite takes a file of one byte for an empty one, which may be filled; to us it is somebody's file. */
+static bool is_fragment(const char *path)
+{
+    struct stat info;
+    return path && stat(path, &info) == 0 && info.st_size > 0 && info.st_size < 512;
+}
+
 /* Tells a store of ours from other files, and one of ours from one of a newer library. */
 static lapse_status check_format(struct lapse_file *file, const char *path, bool *empty, lapse_error *error)
 {
@@ -347,7 +411,7 @@ static lapse_status check_format(struct lapse_file *file, const char *path, bool
         code = pragma(file, "PRAGMA user_version", &version);
     if (code != SQLITE_ROW)
         return fail(file, code, error);
-    *empty = tables == 0 && id == 0 && version == 0;
+    *empty = tables == 0 && id == 0 && version == 0 && !is_fragment(path);
     if (*empty)
         return LAPSE_OK;
     if (id != APPLICATION_ID)
@@ -358,41 +422,107 @@ static lapse_status check_format(struct lapse_file *file, const char *path, bool
     return LAPSE_OK;
 }
 
-static lapse_status connect(struct lapse_file *file, const char *path, const lapse_store_options *options, bool *made,
-                            lapse_error *error)
+/* A name that begins with a colon, or with `file:`, may mean something else to SQLite than a file: ./ goes before. */
+static int open_database(struct lapse_file *file, const char *path, int flags)
+{
+    if (file->memory || path[0] == '/')
+        return sqlite3_open_v2(file->memory ? ":memory:" : path, &file->db, flags, NULL);
+    char *name = lapse_mem_alloc(&file->mem, strlen(path) + 3);
+    if (!name)
+        return SQLITE_NOMEM;
+    memcpy(name, "./", 2);
+    memcpy(name + 2, path, strlen(path) + 1);
+    int code = sqlite3_open_v2(name, &file->db, flags, NULL);
+    lapse_mem_free(&file->mem, name);
+    return code;
+}
+
+/* SQLite does not wait for the lock that this takes, so the wait is here. */
+static int switch_to_wal(struct lapse_file *file, int timeout_ms)
+{
+    enum { STEP_MS = 10 };
+    int code;
+    for (int waited = 0;; waited += STEP_MS) {
+        code = sqlite3_exec(file->db, "PRAGMA journal_mode = WAL", NULL, NULL, NULL);
+        if ((code & 0xff) != SQLITE_BUSY || waited >= timeout_ms)
+            return code;
+        sqlite3_sleep(STEP_MS);
+    }
+}
+
+/* A writer that was killed leaves what only a writer can clear away; afterwards the file can be read as it is. */
+static void recover(struct lapse_file *file, const char *path, int timeout_ms)
+{
+    struct lapse_file other = { .mem = file->mem };
+    if (open_database(&other, path, SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_READWRITE) == SQLITE_OK) {
+        sqlite3_busy_timeout(other.db, timeout_ms);
+        sqlite3_exec(other.db, "SELECT count(*) FROM sqlite_schema; PRAGMA journal_mode = DELETE", NULL, NULL, NULL);
+    }
+    sqlite3_close(other.db);
+}
+
+static lapse_status open_to_read(struct lapse_file *file, const char *path, const lapse_store_options *options,
+                                 lapse_error *error)
+{
+    bool empty = false;
+    lapse_status status = check_format(file, path, &empty, error);
+    if (status == LAPSE_READ_ONLY || status == LAPSE_IO) {
+        recover(file, path, options->timeout_ms);
+        status = check_format(file, path, &empty, error);
+    }
+    if (status == LAPSE_OK && empty)
+        return lapse_fail(error, LAPSE_DAMAGED, "%s is no store of lapse: it is empty", path);
+    return status == LAPSE_READ_ONLY ? lapse_fail(error, LAPSE_IO, "%s needs recovery, and cannot be written", path)
+                                     : status;
+}
+
+/* *made: the transaction that makes the store is open, the caller puts its values in and ends it. */
+static lapse_status open_to_write(struct lapse_file *file, const char *path, const lapse_store_options *options,
+                                  bool *made, lapse_error *error)
 {
     static const char *const sync[] = { "PRAGMA synchronous = FULL", "PRAGMA synchronous = NORMAL",
                                         "PRAGMA synchronous = OFF" };
+    bool empty = false;
+    lapse_status status = check_format(file, path, &empty, error);
+    if (status != LAPSE_OK)
+        return status;
+    int code = sqlite3_exec(file->db, sync[options->sync], NULL, NULL, NULL);
+    if (code == SQLITE_OK)
+        code = sqlite3_exec(file->db, "PRAGMA secure_delete = ON", NULL, NULL, NULL);
+    if (code == SQLITE_OK && !file->memory)
+        code = switch_to_wal(file, options->timeout_ms);
+    file->wal = code == SQLITE_OK && !file->memory;
+    if (code == SQLITE_OK && empty) {
+        status = lapse_file_begin(file, error);
+        if (status == LAPSE_OK) /* another process may have made it meanwhile */
+            status = check_format(file, path, &empty, error);
+        if (status != LAPSE_OK)
+            return status;
+        *made = empty;
+        if (empty)
+            code = make_schema(file);
+        else
+            lapse_file_rollback(file);
+    }
+    return code == SQLITE_OK ? LAPSE_OK : fail(file, code, error);
+}
+
+static lapse_status connect(struct lapse_file *file, const char *path, const lapse_store_options *options, bool *made,
+                            lapse_error *error)
+{
     int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
     flags |= file->memory ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_MEMORY
              : file->read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;
-    bool empty = false;
-    int code = sqlite3_open_v2(file->memory ? ":memory:" : path, &file->db, flags, NULL);
+    *made = false;
+    int code = open_database(file, path, flags);
     if (code != SQLITE_OK) {
         lapse_status status = status_of(code) == LAPSE_NO_MEMORY ? LAPSE_NO_MEMORY : LAPSE_IO;
         return lapse_fail(error, status, "cannot open %s: %s", file->memory ? "a store in memory" : path,
                           sqlite3_errstr(code));
     }
     sqlite3_busy_timeout(file->db, options->timeout_ms);
-    lapse_status status = check_format(file, path, &empty, error);
-    if (status != LAPSE_OK || file->read_only)
-        return status == LAPSE_OK && empty
-                   ? lapse_fail(error, LAPSE_DAMAGED, "%s is no store of lapse: it is empty", path) : status;
-    *made = *made || empty || file->memory;
-    code = sqlite3_exec(file->db, sync[options->sync], NULL, NULL, NULL);
-    if (code == SQLITE_OK)
-        code = sqlite3_exec(file->db, "PRAGMA secure_delete = ON", NULL, NULL, NULL);
-    if (code == SQLITE_OK && !file->memory)
-        code = sqlite3_exec(file->db, "PRAGMA journal_mode = WAL", NULL, NULL, NULL);
-    file->wal = code == SQLITE_OK && !file->memory;
-    if (code == SQLITE_OK && empty) {
-        /* The caller ends this transaction when all that makes a store is in it. */
-        status = lapse_file_begin(file, error);
-        if (status != LAPSE_OK)
-            return status;
-        code = make_schema(file);
-    }
-    return code == SQLITE_OK ? LAPSE_OK : fail(file, code, error);
+    return file->read_only ? open_to_read(file, path, options, error)
+                           : open_to_write(file, path, options, made, error);
 }
 
 lapse_status lapse_file_open(const lapse_allocator *mem, const char *path, const lapse_store_options *options,

@@ -23,6 +23,13 @@ struct verdicts { /* by line, from commit->first_line */
     uint8_t *duplicate, *conflict;
 };
 
+enum { ASKED_EVERY = 4096 }; /* customers, between two questions whether to go on */
+
+lapse_status lapse_commit_go_on(const struct lapse_commit *commit, lapse_error *error)
+{
+    return commit->stop && commit->stop(commit->user) ? lapse_fail(error, LAPSE_CANCELLED, "cancelled") : LAPSE_OK;
+}
+
 static bool bit_at(const uint8_t *bits, int64_t i)
 {
     return bits && (bits[i / 8] >> i % 8 & 1);
@@ -84,7 +91,9 @@ static lapse_status collect_slice(struct lapse_commit *commit, int low, int high
     lapse_status status = lapse_merge_open(store, commit->staged, commit->staged_count, UINT32_MAX, NULL, NULL,
                                            &merge, error);
     slice->count = 0;
-    while (status == LAPSE_OK && (status = lapse_merge_next(merge, &g, error)) == LAPSE_OK) {
+    for (int64_t n = 0; status == LAPSE_OK && (status = lapse_merge_next(merge, &g, error)) == LAPSE_OK; n++) {
+        if (n % ASKED_EVERY == 0)
+            status = lapse_commit_go_on(commit, error);
         for (size_t i = g->first; i < g->first + (size_t)g->count && status == LAPSE_OK; i++) {
             struct lapse_text id = lapse_columns_text(g->columns, LAPSE_F_EVENT_ID, i);
             struct print p = { .line = lapse_columns_number(g->columns, LAPSE_F_LINE, i) };
@@ -161,7 +170,7 @@ static lapse_status judge_slice(struct lapse_commit *commit, struct slice *slice
             status = look_up(known, p->key, &g, error);
             if (status == LAPSE_OK && !g) {
                 int64_t bits = (int64_t)content;
-                struct lapse_columns c = { 0 };
+                struct lapse_columns c = { .fields = LAPSE_FIELD_BIT(LAPSE_F_VALUE) };
                 c.number[LAPSE_F_VALUE] = &bits;
                 status = lapse_run_writer_put(writer, (struct lapse_text){ (const char *)p->key, PRINT }, &c,
                                               UINT32_MAX, 0, 1, error);
@@ -299,7 +308,9 @@ static lapse_status filter(struct lapse_commit *commit, const struct lapse_manif
                                   LAPSE_ALL_FIELDS, NULL, NULL, &published, error);
     if (status == LAPSE_OK)
         status = lapse_run_writer_open(&writer, store, LAPSE_RUN_EVENTS, error);
-    while (status == LAPSE_OK && (status = lapse_merge_next(staged, &g, error)) == LAPSE_OK) {
+    for (int64_t n = 0; status == LAPSE_OK && (status = lapse_merge_next(staged, &g, error)) == LAPSE_OK; n++) {
+        if (n % ASKED_EVERY == 0)
+            status = lapse_commit_go_on(commit, error);
         while (!ended && status == LAPSE_OK &&
                (!p || lapse_text_compare(p->key.data, p->key.size, g->key.data, g->key.size) < 0)) {
             status = lapse_merge_seek(published, g->key, error);

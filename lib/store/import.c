@@ -166,11 +166,18 @@ static lapse_status open_workers(struct import *im, lapse_error *error)
     uint32_t fields = lapse_csv_has(im->csv, LAPSE_F_EVENT_ID) ? LAPSE_FIELD_BIT(LAPSE_F_LINE) : 0;
     for (int f = 0; f < LAPSE_FIELDS; f++)
         fields |= lapse_csv_has(im->csv, (enum lapse_field)f) ? LAPSE_FIELD_BIT(f) : 0;
-    size_t limit = (size_t)store->memory_limit / 2 / (size_t)im->threads;
+    size_t limit = (size_t)store->memory_limit / 4 * 3 / (size_t)im->threads;
     lapse_status status = LAPSE_OK;
     for (int32_t i = 0; i < im->threads && status == LAPSE_OK; i++)
         status = lapse_stage_new(store, fields, limit, &im->workers[i].stage, error);
     return status;
+}
+
+static int told_to_stop(void *user)
+{
+    struct import *im = user;
+    return im->options.on_progress &&
+           im->options.on_progress(im->options.progress_user, im->input.done, im->input.total);
 }
 
 static lapse_status take_chunks(struct import *im, lapse_error *error)
@@ -195,8 +202,7 @@ static lapse_status take_chunks(struct import *im, lapse_error *error)
             status = settle(im, &im->workers[i], error);
         if (status == LAPSE_OK && more != LAPSE_OK && more != LAPSE_DONE)
             status = pass_on(error, &im->workers[n].error, more);
-        if (status == LAPSE_OK && im->options.on_progress &&
-            im->options.on_progress(im->options.progress_user, im->input.done, im->input.total))
+        if (status == LAPSE_OK && told_to_stop(im))
             status = lapse_fail(error, LAPSE_CANCELLED, "cancelled");
     }
     if (status == LAPSE_OK && !im->csv)
@@ -249,16 +255,19 @@ static int note_conflict(void *user, int64_t line, int outcome)
     return 0;
 }
 
-static int tell_conflict(struct import *im, int64_t line, struct lapse_text raw, struct lapse_buffer *scratch)
+static int tell_conflict(struct import *im, int64_t line, struct lapse_text id, struct lapse_text raw,
+                         struct lapse_buffer *scratch)
 {
     scratch->size = 0;
     put_text(scratch, raw.data, raw.size);
+    put_text(scratch, id.data, id.size);
     if (scratch->failed) {
         im->stopped = LAPSE_NO_MEMORY;
         return 1;
     }
     lapse_reject reject = { .size = sizeof reject, .outcome = LAPSE_ROW_CONFLICT, .line = line, .column = "event_id",
-                            .text = "", .rule = "another event is stored under this source and event_id",
+                            .text = scratch->data + raw.size + 1,
+                            .rule = "another event is stored under this source and event_id",
                             .row = scratch->data, .row_size = (int64_t)raw.size };
     im->next_conflict++;
     if (im->options.on_reject(im->options.reject_user, &reject))
@@ -269,11 +278,11 @@ static int tell_conflict(struct import *im, int64_t line, struct lapse_text raw,
 static int match_conflict(void *self, const struct lapse_row *row, int64_t line, struct lapse_text raw)
 {
     struct worker *w = self;
-    (void)row;
-    if (w->import->next_conflict == w->import->conflict_count)
+    struct import *im = w->import;
+    if (im->next_conflict == im->conflict_count)
         return 1;
-    return line == w->import->conflicts[w->import->next_conflict] ? tell_conflict(w->import, line, raw, &w->faults)
-                                                                  : 0;
+    return line == im->conflicts[im->next_conflict]
+               ? tell_conflict(im, line, row->text[LAPSE_F_EVENT_ID], raw, &w->faults) : 0;
 }
 
 static int pass_over(void *self, const struct lapse_csv_fault *fault)
@@ -323,6 +332,7 @@ static lapse_status tell_conflicts(void *user, lapse_error *error)
     struct worker *w = &im->workers[0];
     struct lapse_input again;
     struct lapse_csv_sink sink = { w, match_conflict, pass_over };
+    const struct lapse_text nothing = { "", 0 };
     lapse_input_init(&again, &im->store->mem, im->input.name);
     if (status == LAPSE_OK && im->path)
         status = lapse_input_open(&again, im->path, error);
@@ -334,7 +344,7 @@ static lapse_status tell_conflicts(void *user, lapse_error *error)
             im->stopped = LAPSE_NO_MEMORY;
     }
     while ((status == LAPSE_OK || status == LAPSE_DONE) && !im->stopped && im->next_conflict < im->conflict_count)
-        tell_conflict(im, im->conflicts[im->next_conflict], (struct lapse_text){ "", 0 }, &w->faults);
+        tell_conflict(im, im->conflicts[im->next_conflict], nothing, nothing, &w->faults);
     lapse_input_close(&again);
     if (im->stopped)
         return say_stopped(im, error);
@@ -388,7 +398,8 @@ static lapse_status import(struct import *im, lapse_counts *counts, lapse_error 
     struct lapse_store *store = im->store;
     lapse_counts own = { 0 };
     struct lapse_commit commit = { .store = store, .flags = im->options.flags, .counts = &own,
-                                   .dropped = note_conflict, .resolved = tell_conflicts, .user = im };
+                                   .dropped = note_conflict, .stop = told_to_stop,
+                                   .resolved = tell_conflicts, .user = im };
     im->counts = &own;
     lapse_store_check_of(store, im->options.received_at, im->options.policy, &im->check);
     im->workers = lapse_mem_zero(&store->mem, (size_t)im->threads + 1, sizeof *im->workers);

@@ -30,6 +30,20 @@ size_t lapse_manifest_family(const struct lapse_manifest *m, int family, struct 
     return n;
 }
 
+uint64_t lapse_manifest_digest(const struct lapse_manifest *m)
+{
+    uint64_t digest = 0;
+    for (size_t i = 0; i < m->count; i++) {
+        uint8_t entry[16];
+        for (int b = 0; b < 8; b++) {
+            entry[b] = (uint8_t)((uint64_t)m->runs[i]->id >> 8 * b);
+            entry[8 + b] = (uint8_t)(m->runs[i]->checksum >> 8 * b);
+        }
+        digest = lapse_hash(entry, sizeof entry, digest);
+    }
+    return digest;
+}
+
 struct loading {
     struct lapse_store *store;
     const struct lapse_manifest *old;
@@ -63,21 +77,27 @@ static lapse_status reload(struct lapse_store *store, int64_t version, lapse_err
 {
     struct loading l = { .store = store, .old = store->manifest };
     struct lapse_manifest *m = NULL;
-    lapse_status status = lapse_file_runs(store->file, load_run, &l, error);
+    uint64_t digest = 0;
+    lapse_status status = lapse_file_runs(store->file, load_run, &l, &digest, error);
     if (status == LAPSE_OK && !(m = lapse_manifest_new(&store->mem, l.count)))
         status = lapse_fail_memory(error);
-    if (status == LAPSE_OK) {
-        m->version = version;
-        for (size_t i = 0; i < l.count; i++)
+    for (size_t i = 0; i < l.count; i++) {
+        if (m)
             m->runs[i] = l.runs[i];
-        lapse_manifest_release(store->manifest);
-        store->manifest = m;
-    } else {
-        for (size_t i = 0; i < l.count; i++)
+        else
             lapse_run_release(l.runs[i]);
     }
     lapse_mem_free(&store->mem, l.runs);
-    return status;
+    if (status == LAPSE_OK && lapse_manifest_digest(m) != digest)
+        status = lapse_fail(error, LAPSE_DAMAGED, "the store's list of runs is damaged");
+    if (status != LAPSE_OK) {
+        lapse_manifest_release(m);
+        return status;
+    }
+    m->version = version;
+    lapse_manifest_release(store->manifest);
+    store->manifest = m;
+    return LAPSE_OK;
 }
 
 lapse_status lapse_store_manifest(struct lapse_store *store, struct lapse_manifest **out, lapse_error *error)

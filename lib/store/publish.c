@@ -67,9 +67,13 @@ static lapse_status publish(struct lapse_store *store, const struct lapse_manife
     struct lapse_manifest *next = NULL;
     if (status == LAPSE_OK) {
         next = next_manifest(m, added, added_count, removed, removed_count);
+        status = next ? lapse_file_set_digest(store->file, lapse_manifest_digest(next), error)
+                      : lapse_fail_memory(error);
+    }
+    if (status == LAPSE_OK) {
         bool room = lapse_mem_reserve(&store->mem, &store->dropped, &store->dropped_capacity,
                                       store->dropped_count + removed_count, sizeof(struct lapse_run *));
-        status = next && room ? lapse_file_commit(store->file, error) : lapse_fail_memory(error);
+        status = room ? lapse_file_commit(store->file, error) : lapse_fail_memory(error);
     }
     if (status != LAPSE_OK) {
         lapse_manifest_release(next);
@@ -180,6 +184,8 @@ static lapse_status publish_commit(struct lapse_store *store, struct lapse_commi
         return status;
     if (commit->resolved)
         status = commit->resolved(commit->user, error);
+    if (status == LAPSE_OK)
+        status = lapse_commit_go_on(commit, error);
     struct lapse_run **added = lapse_mem_zero(&store->mem, commit->staged_count + 2, sizeof(struct lapse_run *));
     size_t n = 0;
     if (status == LAPSE_OK && !added)

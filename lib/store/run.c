@@ -181,20 +181,30 @@ lapse_status lapse_run_save(struct lapse_run *run, lapse_error *error)
         put_text(&out, b->last_key);
     }
     if (!out.failed)
-        put_int(&out, lapse_hash(out.data, out.size, (uint64_t)run->family), 8);
+        put_int(&out, run->checksum = lapse_hash(out.data, out.size, (uint64_t)run->family), 8);
     lapse_status status = out.failed ? lapse_fail_memory(error)
                                      : lapse_file_put_run(run->file, run->family, out.data, out.size, &run->id, error);
     lapse_buffer_free(&out);
     return status;
 }
 
+/* Keys ascend; one may go on in the next block. */
+static bool follows(const struct lapse_run *run, const struct lapse_run_block *b)
+{
+    const struct lapse_run_block *before = run->block_count ? &run->blocks[run->block_count - 1] : NULL;
+    return lapse_text_compare(b->first_key.data, b->first_key.size, b->last_key.data, b->last_key.size) <= 0 &&
+           (!before || lapse_text_compare(before->last_key.data, before->last_key.size, b->first_key.data,
+                                          b->first_key.size) <= 0);
+}
+
 lapse_status lapse_run_load(struct lapse_run *run, const void *data, size_t n, lapse_error *error)
 {
-    struct reader r = { data, (const uint8_t *)data + n, n < 8 };
+    struct reader r = { data, data, n < 8 };
     if (!r.failed) {
-        r.end -= 8;
+        r.end += n - 8;
         struct reader sum = { r.end, r.end + 8, false };
-        r.failed = get_int(&sum, 8) != lapse_hash(data, n - 8, (uint64_t)run->family);
+        run->checksum = lapse_hash(data, n - 8, (uint64_t)run->family);
+        r.failed = get_int(&sum, 8) != run->checksum;
     }
     bool memory = true;
     run->fields = (uint32_t)get_int(&r, 4);
@@ -217,6 +227,7 @@ lapse_status lapse_run_load(struct lapse_run *run, const void *data, size_t n, l
         b.last_time = (int64_t)get_int(&r, 8);
         b.first_key = get_text(&r);
         b.last_key = get_text(&r);
+        r.failed = r.failed || !follows(run, &b);
         memory = r.failed || add_block(run, &b);
     }
     if (!memory)
@@ -313,6 +324,21 @@ static lapse_status cut(struct lapse_run_writer *w, lapse_error *error)
     return LAPSE_OK;
 }
 
+static bool begin_key(struct lapse_run_writer *w, struct lapse_text key)
+{
+    struct lapse_text last = { "", 0 };
+    if (w->key_count)
+        last = (struct lapse_text){ w->key_bytes.data + w->key_begin[w->key_count - 1],
+                                    w->key_length[w->key_count - 1] };
+    if (w->key_count && text_equal(last, key))
+        return true;
+    w->key_begin[w->key_count] = (uint32_t)w->key_bytes.size;
+    w->key_start[w->key_count] = (uint32_t)(w->rows.count + w->pending);
+    w->key_length[w->key_count++] = (uint8_t)key.size;
+    lapse_buffer_put(&w->key_bytes, key.data, key.size);
+    return !w->key_bytes.failed;
+}
+
 lapse_status lapse_run_writer_key(struct lapse_run_writer *w, struct lapse_text key, size_t n, size_t *fit,
                                   lapse_error *error)
 {
@@ -325,20 +351,11 @@ lapse_status lapse_run_writer_key(struct lapse_run_writer *w, struct lapse_text 
     size_t room = LAPSE_BLOCK_ROWS - w->rows.count - w->pending;
     if (room == 0)
         return LAPSE_OK;
-    struct lapse_text last = { "", 0 };
-    if (w->key_count)
-        last = (struct lapse_text){ w->key_bytes.data + w->key_begin[w->key_count - 1],
-                                    w->key_length[w->key_count - 1] };
-    if (!w->key_count || !text_equal(last, key)) {
-        w->key_begin[w->key_count] = (uint32_t)w->key_bytes.size;
-        w->key_start[w->key_count] = (uint32_t)(w->rows.count + w->pending);
-        w->key_length[w->key_count] = (uint8_t)key.size;
-        lapse_buffer_put(&w->key_bytes, key.data, key.size);
-        w->key_count++;
-    }
     *fit = n < room ? n : room;
+    if (!begin_key(w, key))
+        return lapse_fail_memory(error);
     w->pending += *fit;
-    return w->key_bytes.failed ? lapse_fail_memory(error) : LAPSE_OK;
+    return LAPSE_OK;
 }
 
 lapse_status lapse_run_writer_rows(struct lapse_run_writer *w, const struct lapse_columns *from, uint32_t fields,
@@ -353,13 +370,10 @@ lapse_status lapse_run_writer_put(struct lapse_run_writer *w, struct lapse_text 
                                   uint32_t fields, size_t first, size_t n, lapse_error *error)
 {
     lapse_status status = LAPSE_OK;
-    while (n > 0 && status == LAPSE_OK) {
-        size_t fit;
+    for (size_t fit; n > 0 && status == LAPSE_OK; first += fit, n -= fit) {
         status = lapse_run_writer_key(w, key, n, &fit, error);
         if (status == LAPSE_OK)
             status = lapse_run_writer_rows(w, from, fields, NULL, first, error);
-        first += fit;
-        n -= fit;
     }
     return status;
 }

@@ -110,6 +110,8 @@ static lapse_status write_values(struct lapse_store *store, const lapse_store_op
         status = lapse_file_set(store->file, "currency", o->currency, o->currency ? 3 : 0, error);
     if (status == LAPSE_OK)
         status = lapse_file_set(store->file, "key", key, sizeof key, error);
+    if (status == LAPSE_OK)
+        status = lapse_file_set_digest(store->file, 0, error); /* no runs */
     return status;
 }
 

@@ -43,9 +43,9 @@ struct lapse_text_column {
     const uint8_t *length;
     const uint32_t *code;
 };
-/* Borrowed columns. A NULL array is a column without values; where a bit of `constant` is set, entry 0 stands
- * for every row. */
+/* Borrowed columns. Those in `fields` have values; where a bit of `constant` is set, entry 0 stands for every row. */
 struct lapse_columns {
+    uint32_t fields;
     const int64_t *number[LAPSE_COLUMNS];
     const uint8_t *name[LAPSE_COLUMNS];
     struct lapse_text_column text[LAPSE_COLUMNS];
@@ -87,6 +87,8 @@ struct lapse_rows {
         uint8_t *length;
     } text[LAPSE_COLUMNS];
     struct lapse_buffer bytes; /* of all text columns */
+    int64_t *copy;             /* scratch of lapse_rows_reorder() */
+    size_t copy_room;
 };
 void lapse_rows_init(struct lapse_rows *rows, const lapse_allocator *mem);
 void lapse_rows_free(struct lapse_rows *rows);
@@ -158,11 +160,13 @@ lapse_status lapse_file_other_blocks(struct lapse_file *file, const int64_t *ids
 lapse_status lapse_file_put_run(struct lapse_file *file, int family, const void *data, size_t n, int64_t *id,
                                 lapse_error *error);
 lapse_status lapse_file_drop_run(struct lapse_file *file, int64_t id, lapse_error *error);
-/* Calls `each` for every published run, by id. */
+bool lapse_file_has_run(struct lapse_file *file, int64_t id); /* published, and not merged away since */
+/* Calls `each` for every published run, by id. *digest is what was set last. */
 lapse_status lapse_file_runs(struct lapse_file *file,
                              lapse_status (*each)(void *user, int64_t id, int family, const void *data, size_t n,
                                                   lapse_error *error),
-                             void *user, lapse_error *error);
+                             void *user, uint64_t *digest, lapse_error *error);
+lapse_status lapse_file_set_digest(struct lapse_file *file, uint64_t digest, lapse_error *error);
 lapse_status lapse_file_set(struct lapse_file *file, const char *name, const void *data, size_t n,
                             lapse_error *error);
 lapse_status lapse_file_get(struct lapse_file *file, const char *name, struct lapse_buffer *out, lapse_error *error);
@@ -185,6 +189,7 @@ struct lapse_run {
     struct lapse_file *file;
     int64_t id;                     /* 0 until published */
     int family;
+    uint64_t checksum;              /* of its directory, once that is saved or loaded */
     uint32_t fields;                /* columns that hold values anywhere in it */
     int64_t rows, first_time, last_time;
     struct lapse_run_block *blocks;
@@ -251,40 +256,6 @@ lapse_status lapse_merge_next(struct lapse_merge *merge, const struct lapse_grou
 lapse_status lapse_merge_seek(struct lapse_merge *merge, struct lapse_text key, lapse_error *error);
 void lapse_merge_close(struct lapse_merge *merge);
 
-/* ---- ids.c: numbers for ids -------------------------------------------------------------------------------------- */
-
-enum { LAPSE_IDS_WAITING = 64 };
-/* Every id gets the next number when it comes first. Its slots are too many for the cache, so ids wait in groups:
- * their slots and then their texts are fetched ahead, and the latencies overlap. */
-struct lapse_ids {
-    const lapse_allocator *mem;
-    uint64_t seed;
-    struct lapse_ids_slot *slots;
-    size_t slot_count;
-    struct lapse_buffer arena;   /* at 4 * place: number, length, bytes of an id */
-    uint32_t *places;            /* of each number */
-    size_t count, capacity;
-    size_t waiting;
-    struct lapse_buffer waiting_bytes;
-    struct {
-        uint64_t hash;
-        uint32_t begin;
-        uint8_t length;
-    } queue[LAPSE_IDS_WAITING];
-};
-bool lapse_ids_init(struct lapse_ids *ids, const lapse_allocator *mem);
-void lapse_ids_free(struct lapse_ids *ids);
-void lapse_ids_clear(struct lapse_ids *ids);
-bool lapse_ids_put(struct lapse_ids *ids, struct lapse_text id); /* at most LAPSE_IDS_WAITING before they are taken */
-bool lapse_ids_take(struct lapse_ids *ids, uint32_t *numbers);   /* of all that wait, in the order they came */
-struct lapse_text lapse_ids_text(const struct lapse_ids *ids, uint32_t number);
-/* To walk along ids in an order of one's own without waiting for memory: first where their texts are, then text i,
- * while those that follow are fetched. */
-void lapse_ids_places(const struct lapse_ids *ids, const uint32_t *numbers, size_t n, uint32_t *places);
-struct lapse_text lapse_ids_text_ahead(const struct lapse_ids *ids, const uint32_t *places, size_t i, size_t n);
-size_t lapse_ids_memory(const struct lapse_ids *ids);
-bool lapse_ids_sort(const struct lapse_ids *ids, uint32_t *sorted); /* all numbers by their ids, bytewise */
-
 /* ---- stage.c: rows in any order, sorted into staged runs ------------------------------------------------------- */
 
 struct lapse_stage;
@@ -307,6 +278,7 @@ struct lapse_manifest {
 };
 struct lapse_manifest *lapse_manifest_new(const lapse_allocator *mem, size_t count); /* runs NULL */
 void lapse_manifest_release(struct lapse_manifest *m);
+uint64_t lapse_manifest_digest(const struct lapse_manifest *m); /* of ids and checksums; 0: no runs */
 size_t lapse_manifest_family(const struct lapse_manifest *m, int family, struct lapse_run **out); /* room for count */
 
 /* ---- store.c -------------------------------------------------------------------------------------------------------- */
@@ -352,10 +324,14 @@ struct lapse_commit {
     lapse_counts *counts;
     /* Told of each row that is not kept; may be NULL. Non-zero cancels. */
     int (*dropped)(void *user, int64_t line, int outcome);
+    /* Asked now and then while rows are judged, and before they are published; non-zero cancels. May be NULL. */
+    int (*stop)(void *user);
     /* Called when all rows are judged and nothing is published yet; may be NULL. */
     lapse_status (*resolved)(void *user, lapse_error *error);
     void *user;
 };
+/* LAPSE_CANCELLED when the host says stop. */
+lapse_status lapse_commit_go_on(const struct lapse_commit *commit, lapse_error *error);
 /* Decides which staged rows are new and counts them. *events is a run of those that stay, NULL when the staged runs
  * can be published as they are; *fingerprints is the run of their identities, or NULL. */
 lapse_status lapse_identity_resolve(struct lapse_commit *commit, const struct lapse_manifest *manifest,

@@ -7,6 +7,7 @@ struct listing {
     struct lapse_cursor *cursor;
     const struct lapse_history *history; /* under way */
     int64_t at;                          /* its next row */
+    int64_t left;                        /* rows that may still come */
     int fields[LAPSE_FIELDS], count;
     struct lapse_column_spec columns[LAPSE_FIELDS + 1];
 };
@@ -89,7 +90,8 @@ static void put_field(struct lapse_builder *b, int column, const struct lapse_hi
 static lapse_status next(void *self, lapse_table **out, lapse_error *error)
 {
     struct listing *l = self;
-    struct lapse_builder *b = lapse_builder_new(l->mem, l->columns, l->count + 1, LAPSE_TABLE_ROWS);
+    struct lapse_builder *b = lapse_builder_new(l->mem, l->columns, l->count + 1,
+                                                l->left < LAPSE_TABLE_ROWS ? l->left : LAPSE_TABLE_ROWS);
     lapse_status status = b ? LAPSE_OK : lapse_fail_memory(error);
     int64_t rows = 0;
     *out = NULL;
@@ -109,14 +111,16 @@ static lapse_status next(void *self, lapse_table **out, lapse_error *error)
         lapse_builder_free(b);
         return status;
     }
+    l->left -= rows;
     return lapse_builder_finish(b, out, error);
 }
 
 static void close_listing(void *self)
 {
     struct listing *l = self;
+    lapse_allocator mem = *l->mem; /* the cursor may be the last that holds the store */
     lapse_cursor_close(l->cursor);
-    lapse_mem_free(l->mem, l);
+    lapse_mem_free(&mem, l);
 }
 
 /* The columns in `fields`, of customers from `from` to below `to`. */
@@ -168,8 +172,10 @@ lapse_status lapse_view_history(lapse_view *view, const char *customer, lapse_re
     if (status != LAPSE_OK)
         return status;
     status = lapse_cursor_next(l->cursor, &l->history, error);
-    if (status == LAPSE_OK)
+    if (status == LAPSE_OK) {
+        l->left = l->history->count;
         return give(l, out, error);
+    }
     close_listing(l);
     return status == LAPSE_DONE ? lapse_fail(error, LAPSE_NOT_FOUND, "there is no event of customer \"%s\"", customer)
                                 : status;
@@ -223,5 +229,9 @@ lapse_status lapse_view_events(lapse_view *view, lapse_result **out, lapse_error
     if (status == LAPSE_OK)
         status = list(view, fields | LAPSE_FIELD_BIT(LAPSE_F_TIME) | LAPSE_FIELD_BIT(LAPSE_F_KIND), NULL, NULL, &l,
                       error);
-    return status == LAPSE_OK ? give(l, out, error) : status;
+    if (status != LAPSE_OK)
+        return status;
+    for (size_t i = 0; i < view->run_count; i++)
+        l->left += view->runs[i]->rows;
+    return give(l, out, error);
 }
