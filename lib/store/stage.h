@@ -3,13 +3,13 @@
  * Millions of customers do not fit the cache. So rows are dealt out by ranges of ids as they come, which only writes
  * at the ends of arrays; a leaf that grows too large is split into LEAF_SPLIT by a sample of its ids. A leaf is small
  * enough to be sorted in the cache, and leaves come in the order of ids, so nothing is visited at random in all of
- * memory. A row is moved by splits a tenth of a time on average. */
+ * memory. Splits are rare, since a piece of a leaf must grow by two orders of magnitude before it is split itself. */
 #ifndef LAPSE_LIB_STORE_STAGE_H
 #define LAPSE_LIB_STORE_STAGE_H
 
 #include "store/store.h"
 
-enum { LEAF_ROWS = 1 << 15, LEAF_SPLIT = 16 };
+enum { LEAF_ROWS = 1 << 16, LEAF_SPLIT = 256 };
 
 struct stage_leaf {
     uint32_t rows, capacity;

@@ -1,7 +1,14 @@
 /* The leaves of a stage: finding one, letting it grow, splitting it. */
 #include "store/stage.h"
 
-enum { SAMPLE = 255 };
+enum { SAMPLE = 8 * LEAF_SPLIT };
+
+/* What a split needs beside the leaf; too much for the stack of a host's thread. */
+struct splitting {
+    uint32_t sample[SAMPLE], scratch[SAMPLE];
+    struct stage_bound bounds[LEAF_SPLIT];
+    struct stage_leaf *parts[LEAF_SPLIT];
+};
 
 static bool resize(struct lapse_stage *s, void *array, size_t before, size_t after, size_t each)
 {
@@ -52,10 +59,17 @@ bool lapse_stage_put_bytes(struct lapse_stage *s, struct lapse_buffer *b, const 
 
 bool lapse_stage_put_id(struct lapse_stage *s, struct stage_leaf *leaf, struct lapse_text id)
 {
-    char bytes[256];
-    bytes[0] = (char)(uint8_t)id.size;
-    memcpy(bytes + 1, id.data, id.size);
-    return lapse_stage_put_bytes(s, &leaf->ids, bytes, 1 + (size_t)id.size);
+    struct lapse_buffer *b = &leaf->ids;
+    if (b->capacity - b->size < 256) {
+        size_t before = b->capacity;
+        if (b->size > UINT32_MAX - 256 || !lapse_buffer_room(b, 256))
+            return false;
+        s->used += b->capacity - before;
+    }
+    b->data[b->size] = (char)(uint8_t)id.size;
+    memcpy(b->data + b->size + 1, id.data, id.size);
+    b->size += 1 + (size_t)id.size;
+    return true;
 }
 
 static struct stage_leaf *new_leaf(struct lapse_stage *s)
@@ -146,7 +160,10 @@ static size_t find(const struct lapse_stage *s, struct lapse_text id)
     size_t low = 0, n = s->leaf_count;
     if (n == 1)
         return 0;
-    if (id.size >= s->common && memcmp(id.data, last->text, s->common) == 0) {
+    size_t same = 0; /* bytes it has in common with the bounds; few, so no call */
+    while (same < s->common && same < id.size && id.data[same] == last->text[same])
+        same++;
+    if (same == s->common) {
         uint64_t key = stage_key(id, s->common);
         while (n > 1) { /* the last whose key is not above; no branch to be guessed */
             size_t half = n / 2;
@@ -192,19 +209,20 @@ static int order_sample(const void *user, uint32_t a, uint32_t b)
 }
 
 /* Up to LEAF_SPLIT - 1 ascending ids that cut a leaf into about equal pieces, none of them its least. */
-static size_t choose_bounds(const struct stage_leaf *leaf, struct stage_bound *out)
+static size_t choose_bounds(const struct stage_leaf *leaf, struct splitting *x)
 {
-    uint32_t sample[SAMPLE], scratch[SAMPLE], at = 0, step = leaf->rows / SAMPLE, n = 0;
+    uint32_t *sample = x->sample, at = 0, step = leaf->rows / SAMPLE, n = 0;
+    struct stage_bound *out = x->bounds;
     for (uint32_t r = 0; r < leaf->rows; r++) {
         if (r % (step ? step : 1) == 0 && n < SAMPLE)
             sample[n++] = at;
         at += 1 + stage_id(leaf, at).size;
     }
-    lapse_sort_indices(sample, n, scratch, order_sample, leaf);
+    lapse_sort_indices(sample, n, x->scratch, order_sample, leaf);
     struct lapse_text before = stage_id(leaf, sample[0]);
     size_t count = 0;
     for (uint32_t i = 1; i < LEAF_SPLIT; i++) {
-        struct lapse_text id = stage_id(leaf, sample[i * n / LEAF_SPLIT]);
+        struct lapse_text id = stage_id(leaf, sample[(size_t)i * n / LEAF_SPLIT]);
         if (lapse_text_compare(before.data, before.size, id.data, id.size) >= 0)
             continue;
         out[count].size = (uint8_t)id.size;
@@ -237,45 +255,57 @@ static bool move_row(struct lapse_stage *s, const struct stage_leaf *from, uint3
     return lapse_stage_put_id(s, to, id);
 }
 
-bool lapse_stage_split(struct lapse_stage *s, struct lapse_text any)
+/* Deals the rows of a leaf out to count + 1 new ones. */
+static bool deal(struct lapse_stage *s, const struct stage_leaf *leaf, struct splitting *x, size_t count)
 {
-    struct stage_bound bounds[LEAF_SPLIT];
-    size_t place = find(s, any);
+    for (size_t i = 0; i <= count; i++)
+        if (!(x->parts[i] = new_leaf(s)))
+            return false;
+    for (uint32_t r = 0, at = 0; r < leaf->rows; r++) {
+        struct lapse_text id = stage_id(leaf, at);
+        size_t low = 0, n = count + 1;
+        while (n > 1) {
+            size_t half = n / 2;
+            low += compare(&x->bounds[low + half - 1], id) <= 0 ? half : 0;
+            n -= half;
+        }
+        if (!move_row(s, leaf, r, id, x->parts[low]))
+            return false;
+        at += 1 + id.size;
+    }
+    return true;
+}
+
+static bool split(struct lapse_stage *s, size_t place, struct splitting *x)
+{
     struct stage_leaf *leaf = s->leaves[place];
-    size_t count = choose_bounds(leaf, bounds);
+    size_t count = choose_bounds(leaf, x);
     if (count == 0) { /* nearly all rows are of one customer */
         leaf->split_at = leaf->split_at < UINT32_MAX / 2 ? leaf->split_at * 2 : UINT32_MAX;
         return true;
     }
     if (!reserve_leaves(s, s->leaf_count + count))
         return false;
-    struct stage_leaf *parts[LEAF_SPLIT] = { 0 };
-    bool ok = true;
-    for (size_t i = 0; i <= count && ok; i++)
-        ok = (parts[i] = new_leaf(s)) != NULL;
-    for (uint32_t r = 0, at = 0; r < leaf->rows && ok; r++) {
-        struct lapse_text id = stage_id(leaf, at);
-        size_t low = 0, n = count + 1;
-        while (n > 1) {
-            size_t half = n / 2;
-            low += compare(&bounds[low + half - 1], id) <= 0 ? half : 0;
-            n -= half;
-        }
-        ok = move_row(s, leaf, r, id, parts[low]);
-        at += 1 + id.size;
-    }
-    if (!ok) {
+    if (!deal(s, leaf, x, count)) {
         for (size_t i = 0; i <= count; i++)
-            free_leaf(s, parts[i]);
+            free_leaf(s, x->parts[i]);
         return false;
     }
     free_leaf(s, leaf);
     size_t behind = s->leaf_count - place - 1;
     memmove(s->leaves + place + 1 + count, s->leaves + place + 1, behind * sizeof s->leaves[0]);
     memmove(s->bounds + place + 1 + count, s->bounds + place + 1, behind * sizeof s->bounds[0]);
-    memcpy(s->leaves + place, parts, (count + 1) * sizeof parts[0]);
-    memcpy(s->bounds + place + 1, bounds, count * sizeof bounds[0]);
+    memcpy(s->leaves + place, x->parts, (count + 1) * sizeof x->parts[0]);
+    memcpy(s->bounds + place + 1, x->bounds, count * sizeof x->bounds[0]);
     s->leaf_count += count;
     set_keys(s);
     return true;
+}
+
+bool lapse_stage_split(struct lapse_stage *s, struct lapse_text any)
+{
+    struct splitting *x = lapse_mem_zero(s->mem, 1, sizeof *x);
+    bool ok = x && split(s, find(s, any), x);
+    lapse_mem_free(s->mem, x);
+    return ok;
 }
