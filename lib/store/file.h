@@ -1,0 +1,24 @@
+/* Shared by file.c and file_open.c only. */
+#ifndef LAPSE_LIB_STORE_FILE_H
+#define LAPSE_LIB_STORE_FILE_H
+
+#include <sqlite3.h>
+
+#include "store/store.h"
+
+enum { LAPSE_FILE_STATEMENTS = 16 }; /* room for those of file.c */
+
+struct lapse_file {
+    lapse_allocator mem;
+    struct lapse_lock *lock;
+    sqlite3 *db;
+    sqlite3_stmt *statements[LAPSE_FILE_STATEMENTS];
+    bool memory, read_only, wal;
+};
+
+lapse_status lapse_file_status(int code); /* of a result code of SQLite */
+lapse_status lapse_file_fail(struct lapse_file *file, int code, lapse_error *error);
+/* One number of a PRAGMA or a query, with the lock held or not needed yet; SQLITE_ROW when there is one. */
+int lapse_file_pragma(struct lapse_file *file, const char *text, int64_t *out);
+
+#endif
