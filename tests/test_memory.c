@@ -490,7 +490,7 @@ static void importing_blocks(void **state)
         char *after = export_of(store);
         assert_string_equal(after, before);
         free(after);
-        step = k < 20 ? 1 : 23;
+        step = k < 20 ? 1 : 41;
     }
     char *after = export_of(store);
     size_t lines = 0;

@@ -907,7 +907,7 @@ static void many_sources(void **state)
 /* As many threads and as little memory as may be: a great many small runs, which make the store that one run makes. */
 static void many_runs(void **state)
 {
-    enum { ROWS = 400000 };
+    enum { ROWS = 310000 };
     struct text exports[2] = { { NULL, 0 }, { NULL, 0 } };
     char *text = malloc(ROWS * 40 + 100);
     assert_non_null(text);

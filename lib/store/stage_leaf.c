@@ -167,7 +167,7 @@ static size_t find(const struct lapse_stage *s, struct lapse_text id)
         uint64_t key = stage_key(id, s->common);
         while (n > 1) { /* the last whose key is not above; no branch to be guessed */
             size_t half = n / 2;
-            low += s->keys[low + half] <= key ? half : 0;
+            low += half & -(size_t)(s->keys[low + half] <= key);
             n -= half;
         }
         while (low > 0 && s->keys[low] == key && compare(&s->bounds[low], id) > 0)

@@ -86,6 +86,7 @@ static void draw_row(struct fuzz *in, struct row *r)
 
 struct columns {
     lapse_batch batch;
+    char bytes[sizeof(lapse_batch)]; /* of the batch, under construction by offsets of members */
     void *memory[64];
     int count;
 };
@@ -100,8 +101,7 @@ static void *room(struct columns *c, size_t bytes)
 
 static void put(struct columns *c, size_t member, const void *p)
 {
-    CHECK(member > 0);
-    memcpy((char *)&c->batch + member, &p, sizeof p);
+    memcpy(c->bytes + member, &p, sizeof p);
 }
 
 /* Rows order[0..n); a bit of `absent` leaves a column out where no row has a value in it. */
@@ -110,6 +110,7 @@ static void build(struct columns *c, const struct row *rows, const int *order, i
     memset(c, 0, sizeof *c);
     c->batch.size = sizeof c->batch;
     c->batch.rows = n;
+    memcpy(c->bytes, &c->batch, sizeof c->bytes);
     for (int t = 0; t < TEXTS; t++) {
         size_t bytes = absent & 1u << 31 ? 3 : 0, at = bytes; /* the first offset need not be 0 */
         bool any = t == 0;
@@ -159,6 +160,7 @@ static void build(struct columns *c, const struct row *rows, const int *order, i
         if (any || !(absent >> (20 + k) & 1))
             put(c, names[k], data);
     }
+    memcpy(&c->batch, c->bytes, sizeof c->batch);
 }
 
 static void release(struct columns *c)
@@ -172,7 +174,7 @@ static void spoil(struct columns *c, uint8_t how, uint8_t where)
 {
     lapse_batch *b = &c->batch;
     int64_t *offsets;
-    memcpy(&offsets, (char *)b + texts[where % TEXTS].offsets, sizeof offsets);
+    memcpy(&offsets, c->bytes + texts[where % TEXTS].offsets, sizeof offsets);
     if (!offsets)
         offsets = (int64_t *)(uintptr_t)b->customer_offsets;
     switch (how % 8) {
