@@ -587,20 +587,7 @@ class Output(Command):
     def test_table_and_csv_hold_the_same_values(self):
         table = self.run_lapse('segments', 'orders.csv', '--format', 'table')[0].splitlines()
         rows = [row for row in csv.reader(io.StringIO(self.run_lapse('segments', 'orders.csv')[0]))]
-        shown = lambda name, text: '%.4g' % float(text) if re.search('share|mean_[rf]', name) and text else text
-        self.assertEqual([line.split() for line in table],
-                         [' '.join(rows[0]).split()] +
-                         [' '.join(map(shown, rows[0], row)).split() for row in rows[1:]])
-
-    def test_table_rounds_ratios(self):
-        days = {'a': ['2024-01-01'] * 3, 'b': ['2023-12-31'], 'c': ['1990-05-05']}
-        self.write('x.csv', 'customer,time,amount\n' +
-                   ''.join('%s,%s,1000000.01\n' % (who, day) for who in days for day in days[who]))
-        self.write('seg.csv', 'segment,r_min,r_max,f_min,f_max,m_min,m_max\nall,,,,,,\n')
-        args = ['segments', 'x.csv', '--segments', 'seg.csv', '--as-of', '2024-01-02']
-        line = self.run_lapse(*args, '--format', 'table')[0].splitlines()[1]
-        self.assertEqual(line.split(), ['all', '3', '5', '5000000.05', '1', '1', '4099', '1.667', '1666666.68'])
-        self.assertIn(',1.6666666666666667,', self.run_lapse(*args, '--format', 'csv')[0])
+        self.assertEqual([line.split() for line in table], [' '.join(row).split() for row in rows])
 
     def test_table_of_a_history(self):
         """Leaves out what is empty everywhere, and changes no value."""

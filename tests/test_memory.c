@@ -18,6 +18,8 @@
 
 #include <lapse.h>
 
+#include "store/store.h"
+
 /* ---- the allocator ------------------------------------------------------------------------------------------ */
 
 static struct {
@@ -464,10 +466,10 @@ static void importing_chunks(void **state)
     }
 }
 
-/* More than one block a run, and more rows than one leaf of a stage takes. */
+/* More than one block a run. */
 static void importing_blocks(void **state)
 {
-    enum { ROWS = 33500 };
+    enum { ROWS = 9000 };
     char *text = big;
     size_t n = (size_t)sprintf(text, "customer,time,amount,ref,event_id\n");
     (void)state;
@@ -490,7 +492,7 @@ static void importing_blocks(void **state)
         char *after = export_of(store);
         assert_string_equal(after, before);
         free(after);
-        step = k < 20 ? 1 : 41;
+        step = k < 20 ? 1 : 7;
     }
     char *after = export_of(store);
     size_t lines = 0;
@@ -501,6 +503,37 @@ static void importing_blocks(void **state)
     free(before);
     free(f.told.data);
     free(other.told.data);
+    close_store(store);
+}
+
+/* A leaf that becomes too large is split into many, row by row: a sample of the allocations of that. */
+static void splitting(void **state)
+{
+    static const long moments[] = { 1, 2, 3, 4, 5, 6, 10, 50, 100, 200, 257, 258, 259, 260, 300, 500, 1000, 1500, 2000 };
+    lapse_store *store = memory_store();
+    (void)state;
+    for (size_t i = 0; i < sizeof moments / sizeof moments[0]; i++) {
+        struct lapse_stage *stage;
+        char id[16], ref[16];
+        lapse_status status = LAPSE_OK;
+        assert_int_equal(lapse_stage_new(store, LAPSE_ALL_FIELDS, 1 << 28, &stage, NULL), LAPSE_OK);
+        bool fired = false;
+        for (int64_t r = 0; r < 70000 && status == LAPSE_OK; r++) {
+            struct lapse_row row = { .customer = { id, (uint32_t)sprintf(id, "c%05d", (int)(r * 7919 % 30011)) } };
+            for (int f = 0; f < LAPSE_FIELDS; f++)
+                row.number[f] = LAPSE_MISSING;
+            row.number[LAPSE_F_TIME] = 1 + r;
+            row.name[LAPSE_F_KIND] = (uint8_t)(1 + r % 20);
+            row.text[LAPSE_F_REF] = (struct lapse_text){ ref, (uint32_t)sprintf(ref, "r%d", (int)r) };
+            if (r == 65000)
+                fail_from(moments[i], i % 2);
+            status = lapse_stage_put(stage, &row, r, NULL);
+        }
+        fired = atomic_load(&hook.fired);
+        fail_from(0, false);
+        assert_int_equal(status, fired ? LAPSE_NO_MEMORY : LAPSE_OK);
+        lapse_stage_free(stage);
+    }
     close_store(store);
 }
 
@@ -766,6 +799,7 @@ int main(void)
         cmocka_unit_test(importing),
         cmocka_unit_test(importing_chunks),
         cmocka_unit_test(importing_blocks),
+        cmocka_unit_test(splitting),
         cmocka_unit_test(appending),
         cmocka_unit_test(merging),
         cmocka_unit_test(asking),

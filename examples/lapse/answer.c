@@ -44,14 +44,12 @@ int answer_close(struct answer *answer, int code)
     return output_close(&answer->out, code);
 }
 
-/* Ratios and means are rounded; what somebody told us, the value of an event, is not. */
 static unsigned look_of(const struct work *work, const lapse_column *column, int index)
 {
     bool hidden = index < 64 && (work->hidden >> index & 1);
     bool text = column->type == LAPSE_TYPE_STRING || column->type == LAPSE_TYPE_TIME;
-    bool rounded = column->type == LAPSE_TYPE_DOUBLE && (work->args->command->groups & GROUP_RFM);
 
-    return (text ? 0u : GRID_RIGHT) | (rounded ? GRID_ROUNDED : 0u) | (hidden ? GRID_HIDDEN : 0u);
+    return (text ? 0u : GRID_RIGHT) | (hidden ? GRID_HIDDEN : 0u);
 }
 
 /* An answer without an instant to ask about: its columns, and no rows (rulings T6). */

@@ -154,7 +154,7 @@ char *file_read(const char *path, int64_t *size);
 /* grid.c: the table format */
 struct grid;
 struct grid *grid_new(struct output *out, int columns); /* NULL: no memory */
-enum { GRID_RIGHT = 1, GRID_ROUNDED = 2, GRID_HIDDEN = 4 }; /* how a column looks */
+enum { GRID_RIGHT = 1, GRID_HIDDEN = 2 }; /* how a column looks */
 void grid_look(struct grid *grid, int column, unsigned look);
 int32_t grid_write(void *grid, const char *csv, int64_t size); /* a lapse_write_fn that takes CSV */
 int32_t grid_end(struct grid *grid);

@@ -1,6 +1,5 @@
 /* The table format: takes the CSV that the library writes and aligns its columns. A value looks as it does
- * there, but ratios and means are shown to four digits, and columns may be left out. Rows are kept until a part
- * is full, then printed; columns only ever grow wider, so a long answer streams in bounded memory. Row 0 of the
+ * there (rulings K13); columns may be left out. Rows are kept until a part is full, then printed; columns only ever grow wider, so a long answer streams in bounded memory. Row 0 of the
  * first part is the header. */
 #include <errno.h>
 #include <stdio.h>
@@ -129,39 +128,10 @@ static bool print(struct grid *grid)
     return good;
 }
 
-/* A number as a person reads it: four digits, or all before the point. What is no number, a name, stays. */
-static void round_cell(struct grid *grid, size_t from)
-{
-    char text[64], *end;
-    size_t size = grid->used - from;
-    double value, least = 1000;
-    int decimals = 0;
-
-    if (size == 0 || size >= sizeof text)
-        return;
-    memcpy(text, grid->text + from, size);
-    text[size] = '\0';
-    value = strtod(text, &end);
-    if (*end != '\0' || value != value)
-        return;
-    for (; decimals < 15 && value != 0 && value < least && -value < least; decimals++)
-        least /= 10;
-    size = (size_t)snprintf(text, sizeof text, "%.*f", decimals, value);
-    while (decimals > 0 && text[size - 1] == '0')
-        size--;
-    size -= text[size - 1] == '.';
-    if (size <= grid->used - from) { /* otherwise it is short as it stands */
-        memcpy(grid->text + from, text, size);
-        grid->used = from + size;
-    }
-}
-
 static bool end_cell(struct grid *grid)
 {
     if (!reserve(grid, &grid->ends, &grid->ends_room, grid->cells + 1, sizeof *grid->ends))
         return false;
-    if (grid->look[grid->cells % grid->columns] & GRID_ROUNDED)
-        round_cell(grid, grid->cells ? grid->ends[grid->cells - 1] : 0);
     grid->ends[grid->cells++] = grid->used;
     grid->state = PLAIN;
     if (grid->cells % grid->columns != 0 || (grid->used < PART_BYTES && grid->cells < PART_CELLS))

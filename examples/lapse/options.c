@@ -178,8 +178,8 @@ static bool take_set(struct args *args, const struct option *option, const char 
 #define TO(field) offsetof(struct args, field)
 const struct option option_table[] = {
     { "format", "table|csv", GROUP_OUTPUT, take_choice, TO(format), 0, 0,
-      "How the answer is written. Default: table on a terminal, csv otherwise. A table is for the eye: it "
-      "rounds ratios and means to four digits and leaves out columns of a history that are empty." },
+      "How the answer is written. Default: table on a terminal, csv otherwise. It never changes a value; "
+      "a table leaves out columns of a history that are empty." },
     { "output", "FILE", GROUP_OUTPUT, take_text, TO(output), 0, 0,
       "Write the answer to FILE, which appears when it is complete." },
 
