@@ -34,7 +34,7 @@ static const struct {
     /* confirmations */
     { OBJECTED CONFIRMED, false },
     { OBJECTED ASKED CONFIRMED, true },
-    { ASKED CONFIRMED OBJECTED, false },
+    { OBJECTED ASKED CONFIRMED "x,2024-03-01,consent.objected,,,,,\n", false },
     { "x,2024-01-31,consent.requested,email,profiling,t1,,\n" OBJECTED CONFIRMED, false }, /* the objection voids it */
     { OBJECTED "x,2024-02-02,consent.requested,sms,profiling,t1,,\n" CONFIRMED, false },   /* another channel */
     { OBJECTED "x,2024-02-02,consent.requested,email,profiling,t2,,\n" CONFIRMED, false }, /* another token */

@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -633,6 +634,102 @@ static void busy_stores(void **state)
     unlink(path);
 }
 
+/* A process that dies in the middle of an import: what it committed before is there, for readers at once, and what it
+ * had begun is not. */
+static int64_t read_and_die(void *user, char *buffer, int64_t capacity)
+{
+    struct stream *s = user;
+    if (s->given == s->size)
+        _exit(0);
+    return read_stream(user, buffer, capacity);
+}
+
+static void killed_writers(void **state)
+{
+    (void)state;
+    for (int way = 0; way < 3; way++) { /* a writer comes next; a reader does; one does, and what SQLite shares is lost */
+        made_store();
+        pid_t child = fork();
+        if (child == 0) {
+            static char text[3 << 20] = "customer,time\n"; /* more than a chunk: some of it is staged */
+            size_t n = strlen(text);
+            lapse_store *store;
+            lapse_store_options o;
+            lapse_store_options_init(&o, sizeof o);
+            o.memory_limit = 16 << 20;
+            if (lapse_store_open(path, &o, &store, NULL) != LAPSE_OK ||
+                import_text(store, "customer,time\nzoe,2024-01-01\n", NULL, NULL, NULL) != LAPSE_OK)
+                _exit(1);
+            for (int i = 0; n < sizeof text - 40; i++)
+                n += (size_t)sprintf(text + n, "c%06d,2024-01-01\n", i);
+            struct stream s = { text, n, 0, 0 };
+            lapse_store_import_stream(store, read_and_die, &s, NULL, NULL, NULL);
+            _exit(2);
+        }
+        int code = -1;
+        waitpid(child, &code, 0);
+        assert_int_equal(code, 0);
+        const char *all = "customer,time,kind,amount,source\nann,2024-01-01T00:00:00Z,order.placed,1.00,stdin\n"
+                          "bob,2024-01-02T00:00:00Z,order.placed,2.00,stdin\n"
+                          "zoe,2024-01-01T00:00:00Z,order.placed,,stdin\n";
+        char shared[80];
+        snprintf(shared, sizeof shared, "%s-shm", path);
+        if (way == 2)
+            assert_int_equal(unlink(shared), 0);
+        if (way > 0) {
+            lapse_store *store;
+            lapse_store_options o;
+            lapse_store_options_init(&o, sizeof o);
+            o.flags = LAPSE_STORE_READ_ONLY;
+            assert_int_equal(lapse_store_open(path, &o, &store, NULL), LAPSE_OK);
+            check_export(store, all);
+            lapse_store_close(store);
+        }
+        lapse_store *store = opened(path);
+        check_export(store, all);
+        import_good(store, "customer,time\nzoe,2024-01-01\n"); /* it was there */
+        check_export(store, all);
+        lapse_store_close(store);
+    }
+    unlink(path);
+}
+
+/* The same with a rollback journal, which a process may leave that dies while it leaves WAL mode. */
+static void killed_in_rollback_mode(void **state)
+{
+    struct text before = { NULL, 0 };
+    lapse_store *store;
+    (void)state;
+    made_store();
+    store = opened(path);
+    assert_int_equal(export_to(store, &before), LAPSE_OK);
+    lapse_store_close(store);
+    pid_t child = fork();
+    if (child == 0) {
+        sqlite3 *db;
+        bool ok = sqlite3_open(path, &db) == SQLITE_OK &&
+                  sqlite3_exec(db, "PRAGMA cache_size = 5; BEGIN IMMEDIATE; DELETE FROM block; DELETE FROM run;"
+                                   "INSERT INTO block(data) VALUES(randomblob(400000)), (randomblob(400000))", NULL, NULL,
+                               NULL) == SQLITE_OK;
+        _exit(ok ? 0 : 1);
+    }
+    int code = -1;
+    char journal[80];
+    waitpid(child, &code, 0);
+    assert_int_equal(code, 0);
+    snprintf(journal, sizeof journal, "%s-journal", path);
+    assert_int_equal(access(journal, F_OK), 0);
+    lapse_store_options o;
+    lapse_store_options_init(&o, sizeof o);
+    o.flags = LAPSE_STORE_READ_ONLY;
+    assert_int_equal(lapse_store_open(path, &o, &store, NULL), LAPSE_OK);
+    check_export(store, before.data);
+    lapse_store_close(store);
+    assert_int_not_equal(access(journal, F_OK), 0);
+    free(before.data);
+    unlink(path);
+}
+
 /* ---- imports --------------------------------------------------------------------------------------------------------------- */
 
 static void import_options_are_checked(void **state)
@@ -939,6 +1036,35 @@ static void many_runs(void **state)
     free(text);
 }
 
+/* So many ids that their fingerprints are judged in slices. */
+static void many_ids(void **state)
+{
+    enum { ROWS = 200000 };
+    static char text[ROWS * 40 + 100];
+    lapse_store *store;
+    lapse_store_options so;
+    lapse_store_options_init(&so, sizeof so);
+    so.memory_limit = 16 << 20;
+    assert_int_equal(lapse_store_open(NULL, &so, &store, NULL), LAPSE_OK);
+    (void)state;
+    for (int round = 0; round < 3; round++) { /* new; the same; one in seven otherwise, and one in eight new */
+        lapse_counts counts = { .size = sizeof counts };
+        size_t n = (size_t)sprintf(text, "customer,time,amount,event_id\n");
+        int64_t other = 0, fresh = 0;
+        for (int i = 0; i < ROWS; i++) {
+            bool differs = round == 2 && i % 7 == 0, is_new = round == 2 && i % 8 == 0;
+            n += (size_t)sprintf(text + n, "c%d,2024-01-01,%d,%s%d\n", i % 1000, i % 100 + differs, is_new ? "n" : "", i);
+            fresh += is_new;
+            other += differs && !is_new;
+        }
+        assert_int_equal(import_text(store, text, NULL, &counts, NULL), LAPSE_OK);
+        assert_int_equal(counts.accepted, round == 0 ? ROWS : fresh);
+        assert_int_equal(counts.conflict, other);
+        assert_int_equal(counts.duplicate, round == 0 ? 0 : ROWS - fresh - other);
+    }
+    lapse_store_close(store);
+}
+
 /* ---- what a store is ----------------------------------------------------------------------------------------------------------- */
 
 static void stores_tell_of_themselves(void **state)
@@ -992,6 +1118,8 @@ int main(void)
         cmocka_unit_test(foreign_files),
         cmocka_unit_test(blocks_that_are_gone),
         cmocka_unit_test(busy_stores),
+        cmocka_unit_test(killed_writers),
+        cmocka_unit_test(killed_in_rollback_mode),
         cmocka_unit_test(import_options_are_checked),
         cmocka_unit_test(inputs_that_cannot_be_read),
         cmocka_unit_test(giant_rows),
@@ -999,6 +1127,7 @@ int main(void)
         cmocka_unit_test(appends_are_checked),
         cmocka_unit_test(many_sources),
         cmocka_unit_test(many_runs),
+        cmocka_unit_test(many_ids),
         cmocka_unit_test(stores_tell_of_themselves),
     };
     return cmocka_run_group_tests_name("store_errors", tests, make_folder, remove_folder);
