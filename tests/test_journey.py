@@ -34,7 +34,7 @@ PUBLIC = {
     'cdnow_sample.csv': [
         {}, {'as_of': '1997-09-30'}, {'as_of': '1998-07-01', 'monetary': 'mean'}, {'frequency': 'days', 'nested': True},
         {'as_of': '1998-03-31', 'window': '13m'}, {'window': '1y', 'bins': (5, 5, 10), 'weights': (1, 2, 3)},
-        {'zero_is_valid': 1}, {'as_of': '1997-01-02', 'segments': 'grid'}],
+        {'zero_is_valid': 1}, {'as_of': '1997-01-02', 'segments': 'grid'}, {'bins': (5, 10, 5), 'segments': 'all'}],
     'cdnow_master.csv': [
         {}, {'as_of': '1998-01-01', 'nested': True, 'weights': (100, 10, 1)},
         {'monetary': 'mean', 'frequency': 'days', 'window': '1y', 'bins': (5, 5, 10)}],

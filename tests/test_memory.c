@@ -356,6 +356,8 @@ static void opening(void **state)
     (void)state;
     for (int for_good = 0; for_good < 2; for_good++) {
         try_opening(NULL, 0, for_good);
+        try_opening("b.lapse", 0, for_good); /* beside where we stand */
+        unlink("b.lapse");
         try_opening(store_path, 0, for_good); /* each try finds what the last one left */
         assert_int_equal(open_store(store_path, LAPSE_STORE_MUST_EXIST, &store, NULL), LAPSE_OK);
         assert_int_equal(import_file(store, &first, NULL), LAPSE_OK);
@@ -779,7 +781,7 @@ static void asking(void **state)
 static int make_folder(void **state)
 {
     (void)state;
-    if (!mkdtemp(folder))
+    if (!mkdtemp(folder) || chdir(folder) != 0)
         return 1;
     snprintf(store_path, sizeof store_path, "%s/a.lapse", folder);
     snprintf(text_path, sizeof text_path, "%s/a.csv", folder);

@@ -39,6 +39,9 @@ static const struct {
     { OBJECTED "x,2024-02-02,consent.requested,sms,profiling,t1,,\n" CONFIRMED, false },   /* another channel */
     { OBJECTED "x,2024-02-02,consent.requested,email,profiling,t2,,\n" CONFIRMED, false }, /* another token */
     { OBJECTED "x,2024-02-02,consent.requested,email,profiling,t11,,\n" CONFIRMED, false },
+    { OBJECTED "x,2024-02-02,consent.requested,email,profiling,t,,\n" CONFIRMED, false },
+    { OBJECTED "x,2024-02-02,consent.requested,email,profiling,t0,,\n" CONFIRMED, false },
+    { OBJECTED ASKED "x,2024-02-20,consent.confirmed,sms,profiling,t1,,\n", false },
     { OBJECTED "x,2024-02-02,consent.requested,email,marketing,t1,,\n" CONFIRMED, false },
     { OBJECTED "x,2024-02-02,consent.requested,email,profiling,t1,news,\n" CONFIRMED, false },
     { OBJECTED ASKED "x,2024-02-20,consent.confirmed,email,marketing,t1,,\n", false },

@@ -165,6 +165,7 @@ static void arguments_are_checked(void **state)
     assert_int_equal(lapse_store_default_instant(store, &when, NULL), LAPSE_NOT_FOUND);
     assert_int_equal(lapse_store_time(NULL, "2024-01-01", &when, NULL), LAPSE_INVALID);
     assert_int_equal(lapse_store_digits(NULL), 0);
+    assert_int_equal(lapse_store_digits(store), 2);
     assert_int_equal(lapse_view_open(NULL, 0, &view, NULL), LAPSE_INVALID);
     assert_int_equal(lapse_view_open(store, 0, NULL, NULL), LAPSE_INVALID);
     assert_int_equal(lapse_view_open(store, 7, &view, NULL), LAPSE_OK);
@@ -540,6 +541,11 @@ static void foreign_files(void **state)
     raw("CREATE TABLE t(x)");
     check_damaged("no store of lapse");
     unlink(path);
+    raw("PRAGMA application_id = 5");
+    check_damaged("no store of lapse");
+    unlink(path);
+    raw("PRAGMA user_version = 1");
+    check_damaged("no store of lapse");
     made_store();
     raw("DROP TABLE block");
     lapse_store *store = NULL;
@@ -814,6 +820,19 @@ static void inputs_that_cannot_be_read(void **state)
     assert_int_equal(error.line, 2);
     assert_int_equal(import_text(store, "\"customer,time\n", NULL, NULL, &error), LAPSE_BAD_INPUT);
     check_export(store, nothing);
+    /* What was found is told as it stands, and the input by the name it was given. */
+    lapse_import_options named;
+    lapse_import_options_init(&named, sizeof named);
+    named.name = "the \xc2\xa3 file";
+    FILE *f = fopen(text_path, "w");
+    fputs("customer,time,amount\na,2024-01-01,\xc2\xa3" "5\n", f);
+    fclose(f);
+    assert_int_equal(lapse_store_import_file(store, text_path, &named, NULL, &error), LAPSE_BAD_INPUT);
+    assert_string_equal(error.text, "\xc2\xa3" "5");
+    assert_non_null(strstr(error.message, "the \xc2\xa3 file"));
+    assert_int_equal(lapse_store_import_file(store, text_path, NULL, NULL, &error), LAPSE_BAD_INPUT);
+    assert_non_null(strstr(error.message, text_path));
+    check_export(store, nothing);
     /* A header over two lines, after a byte-order mark. */
     lapse_import_options o;
     lapse_import_options_init(&o, sizeof o);
@@ -854,6 +873,14 @@ static void giant_rows(void **state)
     lapse_counts counts = { .size = sizeof counts };
     assert_int_equal(import_text(store, text, &o, &counts, NULL), LAPSE_OK);
     assert_int_equal(counts.accepted, 2);
+    /* What is left over from one giant is more than a chunk of the next. */
+    memset(text, 'x', MOST);
+    memcpy(text, head, sizeof head - 1);
+    memcpy(text + (5 << 20), "\nb,2024-01-02,", 14);
+    strcpy(text + (10 << 20), "\nc,2024-01-03,\n");
+    assert_int_equal(import_text(store, text, &o, &counts, NULL), LAPSE_OK);
+    assert_int_equal(counts.accepted, 1);
+    assert_int_equal(counts.duplicate, 2);
     free(text);
     lapse_store_close(store);
 }

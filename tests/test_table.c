@@ -226,6 +226,9 @@ static void every_type_has_its_layout(void **state)
             assert_int_equal(c.validity[0], 1); /* least significant bit first */
     }
     assert_int_equal(lapse_table_find(table, "i"), -1);
+    assert_int_equal(lapse_table_find(table, NULL), -1);
+    assert_int_equal(lapse_table_find(NULL, "i"), -1);
+    lapse_table_retain(NULL);
     lapse_column id = column_of(table, 0), n = column_of(table, 1), ratio = column_of(table, 2),
                  when = column_of(table, 3), sum = column_of(table, 4), size = column_of(table, 5);
     const int64_t offsets[] = { 0, 4, 4 };

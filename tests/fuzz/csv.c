@@ -125,14 +125,22 @@ static void import(lapse_store *store, const struct plan *plan, const char *file
     finish(o);
 }
 
+static char path[] = "/tmp/lapse-fuzz-XXXXXX";
+
+static void remove_file(void)
+{
+    unlink(path);
+}
+
 /* The same from a real file. */
 static void import_file(lapse_store *store, const struct plan *plan, const char *file, size_t n, struct outcome *o)
 {
-    static char path[] = "/tmp/lapse-fuzz-XXXXXX";
     static int fd = -1;
     lapse_import_options options = plan->import;
-    if (fd < 0)
+    if (fd < 0) {
         fd = mkstemp(path);
+        atexit(remove_file);
+    }
     CHECK(fd >= 0 && ftruncate(fd, 0) == 0 && pwrite(fd, file, n, 0) == (ssize_t)n);
     options.threads = 2;
     options.on_reject = note;
