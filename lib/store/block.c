@@ -303,7 +303,7 @@ bool lapse_block_decode(struct lapse_block *b, uint32_t fields)
                 return false;
             has_keys = true;
         } else {
-            if (f >= LAPSE_COLUMNS || (b->fields & LAPSE_FIELD_BIT(f)))
+            if (f > LAPSE_F_LINE || (b->fields & LAPSE_FIELD_BIT(f)))
                 return false;
             b->fields |= LAPSE_FIELD_BIT(f);
             if (fields & LAPSE_FIELD_BIT(f)) {

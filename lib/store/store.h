@@ -21,85 +21,8 @@ enum {
     LAPSE_RUN_STAGED = 3,       /* events of an import under way, with their lines; never published */
     LAPSE_FORMAT = 1
 };
-/* The place of a row in its input: a hidden column of staged runs. */
-#define LAPSE_F_LINE LAPSE_FIELDS
-#define LAPSE_COLUMNS (LAPSE_FIELDS + 1)
-#define LAPSE_FIELD_BIT(f) (UINT32_C(1) << (f))
-#define LAPSE_ALL_FIELDS (LAPSE_FIELD_BIT(LAPSE_FIELDS) - 1)
 
 struct lapse_store;
-
-static inline enum lapse_field_class lapse_column_class(int f)
-{
-    return f == LAPSE_F_LINE ? LAPSE_CLASS_NUMBER : lapse_fields[f].class;
-}
-
-/* ---- columns.c: rows as columns, wherever they come from ---------------------------------------------- */
-
-/* Text i has length[s] bytes at data + begin[s], where s is code ? code[i] : i. begin NULL: all are empty. */
-struct lapse_text_column {
-    const char *data;
-    const uint32_t *begin;
-    const uint8_t *length;
-    const uint32_t *code;
-};
-/* Borrowed columns. Those in `fields` have values; where a bit of `constant` is set, entry 0 stands for every row. */
-struct lapse_columns {
-    uint32_t fields;
-    const int64_t *number[LAPSE_COLUMNS];
-    const uint8_t *name[LAPSE_COLUMNS];
-    struct lapse_text_column text[LAPSE_COLUMNS];
-    uint32_t constant;
-};
-static inline struct lapse_text lapse_columns_text(const struct lapse_columns *c, int f, size_t i)
-{
-    const struct lapse_text_column *t = &c->text[f];
-    if (!t->begin || !t->data)
-        return (struct lapse_text){ "", 0 };
-    if (c->constant >> f & 1)
-        i = 0;
-    size_t slot = t->code ? t->code[i] : i;
-    return (struct lapse_text){ t->data + t->begin[slot], t->length[slot] };
-}
-static inline int64_t lapse_columns_number(const struct lapse_columns *c, int f, size_t i)
-{
-    return c->number[f] ? c->number[f][c->constant >> f & 1 ? 0 : i] : LAPSE_MISSING;
-}
-static inline uint8_t lapse_columns_name(const struct lapse_columns *c, int f, size_t i)
-{
-    return c->name[f] ? c->name[f][c->constant >> f & 1 ? 0 : i] : 0;
-}
-void lapse_columns_row(const struct lapse_columns *c, size_t i, struct lapse_text customer, struct lapse_row *out);
-/* Canonical order of row i of `a` and row j of `b`, both of one customer. 0: the same content. Times and ranks
- * decide nearly always; the rest, where printed forms depend on the currency's digits, only when they are equal. */
-int lapse_columns_compare(const struct lapse_columns *a, size_t i, const struct lapse_columns *b, size_t j, int digits);
-
-/* Rows being collected: a block under construction, or a customer's rows from several runs. */
-struct lapse_rows {
-    const lapse_allocator *mem;
-    uint32_t fields;      /* columns that hold values */
-    size_t count, capacity;
-    size_t room[LAPSE_COLUMNS]; /* of each column's arrays */
-    int64_t *number[LAPSE_COLUMNS];
-    uint8_t *name[LAPSE_COLUMNS];
-    struct {
-        uint32_t *begin;
-        uint8_t *length;
-    } text[LAPSE_COLUMNS];
-    struct lapse_buffer bytes; /* of all text columns */
-    int64_t *copy;             /* scratch of lapse_rows_reorder() */
-    size_t copy_room;
-};
-void lapse_rows_init(struct lapse_rows *rows, const lapse_allocator *mem);
-void lapse_rows_free(struct lapse_rows *rows);
-void lapse_rows_clear(struct lapse_rows *rows);
-/* Appends rows order[0..n) of `from`, or rows first .. first + n when order is NULL; only columns in `fields`. */
-bool lapse_rows_gather(struct lapse_rows *rows, const struct lapse_columns *from, uint32_t fields,
-                       const uint32_t *order, size_t first, size_t n);
-void lapse_rows_trim(struct lapse_rows *rows); /* forgets columns without values */
-/* Puts the rows into the order given, a permutation of 0 .. count. */
-bool lapse_rows_reorder(struct lapse_rows *rows, const uint32_t *order);
-void lapse_rows_columns(const struct lapse_rows *rows, struct lapse_columns *out);
 
 /* ---- block.c, pack.c: the encoding ----------------------------------------------------------------------- */
 

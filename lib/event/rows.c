@@ -1,5 +1,5 @@
 /* Rows as columns: borrowed ones (struct lapse_columns) and growing ones (struct lapse_rows). */
-#include "store/store.h"
+#include "event/event.h"
 
 void lapse_columns_row(const struct lapse_columns *c, size_t i, struct lapse_text customer, struct lapse_row *out)
 {
