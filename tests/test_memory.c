@@ -510,33 +510,50 @@ static void importing_blocks(void **state)
     close_store(store);
 }
 
-/* A leaf that becomes too large is split into many, row by row: a sample of the allocations of that. */
-static void splitting(void **state)
+/* A stage of many parts: a sample of the allocations of putting rows into it, and of sorting and writing them. */
+static void staging(void **state)
 {
-    static const long moments[] = { 1, 2, 3, 4, 5, 6, 10, 50, 100, 200, 257, 258, 259, 260, 300, 500, 1000, 1500, 2000 };
+    enum { EACH = 4096, BATCHES = 12 };
+    static const long moments[] = { 1, 2, 3, 5, 10, 50, 100, 200, 500, 700, 1000, 1300, 1500, 2000 };
+    static uint32_t begin[EACH], ref_begin[EACH];
+    static uint8_t length[EACH], ref_length[EACH], kind[EACH];
+    static int64_t time[EACH];
+    static char ids[EACH * 8], refs[EACH * 8];
     lapse_store *store = memory_store();
     (void)state;
-    for (size_t i = 0; i < sizeof moments / sizeof moments[0]; i++) {
+    for (size_t i = 0; i < 2 * sizeof moments / sizeof moments[0]; i++) {
+        const struct lapse_columns none = { 0 };
+        struct lapse_columns rows = { .fields = LAPSE_FIELD_BIT(LAPSE_F_TIME) | LAPSE_FIELD_BIT(LAPSE_F_KIND) |
+                                                LAPSE_FIELD_BIT(LAPSE_F_REF) | LAPSE_FIELD_BIT(LAPSE_F_CUSTOMER) };
         struct lapse_stage *stage;
-        char id[16], ref[16];
+        struct lapse_stage_hand hand;
         lapse_status status = LAPSE_OK;
-        assert_int_equal(lapse_stage_new(store, LAPSE_ALL_FIELDS, 1 << 28, &stage, NULL), LAPSE_OK);
-        bool fired = false;
-        for (int64_t r = 0; r < 70000 && status == LAPSE_OK; r++) {
-            struct lapse_row row = { .customer = { id, (uint32_t)sprintf(id, "c%05d", (int)(r * 7919 % 30011)) } };
-            for (int f = 0; f < LAPSE_FIELDS; f++)
-                row.number[f] = LAPSE_MISSING;
-            row.number[LAPSE_F_TIME] = 1 + r;
-            row.name[LAPSE_F_KIND] = (uint8_t)(1 + r % 20);
-            row.text[LAPSE_F_REF] = (struct lapse_text){ ref, (uint32_t)sprintf(ref, "r%d", (int)r) };
-            if (r == 65000)
-                fail_from(moments[i], i % 2);
-            status = lapse_stage_put(stage, &row, r, NULL);
+        rows.number[LAPSE_F_TIME] = time;
+        rows.name[LAPSE_F_KIND] = kind;
+        rows.text[LAPSE_F_CUSTOMER] = (struct lapse_text_column){ ids, begin, length, NULL };
+        rows.text[LAPSE_F_REF] = (struct lapse_text_column){ refs, ref_begin, ref_length, NULL };
+        lapse_stage_hand_init(&hand, &store->mem);
+        assert_int_equal(lapse_stage_new(store, &none, 1 << 28, 1 << 16, &stage, NULL), LAPSE_OK);
+        for (int b = 0; b < BATCHES && status == LAPSE_OK; b++) {
+            for (uint32_t r = 0; r < EACH; r++) {
+                int n = b * EACH + (int)r;
+                begin[r] = ref_begin[r] = r * 8;
+                length[r] = (uint8_t)sprintf(ids + r * 8, "c%05d", n * 7919 % 30011);
+                ref_length[r] = (uint8_t)sprintf(refs + r * 8, "r%d", n);
+                time[r] = 1 + n;
+                kind[r] = (uint8_t)(1 + n % 20);
+            }
+            if (b == (i % 2 ? 0 : BATCHES - 1))
+                fail_from(moments[i / 2], i % 4 < 2);
+            status = lapse_stage_put(stage, &hand, &rows, EACH, NULL);
         }
-        fired = atomic_load(&hook.fired);
+        if (status == LAPSE_OK)
+            status = lapse_stage_flush(stage, 1, NULL);
+        bool fired = atomic_load(&hook.fired);
         fail_from(0, false);
         assert_int_equal(status, fired ? LAPSE_NO_MEMORY : LAPSE_OK);
         lapse_stage_free(stage);
+        lapse_stage_hand_free(&hand);
     }
     close_store(store);
 }
@@ -803,7 +820,7 @@ int main(void)
         cmocka_unit_test(importing),
         cmocka_unit_test(importing_chunks),
         cmocka_unit_test(importing_blocks),
-        cmocka_unit_test(splitting),
+        cmocka_unit_test(staging),
         cmocka_unit_test(appending),
         cmocka_unit_test(merging),
         cmocka_unit_test(asking),

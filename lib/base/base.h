@@ -192,16 +192,18 @@ void lapse_sort_indices(uint32_t *v, size_t n, uint32_t *scratch, lapse_order_fn
 
 /* ---- thread.c -------------------------------------------------------------------------------------- */
 
-/* Calls work(user, i) for i in [0, tasks), each once, on up to `threads` threads, the caller's among them;
- * workers block all signals and are joined before return. With threads <= 1, or when none can be started, all
+/* Calls work(user, i) for i in [0, tasks), each once, on up to `threads` threads, the caller's among them, which does
+ * task 0; workers block all signals and are joined before return. With threads <= 1, or when none can be started, all
  * run in order on the caller's. A non-zero return keeps tasks that have not begun from beginning. */
 void lapse_parallel(int threads, int64_t tasks, int (*work)(void *user, int64_t task), void *user);
 
-/* A mutex and two conditions are all the library needs beside that; POSIX threads under these names. */
+/* All the library needs beside that: a mutex, and a condition to wait for under it. */
 struct lapse_lock;
 struct lapse_lock *lapse_lock_new(const lapse_allocator *mem);
 void lapse_lock_free(const lapse_allocator *mem, struct lapse_lock *lock);
 void lapse_lock_take(struct lapse_lock *lock);
 void lapse_lock_give(struct lapse_lock *lock);
+void lapse_lock_wait(struct lapse_lock *lock); /* with the lock taken: gives it until somebody wakes, perhaps without cause */
+void lapse_lock_wake(struct lapse_lock *lock); /* all that wait */
 
 #endif

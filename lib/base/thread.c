@@ -1,4 +1,4 @@
-/* Threads: tasks shared out by a counter, and a lock. Workers live only inside lapse_parallel(), so the library
+/* Threads: tasks shared out by a counter, and a lock that can be waited on. Workers live only inside lapse_parallel(), so the library
  * has none when no call is running. */
 #define _POSIX_C_SOURCE 200809L
 #include "base/base.h"
@@ -33,7 +33,7 @@ static void *worker(void *crew)
 
 void lapse_parallel(int threads, int64_t tasks, int (*work)(void *user, int64_t task), void *user)
 {
-    struct crew crew = { work, user, tasks, 0 };
+    struct crew crew = { work, user, tasks, 1 }; /* the first is the caller's */
     pthread_t workers[WORKERS_MOST];
     int started = 0, wanted = threads > 1 ? threads - 1 : 0;
     sigset_t all, before;
@@ -51,30 +51,39 @@ void lapse_parallel(int threads, int64_t tasks, int (*work)(void *user, int64_t 
             pthread_sigmask(SIG_SETMASK, &before, NULL);
         }
     }
-    take_tasks(&crew);
+    if (tasks > 0 && work(user, 0) == 0)
+        take_tasks(&crew);
+    else
+        atomic_store(&crew.next, tasks);
     while (started > 0)
         pthread_join(workers[--started], NULL);
 }
 
 struct lapse_lock {
     pthread_mutex_t mutex;
+    pthread_cond_t change;
 };
 
 struct lapse_lock *lapse_lock_new(const lapse_allocator *mem)
 {
     struct lapse_lock *lock = lapse_mem_alloc(mem, sizeof *lock);
 
-    if (lock && pthread_mutex_init(&lock->mutex, NULL) != 0) {
-        lapse_mem_free(mem, lock);
-        lock = NULL;
+    if (!lock)
+        return NULL;
+    if (pthread_mutex_init(&lock->mutex, NULL) == 0) {
+        if (pthread_cond_init(&lock->change, NULL) == 0)
+            return lock;
+        pthread_mutex_destroy(&lock->mutex);
     }
-    return lock;
+    lapse_mem_free(mem, lock);
+    return NULL;
 }
 
 void lapse_lock_free(const lapse_allocator *mem, struct lapse_lock *lock)
 {
     if (!lock)
         return;
+    pthread_cond_destroy(&lock->change);
     pthread_mutex_destroy(&lock->mutex);
     lapse_mem_free(mem, lock);
 }
@@ -87,4 +96,14 @@ void lapse_lock_take(struct lapse_lock *lock)
 void lapse_lock_give(struct lapse_lock *lock)
 {
     pthread_mutex_unlock(&lock->mutex);
+}
+
+void lapse_lock_wait(struct lapse_lock *lock)
+{
+    pthread_cond_wait(&lock->change, &lock->mutex);
+}
+
+void lapse_lock_wake(struct lapse_lock *lock)
+{
+    pthread_cond_broadcast(&lock->change);
 }

@@ -69,8 +69,6 @@ static inline enum lapse_field_class lapse_column_class(int f)
     return f == LAPSE_F_LINE ? LAPSE_CLASS_NUMBER : f == LAPSE_F_CUSTOMER ? LAPSE_CLASS_TEXT : lapse_fields[f].class;
 }
 
-
-
 /* Text i has length[s] bytes at data + begin[s], where s is code ? code[i] : i. begin NULL: all are empty. */
 struct lapse_text_column {
     const char *data;
@@ -104,6 +102,8 @@ static inline uint8_t lapse_columns_name(const struct lapse_columns *c, int f, s
 {
     return c->name[f] ? c->name[f][c->constant >> f & 1 ? 0 : i] : 0;
 }
+/* Adds the columns of `more` that `to` has not. */
+void lapse_columns_add(struct lapse_columns *to, const struct lapse_columns *more);
 void lapse_columns_row(const struct lapse_columns *c, size_t i, struct lapse_text customer, struct lapse_row *out);
 /* Canonical order of row i of `a` and row j of `b`, both of one customer. 0: the same content. Times and ranks
  * decide nearly always; the rest, where printed forms depend on the currency's digits, only when they are equal. */
@@ -131,9 +131,20 @@ void lapse_rows_clear(struct lapse_rows *rows);
 /* Appends rows order[0..n) of `from`, or rows first .. first + n when order is NULL; only columns in `fields`. */
 bool lapse_rows_gather(struct lapse_rows *rows, const struct lapse_columns *from, uint32_t fields,
                        const uint32_t *order, size_t first, size_t n);
+/* Appends the rows of several stretches, which may come from different columns; those of `constants`, unless NULL,
+ * are the same for all. */
+struct lapse_stretch {
+    const struct lapse_columns *from;
+    size_t first, n;
+};
+bool lapse_rows_gather_stretches(struct lapse_rows *rows, const struct lapse_stretch *stretches, size_t count,
+                                 uint32_t fields, const struct lapse_columns *constants);
+bool lapse_rows_reserve(struct lapse_rows *rows, size_t capacity); /* room for so many in all */
+size_t lapse_rows_bytes(const struct lapse_rows *rows);            /* of memory that hold something */
 void lapse_rows_trim(struct lapse_rows *rows); /* forgets columns without values */
 /* Puts the rows into the order given, a permutation of 0 .. count. */
 bool lapse_rows_reorder(struct lapse_rows *rows, const uint32_t *order);
+void lapse_rows_free_scratch(struct lapse_rows *rows); /* which reordering keeps for the next time */
 void lapse_rows_columns(const struct lapse_rows *rows, struct lapse_columns *out);
 
 /* ---- kind.c: what kinds mean, as one table (rulings 9) ------------------------------------------------- */
@@ -236,16 +247,22 @@ struct lapse_csv_fault {
 };
 struct lapse_csv_sink {
     void *self;
-    /* A good row; its texts point into the chunk or into storage that is good until this call returns. `raw` is
-     * the row as it stood, without line end. Non-zero stops. */
-    int (*row)(void *self, const struct lapse_row *row, int64_t line, struct lapse_text raw);
-    int (*bad)(void *self, const struct lapse_csv_fault *fault); /* non-zero stops */
+    int (*rows)(void *self, const struct lapse_columns *rows, size_t n);
+    int (*row)(void *self, int64_t line, struct lapse_text raw, struct lapse_text event_id);
+    int (*bad)(void *self, const struct lapse_csv_fault *fault);
 };
-/* Parses whole records in text[0..n), the first of which begins on line `line`. Returns what stopped it, or 0, or
- * LAPSE_NO_MEMORY with scratch->failed. `scratch` is the caller's, one a thread. Texts without doubled quotes
- * point into `text`, which stays the caller's. *rows counts records, bad ones too. A record whose quote is never
- * closed is a bad row too, with a rule that begins "a quote is never closed". */
-int lapse_csv_parse(const struct lapse_csv *csv, struct lapse_buffer *scratch, const char *text, size_t n,
+struct lapse_csv_oldsink {
+    void *self;
+    int (*row)(void *self, const struct lapse_row *row, int64_t line, struct lapse_text raw);
+    int (*bad)(void *self, const struct lapse_csv_fault *fault);
+};
+struct lapse_csv_work { struct lapse_rows rows; struct lapse_buffer scratch; };
+void lapse_csv_work_init(struct lapse_csv_work *w, const lapse_allocator *mem);
+void lapse_csv_work_free(struct lapse_csv_work *w);
+void lapse_csv_constants(const struct lapse_csv *csv, struct lapse_columns *out);
+int lapse_csv_oldparse(const struct lapse_csv *csv, struct lapse_buffer *scratch, const char *text, size_t n,
+                    int64_t line, const struct lapse_csv_oldsink *sink, int64_t *rows);
+int lapse_csv_parse(const struct lapse_csv *csv, struct lapse_csv_work *work, const char *text, size_t n,
                     int64_t line, const struct lapse_csv_sink *sink, int64_t *rows);
 
 #endif

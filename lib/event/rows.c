@@ -19,6 +19,20 @@ void lapse_columns_row(const struct lapse_columns *c, size_t i, struct lapse_tex
     }
 }
 
+void lapse_columns_add(struct lapse_columns *to, const struct lapse_columns *more)
+{
+    for (int f = 0; f < LAPSE_COLUMNS; f++) {
+        uint32_t bit = LAPSE_FIELD_BIT(f);
+        if (!(more->fields & ~to->fields & bit))
+            continue;
+        to->fields |= bit;
+        to->constant |= more->constant & bit;
+        to->number[f] = more->number[f];
+        to->name[f] = more->name[f];
+        to->text[f] = more->text[f];
+    }
+}
+
 static uint8_t rank_at(const struct lapse_columns *c, size_t i)
 {
     uint8_t kind = lapse_columns_name(c, LAPSE_F_KIND, i);
@@ -61,7 +75,7 @@ void lapse_rows_free(struct lapse_rows *rows)
         lapse_mem_free(rows->mem, rows->text[f].length);
     }
     lapse_buffer_free(&rows->bytes);
-    lapse_mem_free(rows->mem, rows->copy);
+    lapse_rows_free_scratch(rows);
     lapse_rows_init(rows, rows->mem);
 }
 
@@ -172,15 +186,15 @@ static bool begin_column(struct lapse_rows *rows, int f)
     return true;
 }
 
-static bool put_texts(struct lapse_rows *rows, int f, const struct lapse_columns *from, const uint32_t *order,
-                      size_t first, size_t n)
+static bool put_texts(struct lapse_rows *rows, int f, size_t at, const struct lapse_columns *from,
+                      const uint32_t *order, size_t first, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         struct lapse_text t = lapse_columns_text(from, f, order ? order[i] : first + i);
         if (rows->bytes.size > UINT32_MAX - t.size) /* one customer with 4 GiB of texts */
             return false;
-        rows->text[f].begin[rows->count + i] = (uint32_t)rows->bytes.size;
-        rows->text[f].length[rows->count + i] = (uint8_t)t.size;
+        rows->text[f].begin[at + i] = (uint32_t)rows->bytes.size;
+        rows->text[f].length[at + i] = (uint8_t)t.size;
         lapse_buffer_put(&rows->bytes, t.data, t.size);
     }
     return !rows->bytes.failed;
@@ -189,7 +203,8 @@ static bool put_texts(struct lapse_rows *rows, int f, const struct lapse_columns
 static void put_numbers(int64_t *to, const int64_t *from, bool constant, const uint32_t *order, size_t first, size_t n)
 {
     if (!constant && !order)
-        memcpy(to, from + first, n * sizeof *to);
+        for (size_t i = 0; i < n; i++)
+            to[i] = from[first + i];
     else
         for (size_t i = 0; i < n; i++)
             to[i] = from[constant ? 0 : order[i]];
@@ -204,6 +219,22 @@ static void put_names(uint8_t *to, const uint8_t *from, bool constant, const uin
     else
         for (size_t i = 0; i < n; i++)
             to[i] = from[order[i]];
+}
+
+/* Values of a column that has begun, from row `at` on. */
+static bool put_column(struct lapse_rows *rows, int f, size_t at, const struct lapse_columns *from,
+                       const uint32_t *order, size_t first, size_t n)
+{
+    bool constant = from->constant >> f & 1;
+    if (!(from->fields & LAPSE_FIELD_BIT(f)))
+        put_missing(rows, f, at, n);
+    else if (lapse_column_class(f) == LAPSE_CLASS_NUMBER)
+        put_numbers(rows->number[f] + at, from->number[f], constant, order, first, n);
+    else if (lapse_column_class(f) == LAPSE_CLASS_NAME)
+        put_names(rows->name[f] + at, from->name[f], constant, order, first, n);
+    else
+        return put_texts(rows, f, at, from, order, first, n);
+    return true;
 }
 
 /* The columns in `bits`, one after the other. */
@@ -230,24 +261,59 @@ bool lapse_rows_gather(struct lapse_rows *rows, const struct lapse_columns *from
         put_missing(rows, next_column(&bits), rows->count, n);
     for (uint32_t bits = there; bits;) {
         int f = next_column(&bits);
-        bool constant = from->constant >> f & 1;
-        if (!begin_column(rows, f))
+        if (!begin_column(rows, f) || !put_column(rows, f, rows->count, from, order, first, n))
             return false;
-        switch (lapse_column_class(f)) {
-        case LAPSE_CLASS_NUMBER:
-            put_numbers(rows->number[f] + rows->count, from->number[f], constant, order, first, n);
-            break;
-        case LAPSE_CLASS_NAME:
-            put_names(rows->name[f] + rows->count, from->name[f], constant, order, first, n);
-            break;
-        case LAPSE_CLASS_TEXT:
-            if (!put_texts(rows, f, from, order, first, n))
-                return false;
-            break;
-        }
     }
     rows->count += n;
     return true;
+}
+
+bool lapse_rows_gather_stretches(struct lapse_rows *rows, const struct lapse_stretch *stretches, size_t count,
+                                 uint32_t fields, const struct lapse_columns *constants)
+{
+    static const struct lapse_columns none = { 0 };
+    uint32_t there = 0, same = constants ? constants->fields & fields : 0;
+    size_t n = 0;
+    for (size_t i = 0; i < count; i++) {
+        there |= stretches[i].from->fields & fields;
+        n += stretches[i].n;
+    }
+    if (!make_room(rows, rows->count + n))
+        return false;
+    for (uint32_t bits = rows->fields | there | same; bits;) {
+        int f = next_column(&bits);
+        size_t at = rows->count;
+        if (!begin_column(rows, f))
+            return false;
+        if (!(there & LAPSE_FIELD_BIT(f))) {
+            if (!put_column(rows, f, at, same & LAPSE_FIELD_BIT(f) ? constants : &none, NULL, 0, n))
+                return false;
+            continue;
+        }
+        for (size_t i = 0; i < count; at += stretches[i++].n)
+            if (!put_column(rows, f, at, stretches[i].from, NULL, stretches[i].first, stretches[i].n))
+                return false;
+    }
+    rows->count += n;
+    return true;
+}
+
+bool lapse_rows_reserve(struct lapse_rows *rows, size_t capacity)
+{
+    for (int f = 0; f < LAPSE_COLUMNS && capacity > rows->capacity; f++)
+        if ((rows->fields & LAPSE_FIELD_BIT(f)) && !column_room(rows, f, capacity))
+            return false;
+    rows->capacity = capacity > rows->capacity ? capacity : rows->capacity;
+    return true;
+}
+
+size_t lapse_rows_bytes(const struct lapse_rows *rows)
+{
+    static const size_t width[] = { [LAPSE_CLASS_NUMBER] = 8, [LAPSE_CLASS_NAME] = 1, [LAPSE_CLASS_TEXT] = 5 };
+    size_t row = 0;
+    for (uint32_t bits = rows->fields; bits;)
+        row += width[lapse_column_class(next_column(&bits))];
+    return rows->count * row + rows->bytes.size;
 }
 
 void lapse_rows_columns(const struct lapse_rows *rows, struct lapse_columns *out)
@@ -268,28 +334,38 @@ void lapse_rows_columns(const struct lapse_rows *rows, struct lapse_columns *out
 bool lapse_rows_reorder(struct lapse_rows *rows, const uint32_t *order)
 {
     size_t n = rows->count;
-    /* Room for a copy of any one array. */
-    if (!lapse_mem_reserve(rows->mem, &rows->copy, &rows->copy_room, n, sizeof *rows->copy))
+    /* Room for a copy of any one array, and for one that takes its place. */
+    if (!lapse_mem_reserve(rows->mem, &rows->copy, &rows->copy_room, rows->capacity, sizeof *rows->copy))
         return false;
-    uint32_t *half = (uint32_t *)rows->copy;
-    uint8_t *byte = (uint8_t *)rows->copy;
     for (uint32_t bits = rows->fields; bits;) {
         int f = next_column(&bits);
         uint8_t *bytes = lapse_column_class(f) == LAPSE_CLASS_NAME ? rows->name[f] : rows->text[f].length;
         if (lapse_column_class(f) == LAPSE_CLASS_NUMBER) {
-            memcpy(rows->copy, rows->number[f], n * sizeof *rows->copy);
-            for (size_t i = 0; i < n; i++)
-                rows->number[f][i] = rows->copy[order[i]];
+            int64_t *before = rows->number[f];
+            size_t room = rows->room[f];
+            put_numbers(rows->copy, before, false, order, 0, n);
+            rows->number[f] = rows->copy;
+            rows->room[f] = rows->copy_room;
+            rows->copy = before;
+            rows->copy_room = room;
             continue;
         }
+        uint8_t *byte = (uint8_t *)rows->copy;
         memcpy(byte, bytes, n);
-        for (size_t i = 0; i < n; i++)
-            bytes[i] = byte[order[i]];
+        put_names(bytes, byte, false, order, 0, n);
         if (lapse_column_class(f) == LAPSE_CLASS_TEXT) {
+            uint32_t *half = (uint32_t *)rows->copy;
             memcpy(half, rows->text[f].begin, n * sizeof *half);
             for (size_t i = 0; i < n; i++)
                 rows->text[f].begin[i] = half[order[i]];
         }
     }
     return true;
+}
+
+void lapse_rows_free_scratch(struct lapse_rows *rows)
+{
+    lapse_mem_free(rows->mem, rows->copy);
+    rows->copy = NULL;
+    rows->copy_room = 0;
 }

@@ -109,6 +109,27 @@ bool lapse_run_has_source(const struct lapse_run *run, struct lapse_text source)
     return run->many_sources;
 }
 
+bool lapse_run_join(struct lapse_run *run, struct lapse_run *more)
+{
+    for (size_t i = 0; i < more->source_count; i++)
+        if (!add_source(run, more->sources[i]))
+            return false;
+    if (!lapse_mem_reserve(run->mem, &run->blocks, &run->block_capacity, run->block_count + more->block_count,
+                           sizeof *run->blocks))
+        return false;
+    if (more->block_count)
+        memcpy(run->blocks + run->block_count, more->blocks, more->block_count * sizeof *run->blocks);
+    run->block_count += more->block_count;
+    more->block_count = 0; /* with the memory of their keys */
+    run->fields |= more->fields;
+    run->many_sources |= more->many_sources;
+    run->nameless_source |= more->nameless_source;
+    run->rows += more->rows;
+    run->first_time = more->first_time < run->first_time ? more->first_time : run->first_time;
+    run->last_time = more->last_time > run->last_time ? more->last_time : run->last_time;
+    return true;
+}
+
 lapse_status lapse_run_drop_blocks(struct lapse_run *run, lapse_error *error)
 {
     lapse_status status = LAPSE_OK;
@@ -358,12 +379,12 @@ lapse_status lapse_run_writer_key(struct lapse_run_writer *w, struct lapse_text 
     return LAPSE_OK;
 }
 
-lapse_status lapse_run_writer_rows(struct lapse_run_writer *w, const struct lapse_columns *from, uint32_t fields,
-                                   const uint32_t *order, size_t first, lapse_error *error)
+lapse_status lapse_run_writer_stretches(struct lapse_run_writer *w, const struct lapse_stretch *stretches, size_t count,
+                                        uint32_t fields, const struct lapse_columns *constants, lapse_error *error)
 {
-    bool ok = lapse_rows_gather(&w->rows, from, fields, order, first, w->pending);
     w->pending = 0;
-    return ok ? LAPSE_OK : lapse_fail_memory(error);
+    return lapse_rows_gather_stretches(&w->rows, stretches, count, fields, constants) ? LAPSE_OK
+                                                                                       : lapse_fail_memory(error);
 }
 
 lapse_status lapse_run_writer_put(struct lapse_run_writer *w, struct lapse_text key, const struct lapse_columns *from,
@@ -373,7 +394,7 @@ lapse_status lapse_run_writer_put(struct lapse_run_writer *w, struct lapse_text 
     for (size_t fit; n > 0 && status == LAPSE_OK; first += fit, n -= fit) {
         status = lapse_run_writer_key(w, key, n, &fit, error);
         if (status == LAPSE_OK)
-            status = lapse_run_writer_rows(w, from, fields, NULL, first, error);
+            status = lapse_run_writer_stretches(w, &(struct lapse_stretch){ from, first, fit }, 1, fields, NULL, error);
     }
     return status;
 }

@@ -1,147 +1,113 @@
-/* Rows in any order, collected in memory until they are written as a sorted run. Where they lie is in stage_leaf.c, how
- * they are sorted in stage_sort.c. About 25 ns a row to put, 40 to sort and write. */
+/* Rows in any order, collected in memory until they are written as a sorted run; how is said in stage.h.
+ * Per row about 15 ns to put, 15 to sort, 15 to write. */
 #include "store/stage.h"
 
-static void set_first(struct stage_column *c, int f, const struct lapse_row *row, int64_t line)
-{
-    c->first_number = f == LAPSE_F_LINE ? line : row->number[f];
-    if (f == LAPSE_F_LINE)
-        return;
-    c->first_name = row->name[f];
-    if (lapse_column_class(f) != LAPSE_CLASS_TEXT)
-        return;
-    c->first_length = (uint8_t)row->text[f].size;
-    if (c->first_length)
-        memcpy(c->first_text, row->text[f].data, c->first_length);
-}
+/* Fewer rows than this need not be dealt out: one part of them fits the cache. */
+enum { ONE_PART_ROWS = 1 << 15 };
 
-static bool is_first(const struct stage_column *c, int f, const struct lapse_row *row, int64_t line)
-{
-    switch (lapse_column_class(f)) {
-    case LAPSE_CLASS_NUMBER:
-        return c->first_number == (f == LAPSE_F_LINE ? line : row->number[f]);
-    case LAPSE_CLASS_NAME:
-        return c->first_name == row->name[f];
-    default:
-        return c->first_length == row->text[f].size &&
-               (c->first_length == 0 || memcmp(c->first_text, row->text[f].data, c->first_length) == 0);
-    }
-}
-
-/* The column gets a second value: the rows so far have the first. */
-static bool begin_varying(struct lapse_stage *s, int f)
-{
-    struct stage_column *c = &s->columns[f];
-    for (size_t i = 0; i < s->leaf_count; i++) {
-        struct stage_leaf *leaf = s->leaves[i];
-        if (!leaf->capacity)
-            continue;
-        if (!lapse_stage_column_room(s, leaf, f, 0, leaf->capacity))
-            return false;
-        for (uint32_t r = 0; leaf->number[f] && r < leaf->rows; r++)
-            leaf->number[f][r] = c->first_number;
-        if (leaf->name[f])
-            memset(leaf->name[f], c->first_name, leaf->rows);
-        if (leaf->begin[f]) {
-            memset(leaf->begin[f], 0, leaf->rows * sizeof *leaf->begin[f]); /* the first text stands first */
-            memset(leaf->length[f], c->first_length, leaf->rows);
-            if (!lapse_stage_put_bytes(s, &leaf->bytes[f], c->first_text, c->first_length))
-                return false;
-        }
-    }
-    c->varies = true;
-    return true;
-}
-
-static bool put_value(struct lapse_stage *s, struct stage_leaf *leaf, int f, const struct lapse_row *row, int64_t line)
-{
-    switch (lapse_column_class(f)) {
-    case LAPSE_CLASS_NUMBER:
-        leaf->number[f][leaf->rows] = f == LAPSE_F_LINE ? line : row->number[f];
-        return true;
-    case LAPSE_CLASS_NAME:
-        leaf->name[f][leaf->rows] = row->name[f];
-        return true;
-    default:
-        leaf->begin[f][leaf->rows] = (uint32_t)leaf->bytes[f].size;
-        leaf->length[f][leaf->rows] = (uint8_t)row->text[f].size;
-        return lapse_stage_put_bytes(s, &leaf->bytes[f], row->text[f].data, row->text[f].size);
-    }
-}
-
-static bool put_row(struct lapse_stage *s, struct stage_leaf *leaf, const struct lapse_row *row, int64_t line)
-{
-    if (!lapse_stage_room(s, leaf))
-        return false;
-    for (int i = 0; s->rows == 0 && i < s->field_count; i++)
-        set_first(&s->columns[s->fields[i]], s->fields[i], row, line);
-    for (int i = 0; i < s->varying_count; i++) {
-        int f = s->fields[i];
-        struct stage_column *c = &s->columns[f];
-        if (!c->varies) {
-            if (is_first(c, f, row, line))
-                continue;
-            if (!begin_varying(s, f))
-                return false;
-        }
-        if (!put_value(s, leaf, f, row, line))
-            return false;
-    }
-    leaf->rows++;
-    s->rows++;
-    return lapse_stage_put_id(s, leaf, row->customer);
-}
-
-lapse_status lapse_stage_put(struct lapse_stage *s, const struct lapse_row *row, int64_t line, lapse_error *error)
-{
-    if (s->leaf_count == 0 && !lapse_stage_leaves_open(s))
-        return lapse_fail_memory(error);
-    struct stage_leaf *leaf = lapse_stage_leaf(s, row->customer);
-    if (!put_row(s, leaf, row, line) || (leaf->rows >= leaf->split_at && !lapse_stage_split(s, row->customer)))
-        return lapse_fail_memory(error);
-    return s->used > s->limit ? lapse_stage_flush(s, error) : LAPSE_OK;
-}
-
-static void clear(struct lapse_stage *s)
-{
-    lapse_stage_leaves_free(s);
-    for (int f = 0; f < LAPSE_COLUMNS; f++)
-        s->columns[f] = (struct stage_column){ .first_number = LAPSE_MISSING };
-    s->rows = s->used = 0;
-}
-
-lapse_status lapse_stage_flush(struct lapse_stage *s, lapse_error *error)
-{
-    if (s->rows == 0)
-        return LAPSE_OK;
-    if (!lapse_mem_reserve(s->mem, &s->runs, &s->run_capacity, s->run_count + 1, sizeof(struct lapse_run *)))
-        return lapse_fail_memory(error);
-    lapse_status status = lapse_stage_write(s, &s->runs[s->run_count], error);
-    if (status == LAPSE_OK) {
-        s->run_count++;
-        clear(s);
-    }
-    return status;
-}
-
-lapse_status lapse_stage_new(struct lapse_store *store, uint32_t fields, size_t limit, struct lapse_stage **out,
-                             lapse_error *error)
+lapse_status lapse_stage_new(struct lapse_store *store, const struct lapse_columns *constants, size_t limit,
+                             uint64_t expected, struct lapse_stage **out, lapse_error *error)
 {
     struct lapse_stage *s = *out = lapse_mem_zero(&store->mem, 1, sizeof *s);
     if (!s)
         return lapse_fail_memory(error);
     s->store = store;
     s->mem = &store->mem;
+    s->constants = *constants;
     s->limit = limit;
-    for (int f = 0; f < LAPSE_COLUMNS; f++)
-        if (fields & LAPSE_FIELD_BIT(f))
-            s->fields[s->varying_count++] = f;
-    s->field_count = s->varying_count;
-    for (int f = 0; f < LAPSE_FIELDS; f++)
-        if (!(fields & LAPSE_FIELD_BIT(f)))
-            s->fields[s->field_count++] = f;
-    clear(s);
+    s->part_count = expected < ONE_PART_ROWS ? 1 : STAGE_PARTS;
+    atomic_init(&s->used, 0);
+    /* Drawn so that nobody can prepare ids that meet in one slot. */
+    if (!lapse_random(&s->seed, sizeof s->seed))
+        s->seed = (uint64_t)(uintptr_t)s;
+    for (size_t p = 0; p < s->part_count; p++)
+        lapse_stage_part_init(&s->parts[p], s->mem);
+    for (size_t p = 0; p < s->part_count; p++)
+        if (!(s->parts[p].lock = lapse_lock_new(s->mem)) ||
+            !lapse_rows_reserve(&s->parts[p].rows, (size_t)(expected / s->part_count)) ||
+            !lapse_mem_reserve(s->mem, &s->parts[p].customer, &s->parts[p].customer_room,
+                               (size_t)(expected / s->part_count), sizeof(uint32_t))) {
+            lapse_stage_free(s);
+            *out = NULL;
+            return lapse_fail_memory(error);
+        }
     return LAPSE_OK;
+}
+
+void lapse_stage_hand_init(struct lapse_stage_hand *hand, const lapse_allocator *mem)
+{
+    *hand = (struct lapse_stage_hand){ .mem = mem };
+}
+
+void lapse_stage_hand_free(struct lapse_stage_hand *hand)
+{
+    lapse_mem_free(hand->mem, hand->hash);
+    lapse_mem_free(hand->mem, hand->order);
+    lapse_stage_hand_init(hand, hand->mem);
+}
+
+lapse_status lapse_stage_put(struct lapse_stage *s, struct lapse_stage_hand *hand, const struct lapse_columns *rows,
+                             size_t n, lapse_error *error)
+{
+    uint32_t begin[STAGE_PARTS + 1] = { 0 }, at[STAGE_PARTS];
+    const uint64_t mask = s->part_count - 1;
+    if (!lapse_mem_reserve(s->mem, &hand->hash, &hand->hash_room, n, sizeof *hand->hash) ||
+        !lapse_mem_reserve(s->mem, &hand->order, &hand->order_room, n, sizeof *hand->order))
+        return lapse_fail_memory(error);
+    for (size_t i = 0; i < n; i++) {
+        struct lapse_text id = lapse_columns_text(rows, LAPSE_F_CUSTOMER, i);
+        hand->hash[i] = lapse_hash(id.data, id.size, s->seed);
+        begin[(hand->hash[i] & mask) + 1]++;
+    }
+    for (size_t p = 0; p < s->part_count; p++) {
+        at[p] = begin[p];
+        begin[p + 1] += begin[p];
+    }
+    for (size_t i = 0; i < n; i++)
+        hand->order[at[hand->hash[i] & mask]++] = (uint32_t)i;
+    bool ok = true;
+    for (size_t k = 0; k < s->part_count && ok; k++) {
+        size_t p = (k + hand->first_part) & mask; /* threads that begin at different parts seldom meet */
+        struct stage_part *part = &s->parts[p];
+        if (begin[p] == begin[p + 1])
+            continue;
+        lapse_lock_take(part->lock);
+        size_t before = lapse_stage_part_bytes(part);
+        ok = lapse_stage_part_put(part, rows, hand->order + begin[p], begin[p + 1] - begin[p], hand->hash);
+        atomic_fetch_add(&s->used, lapse_stage_part_bytes(part) - before);
+        lapse_lock_give(part->lock);
+    }
+    return ok ? LAPSE_OK : lapse_fail_memory(error);
+}
+
+bool lapse_stage_full(const struct lapse_stage *s)
+{
+    return atomic_load(&s->used) >= s->limit;
+}
+
+static void empty(struct lapse_stage *s)
+{
+    for (size_t p = 0; p < s->part_count; p++) {
+        struct lapse_lock *lock = s->parts[p].lock;
+        lapse_stage_part_free(&s->parts[p]);
+        lapse_stage_part_init(&s->parts[p], s->mem);
+        s->parts[p].lock = lock;
+    }
+    atomic_store(&s->used, 0);
+}
+
+lapse_status lapse_stage_flush(struct lapse_stage *s, int threads, lapse_error *error)
+{
+    if (atomic_load(&s->used) == 0)
+        return LAPSE_OK;
+    if (!lapse_mem_reserve(s->mem, &s->runs, &s->run_capacity, s->run_count + 1, sizeof(struct lapse_run *)))
+        return lapse_fail_memory(error);
+    lapse_status status = lapse_stage_write(s, threads, &s->runs[s->run_count], error);
+    if (status == LAPSE_OK) {
+        s->run_count++;
+        empty(s);
+    }
+    return status;
 }
 
 size_t lapse_stage_runs(struct lapse_stage *s, struct lapse_run ***runs)
@@ -156,7 +122,10 @@ void lapse_stage_free(struct lapse_stage *s)
         return;
     for (size_t i = 0; i < s->run_count; i++)
         lapse_run_release(s->runs[i]);
-    clear(s);
+    for (size_t p = 0; p < s->part_count; p++) {
+        lapse_stage_part_free(&s->parts[p]);
+        lapse_lock_free(s->mem, s->parts[p].lock);
+    }
     lapse_mem_free(s->mem, s->runs);
     lapse_mem_free(s->mem, s);
 }

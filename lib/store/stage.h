@@ -1,62 +1,52 @@
-/* Shared by stage.c, stage_leaf.c and stage_sort.c only: rows in leaves by the id of their customer.
+/* Shared by stage.c, stage_part.c and stage_sort.c only: rows in parts by a hash of their customer.
  *
- * Millions of customers do not fit the cache. So rows are dealt out by ranges of ids as they come, which only writes
- * at the ends of arrays; a leaf that grows too large is split into LEAF_SPLIT by a sample of its ids. A leaf is small
- * enough to be sorted in the cache, and leaves come in the order of ids, so nothing is visited at random in all of
- * memory. Splits are rare, since a piece of a leaf must grow by two orders of magnitude before it is split itself. */
+ * Millions of customers do not fit the cache, so nothing may be visited at random in all of memory. Rows come in
+ * batches and are dealt out to parts: a part knows its customers by a hash table that the cache holds while one batch
+ * is put, and only ever writes at the ends of its columns. In the end each part is sorted by itself; then ranges of
+ * ids, chosen from the customers of one part (a random sample, since a hash dealt them), are put together from all
+ * parts and written. Both steps are tasks for any number of threads, and the result is the same for any number. */
 #ifndef LAPSE_LIB_STORE_STAGE_H
 #define LAPSE_LIB_STORE_STAGE_H
 
 #include "store/store.h"
 
-enum { LEAF_ROWS = 1 << 16, LEAF_SPLIT = 256 };
-
-struct stage_leaf {
-    uint32_t rows, capacity;
-    uint32_t split_at;          /* rows at which to split */
-    struct lapse_buffer ids;    /* a byte of length and the id, row by row */
-    int64_t *number[LAPSE_COLUMNS];
-    uint8_t *name[LAPSE_COLUMNS];
-    uint32_t *begin[LAPSE_COLUMNS];
-    uint8_t *length[LAPSE_COLUMNS];
-    struct lapse_buffer bytes[LAPSE_COLUMNS];
+enum {
+    STAGE_PARTS = 64,
+    STAGE_ID = 5 /* bytes before an id */
 };
 
-/* Where a leaf begins: its ids are at or above `text`. */
-struct stage_bound {
-    uint8_t size;
-    char text[255];
-};
-
-/* A column of the stage. Until a second value comes it costs nothing but a comparison. */
-struct stage_column {
-    bool varies;                /* otherwise every row has the first value */
-    int64_t first_number;
-    uint8_t first_name, first_length;
-    char first_text[256];
+struct stage_part {
+    const lapse_allocator *mem;
+    struct lapse_lock *lock;    /* of all that follows, while rows are put */
+    struct lapse_rows rows;     /* all columns but the customer */
+    uint32_t *customer;         /* of each row: the number of its customer in this part */
+    size_t customer_room;
+    uint64_t *slots;            /* high half of the hash << 32 | place in `ids` + 1; 0: free */
+    size_t slot_count;          /* a power of two, at least twice the customers */
+    struct lapse_buffer ids;    /* of each customer its number (4 bytes), the size of its id (1) and the id */
+    uint32_t *id_at;            /* of customers: their place in `ids` */
+    size_t id_room;
+    uint32_t customers;
+    uint32_t *start;            /* once sorted, by id: customer k has rows start[k] .. start[k + 1] */
 };
 
 struct lapse_stage {
     struct lapse_store *store;
     const lapse_allocator *mem;
-    size_t limit, used;         /* bytes of the leaves' arrays */
-    int fields[LAPSE_COLUMNS];  /* those that can vary, then those that only a first row is asked for */
-    int varying_count, field_count;
-    struct stage_column columns[LAPSE_COLUMNS];
-    size_t rows;
-    struct stage_leaf **leaves; /* in the order of their bounds; the first has none */
-    struct stage_bound *bounds;
-    uint64_t *keys;             /* of bounds: eight bytes behind what is common to all but the first */
-    size_t common;              /* bytes */
-    size_t leaf_count, leaf_room;
+    struct lapse_columns constants;
+    uint64_t seed;              /* of hashes; decides no answer */
+    size_t limit;
+    atomic_size_t used;         /* bytes of the parts that hold something */
+    size_t part_count;          /* a power of two */
+    struct stage_part parts[STAGE_PARTS];
     struct lapse_run **runs;
     size_t run_count, run_capacity;
 };
 
-static inline struct lapse_text stage_id(const struct stage_leaf *leaf, uint32_t at)
+static inline struct lapse_text stage_id(const struct stage_part *part, uint32_t customer)
 {
-    const char *p = leaf->ids.data + at;
-    return (struct lapse_text){ p + 1, (uint8_t)p[0] };
+    const char *at = part->ids.data + part->id_at[customer];
+    return (struct lapse_text){ at + STAGE_ID, (uint8_t)at[STAGE_ID - 1] };
 }
 /* Eight bytes of an id from `skip` on as a number that sorts like them. */
 static inline uint64_t stage_key(struct lapse_text id, size_t skip)
@@ -70,26 +60,20 @@ static inline uint64_t stage_key(struct lapse_text id, size_t skip)
     return v;
 }
 
-/* ---- stage_leaf.c ---- */
+/* ---- stage_part.c ---- */
 
-/* The leaf of an id; there is one once lapse_stage_leaves_open() was called. */
-struct stage_leaf *lapse_stage_leaf(const struct lapse_stage *stage, struct lapse_text id);
-bool lapse_stage_leaves_open(struct lapse_stage *stage);
-void lapse_stage_leaves_free(struct lapse_stage *stage);
-/* Room for one more row in a leaf. */
-bool lapse_stage_room(struct lapse_stage *stage, struct stage_leaf *leaf);
-bool lapse_stage_column_room(struct lapse_stage *stage, struct stage_leaf *leaf, int f, uint32_t before,
-                             uint32_t capacity);
-bool lapse_stage_put_bytes(struct lapse_stage *stage, struct lapse_buffer *buffer, const char *text, size_t n);
-bool lapse_stage_put_id(struct lapse_stage *stage, struct stage_leaf *leaf, struct lapse_text id);
-/* Splits the leaf that `id` is in, or lets it grow when it holds one id only. */
-bool lapse_stage_split(struct lapse_stage *stage, struct lapse_text id);
+void lapse_stage_part_init(struct stage_part *part, const lapse_allocator *mem);
+void lapse_stage_part_free(struct stage_part *part);
+/* Rows order[0 .. n) of `from`, whose customers have the hashes hash[order[i]]. False: no memory. */
+bool lapse_stage_part_put(struct stage_part *part, const struct lapse_columns *from, const uint32_t *order, size_t n,
+                          const uint64_t *hash);
+size_t lapse_stage_part_bytes(const struct stage_part *part);
+/* Customers are numbered anew, by id; rows are put in their order, each one's canonically. False: no memory. */
+bool lapse_stage_part_sort(struct stage_part *part, const struct lapse_columns *constants, int digits);
 
 /* ---- stage_sort.c ---- */
 
-/* The rows of a leaf as columns. */
-void lapse_stage_borrow(const struct lapse_stage *stage, const struct stage_leaf *leaf, struct lapse_columns *out);
-/* Sorts and writes all rows as a run. */
-lapse_status lapse_stage_write(struct lapse_stage *stage, struct lapse_run **out, lapse_error *error);
+/* Sorts and writes all rows as one run. */
+lapse_status lapse_stage_write(struct lapse_stage *stage, int threads, struct lapse_run **out, lapse_error *error);
 
 #endif

@@ -1,237 +1,250 @@
-/* A stage becomes a run: leaf by leaf, rows are put together by customer, customers sorted by id, each one's rows
- * sorted canonically, all in the cache, and written. */
+/* A stage becomes a run: its parts are sorted, each a task; then ranges of ids are gathered from all parts and
+ * written, each a task; their runs, one behind the other, are the run. */
 #include "store/stage.h"
 
-/* Scratch for one leaf after the other. */
-struct sorter {
-    const lapse_allocator *mem;
-    size_t rows;                 /* room of all but slots */
-    uint32_t *customer, *order, *scratch; /* of rows */
-    uint32_t *id_at, *start;     /* of customers: where the id is, where the rows begin in `order` */
-    uint32_t *rank;              /* of customers: their place by id */
-    struct lapse_sort_key *keys; /* two for each customer */
-    uint32_t customers;
-    uint32_t *slots;             /* customer + 1; 0: free */
-    uint32_t *hash;              /* of customers */
-    size_t slot_count;
+/* Rows of a range: enough blocks that the last one, which is not full, does not matter. */
+enum { RANGE_ROWS = 16 * LAPSE_BLOCK_ROWS, MOST_RANGES = 4096 };
+
+/* A customer of a range. */
+struct place {
+    uint32_t part, customer;
 };
 
-static bool sorter_room(struct sorter *w, size_t rows)
+/* What a task writes, and how that went. */
+struct range {
+    struct lapse_run *run;
+    lapse_status status;
+    lapse_error error;
+};
+
+struct writing {
+    struct lapse_stage *stage;
+    struct lapse_columns columns[STAGE_PARTS];
+    atomic_bool no_memory;
+    const struct stage_part *sample; /* whose customers bound the ranges */
+    uint32_t *bounds;                /* of ranges but the first: their first customer in it */
+    struct range *ranges;
+    size_t count;
+};
+
+static int sort_part(void *user, int64_t task)
 {
-    if (rows <= w->rows)
-        return true;
-    size_t room = rows + rows / 4, slots = 64;
-    while (slots < 2 * room)
-        slots *= 2;
-    const struct {
-        void *array;
-        size_t bytes;
-    } arrays[] = { { &w->customer, room * 4 }, { &w->order, room * 4 },          { &w->scratch, room * 4 },
-                   { &w->id_at, room * 4 },    { &w->start, (room + 2) * 4 },    { &w->rank, room * 4 },
-                   { &w->hash, room * 4 },     { &w->keys, room * 2 * sizeof *w->keys }, { &w->slots, slots * 4 } };
-    w->rows = 0;
-    for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++) {
-        void *p;
-        memcpy(&p, arrays[i].array, sizeof p);
-        lapse_mem_free(w->mem, p);
-        p = lapse_mem_alloc(w->mem, arrays[i].bytes);
-        memcpy(arrays[i].array, &p, sizeof p);
-        if (!p)
-            return false;
+    struct writing *w = user;
+    struct stage_part *part = &w->stage->parts[task];
+    if (!lapse_stage_part_sort(part, &w->stage->constants, w->stage->store->digits))
+        atomic_store(&w->no_memory, true);
+    lapse_rows_columns(&part->rows, &w->columns[task]);
+    return 0;
+}
+
+/* The part with the most rows is the sample: cut into pieces of about equal numbers of rows. */
+static bool choose_ranges(struct writing *w)
+{
+    const struct lapse_stage *s = w->stage;
+    size_t rows = 0;
+    w->sample = &s->parts[0];
+    for (size_t p = 0; p < s->part_count; p++) {
+        rows += s->parts[p].rows.count;
+        if (s->parts[p].rows.count > w->sample->rows.count)
+            w->sample = &s->parts[p];
     }
-    w->rows = room;
-    w->slot_count = slots;
+    size_t wanted = rows / RANGE_ROWS < MOST_RANGES ? rows / RANGE_ROWS + 1 : MOST_RANGES;
+    size_t of_sample = w->sample->rows.count;
+    w->bounds = lapse_mem_alloc(s->mem, wanted * sizeof *w->bounds);
+    w->ranges = lapse_mem_zero(s->mem, wanted, sizeof *w->ranges);
+    if (!w->bounds || !w->ranges)
+        return false;
+    w->bounds[0] = 0;
+    w->count = 1;
+    for (uint32_t k = 1; k < w->sample->customers && w->count < wanted; k++)
+        if (w->sample->start[k] >= of_sample / wanted * w->count)
+            w->bounds[w->count++] = k;
     return true;
 }
 
-static void sorter_free(struct sorter *w)
+/* The customer of `part` at which range r begins. */
+static uint32_t first_customer(const struct writing *w, const struct stage_part *part, size_t r)
 {
-    void *arrays[] = { w->customer, w->order, w->scratch, w->id_at, w->start, w->rank, w->hash, w->keys, w->slots };
-    for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++)
-        lapse_mem_free(w->mem, arrays[i]);
-}
-
-/* Customers in the order they come: w->customer of each row, id_at and hash of each customer. */
-static void number_customers(struct sorter *w, const struct stage_leaf *leaf, uint64_t seed)
-{
-    size_t slots = 64;
-    uint32_t at = 0;
-    while (slots < 2 * (size_t)leaf->rows)
-        slots *= 2;
-    memset(w->slots, 0, slots * sizeof *w->slots);
-    w->customers = 0;
-    for (uint32_t r = 0; r < leaf->rows; r++) {
-        struct lapse_text id = stage_id(leaf, at);
-        uint32_t hash = (uint32_t)lapse_hash(id.data, id.size, seed);
-        size_t i = hash & (slots - 1);
-        for (; w->slots[i]; i = (i + 1) & (slots - 1)) {
-            uint32_t c = w->slots[i] - 1;
-            struct lapse_text known = stage_id(leaf, w->id_at[c]);
-            if (w->hash[c] == hash && known.size == id.size && memcmp(known.data, id.data, id.size) == 0)
-                break;
-        }
-        if (!w->slots[i]) {
-            w->hash[w->customers] = hash;
-            w->id_at[w->customers] = at;
-            w->slots[i] = ++w->customers;
-        }
-        w->customer[r] = w->slots[i] - 1;
-        at += 1 + id.size;
+    if (r == 0)
+        return 0;
+    if (r == w->count)
+        return part->customers;
+    struct lapse_text bound = stage_id(w->sample, w->bounds[r]);
+    uint32_t low = 0, high = part->customers;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        struct lapse_text id = stage_id(part, middle);
+        if (lapse_text_compare(id.data, id.size, bound.data, bound.size) < 0)
+            low = middle + 1;
+        else
+            high = middle;
     }
+    return low;
 }
 
-static size_t common_prefix(const struct sorter *w, const struct stage_leaf *leaf)
-{
-    struct lapse_text first = stage_id(leaf, w->id_at[0]);
-    size_t n = first.size;
-    for (uint32_t c = 1; c < w->customers && n; c++) {
-        struct lapse_text id = stage_id(leaf, w->id_at[c]);
-        size_t k = 0;
-        n = id.size < n ? id.size : n;
-        while (k < n && id.data[k] == first.data[k])
-            k++;
-        n = k;
-    }
-    return n;
-}
+/* ---- one range ------------------------------------------------------------------------------------------ */
 
-struct id_order {
-    const struct stage_leaf *leaf;
-    const uint32_t *id_at;
+struct gathering {
+    const struct writing *w;
+    size_t count;
+    struct place *places;
+    struct lapse_sort_key *keys;   /* two for each place */
+    uint32_t *scratch, *order;     /* of places */
+    struct lapse_stretch *stretches; /* of the block under construction */
+    size_t stretch_count;
+    struct lapse_run_writer writer;
 };
 
-static int order_ids(const void *user, uint32_t a, uint32_t b)
+static struct lapse_text id_of(const struct gathering *g, uint32_t place)
 {
-    const struct id_order *o = user;
-    struct lapse_text x = stage_id(o->leaf, o->id_at[a]), y = stage_id(o->leaf, o->id_at[b]);
+    return stage_id(&g->w->stage->parts[g->places[place].part], g->places[place].customer);
+}
+
+static int order_places(const void *user, uint32_t a, uint32_t b)
+{
+    struct lapse_text x = id_of(user, a), y = id_of(user, b);
     return lapse_text_compare(x.data, x.size, y.data, y.size);
 }
 
-/* Customers by id, as the numbers in the returned keys. */
-static const struct lapse_sort_key *sort_customers(struct sorter *w, const struct stage_leaf *leaf)
+/* Bytes that all ids of the range begin with: those that the least and the greatest have in common. Each part is
+ * sorted, so these are among the parts' first and last. */
+static size_t common_prefix(const struct gathering *g)
 {
-    struct id_order ids = { leaf, w->id_at };
-    size_t skip = common_prefix(w, leaf);
-    for (uint32_t c = 0; c < w->customers; c++)
-        w->keys[c] = (struct lapse_sort_key){ stage_key(stage_id(leaf, w->id_at[c]), skip), c };
-    struct lapse_sort_key *sorted = lapse_sort_keys(w->keys, w->keys + w->customers, w->customers);
-    for (uint32_t i = 0, j; i < w->customers; i = j) { /* equal keys are settled by whole ids */
-        for (j = i + 1; j < w->customers && sorted[j].key == sorted[i].key; j++)
+    uint32_t least = 0, most = 0;
+    for (uint32_t i = 1; i < g->count; i++) {
+        if (g->places[i].part == g->places[i - 1].part && i + 1 < g->count &&
+            g->places[i].part == g->places[i + 1].part)
+            continue;
+        least = order_places(g, i, least) < 0 ? i : least;
+        most = order_places(g, i, most) > 0 ? i : most;
+    }
+    struct lapse_text x = id_of(g, least), y = id_of(g, most);
+    size_t n = 0;
+    while (n < x.size && n < y.size && x.data[n] == y.data[n])
+        n++;
+    return n;
+}
+
+/* g->order: places by id. */
+static bool collect(struct gathering *g, size_t r)
+{
+    const struct lapse_stage *s = g->w->stage;
+    uint32_t first[STAGE_PARTS], end[STAGE_PARTS];
+    size_t n = 0;
+    for (size_t p = 0; p < s->part_count; p++) {
+        first[p] = first_customer(g->w, &s->parts[p], r);
+        end[p] = first_customer(g->w, &s->parts[p], r + 1);
+        n += end[p] - first[p];
+    }
+    g->places = lapse_mem_alloc(s->mem, (n + 1) * sizeof *g->places);
+    g->keys = lapse_mem_alloc(s->mem, (2 * n + 1) * sizeof *g->keys);
+    g->order = lapse_mem_alloc(s->mem, (n + 1) * sizeof *g->order);
+    g->scratch = lapse_mem_alloc(s->mem, (n + 1) * sizeof *g->scratch);
+    g->stretches = lapse_mem_alloc(s->mem, LAPSE_BLOCK_ROWS * sizeof *g->stretches);
+    if (!g->places || !g->keys || !g->order || !g->scratch || !g->stretches)
+        return false;
+    for (uint32_t p = 0; p < s->part_count; p++)
+        for (uint32_t c = first[p]; c < end[p]; c++)
+            g->places[g->count++] = (struct place){ p, c };
+    if (n == 0)
+        return true;
+    size_t skip = common_prefix(g);
+    for (uint32_t i = 0; i < n; i++)
+        g->keys[i] = (struct lapse_sort_key){ stage_key(id_of(g, i), skip), i };
+    const struct lapse_sort_key *by_key = lapse_sort_keys(g->keys, g->keys + n, n);
+    for (size_t i = 0; i < n; i++)
+        g->order[i] = by_key[i].index;
+    for (size_t i = 0, j; i < n; i = j) { /* equal keys are settled by whole ids */
+        for (j = i + 1; j < n && by_key[j].key == by_key[i].key; j++)
             ;
-        if (j - i == 1)
-            continue;
-        for (uint32_t k = i; k < j; k++)
-            w->rank[k - i] = sorted[k].index;
-        lapse_sort_indices(w->rank, j - i, w->scratch, order_ids, &ids);
-        for (uint32_t k = i; k < j; k++)
-            sorted[k].index = w->rank[k - i];
+        if (j - i > 1)
+            lapse_sort_indices(g->order + i, j - i, g->scratch, order_places, g);
     }
-    return sorted;
+    return true;
 }
 
-struct row_order {
-    const struct lapse_columns *columns;
-    const int64_t *time; /* NULL: the same everywhere */
-    int digits;
-};
-
-static int order_rows(const void *user, uint32_t a, uint32_t b)
+static lapse_status hand_over(struct gathering *g, lapse_error *error)
 {
-    const struct row_order *o = user;
-    if (o->time && o->time[a] != o->time[b])
-        return o->time[a] < o->time[b] ? -1 : 1;
-    return lapse_columns_compare(o->columns, a, o->columns, b, o->digits);
+    lapse_status status = lapse_run_writer_stretches(&g->writer, g->stretches, g->stretch_count, UINT32_MAX,
+                                                     &g->w->stage->constants, error);
+    g->stretch_count = 0;
+    return status;
 }
 
-/* w->order: rows by the rank of their customer, each one's canonically; w->start of each rank. */
-static void order_leaf(const struct lapse_stage *s, struct sorter *w, const struct stage_leaf *leaf,
-                       const struct lapse_columns *columns, const struct lapse_sort_key *sorted)
+static lapse_status write_places(struct gathering *g, lapse_error *error)
 {
-    struct row_order rows = { columns, s->columns[LAPSE_F_TIME].varies ? columns->number[LAPSE_F_TIME] : NULL,
-                              s->store->digits };
-    for (uint32_t r = 0; r < w->customers; r++)
-        w->rank[sorted[r].index] = r;
-    /* start[k + 2] counts the rows of rank k; summed up, start[k + 1] is where its next row goes, so that in the end
-     * start[k] is where they begin */
-    memset(w->start, 0, (w->customers + 2) * sizeof *w->start);
-    for (uint32_t r = 0; r < leaf->rows; r++)
-        w->start[w->rank[w->customer[r]] + 2]++;
-    for (uint32_t k = 0; k < w->customers; k++)
-        w->start[k + 2] += w->start[k + 1];
-    for (uint32_t r = 0; r < leaf->rows; r++)
-        w->order[w->start[w->rank[w->customer[r]] + 1]++] = r;
-    for (uint32_t k = 0; k < w->customers; k++)
-        lapse_sort_indices(w->order + w->start[k], w->start[k + 1] - w->start[k], w->scratch, order_rows, &rows);
-}
-
-void lapse_stage_borrow(const struct lapse_stage *s, const struct stage_leaf *leaf, struct lapse_columns *out)
-{
-    static const uint32_t first_begin = 0;
-    memset(out, 0, sizeof *out);
-    for (int f = 0; f < LAPSE_COLUMNS; f++) {
-        const struct stage_column *c = &s->columns[f];
-        enum lapse_field_class class = lapse_column_class(f);
-        bool empty = class == LAPSE_CLASS_TEXT   ? c->first_length == 0
-                     : class == LAPSE_CLASS_NAME ? c->first_name == 0
-                                                 : c->first_number == LAPSE_MISSING;
-        if (!c->varies && empty)
-            continue;
-        out->fields |= LAPSE_FIELD_BIT(f);
-        if (!c->varies)
-            out->constant |= LAPSE_FIELD_BIT(f);
-        if (class == LAPSE_CLASS_NUMBER)
-            out->number[f] = c->varies ? leaf->number[f] : &c->first_number;
-        else if (class == LAPSE_CLASS_NAME)
-            out->name[f] = c->varies ? leaf->name[f] : &c->first_name;
-        else if (c->varies)
-            out->text[f] = (struct lapse_text_column){ leaf->bytes[f].data, leaf->begin[f], leaf->length[f], NULL };
-        else
-            out->text[f] = (struct lapse_text_column){ c->first_text, &first_begin, &c->first_length, NULL };
-    }
-}
-
-static lapse_status write_leaf(struct lapse_stage *s, struct sorter *w, const struct stage_leaf *leaf, uint64_t seed,
-                               struct lapse_run_writer *writer, lapse_error *error)
-{
-    struct lapse_columns columns;
-    if (!sorter_room(w, leaf->rows))
-        return lapse_fail_memory(error);
-    number_customers(w, leaf, seed);
-    const struct lapse_sort_key *sorted = sort_customers(w, leaf);
-    lapse_stage_borrow(s, leaf, &columns);
-    order_leaf(s, w, leaf, &columns, sorted);
     lapse_status status = LAPSE_OK;
-    size_t given = 0; /* rows handed over */
-    for (uint32_t k = 0; k < w->customers && status == LAPSE_OK; k++) {
-        struct lapse_text id = stage_id(leaf, w->id_at[sorted[k].index]);
-        for (size_t left = w->start[k + 1] - w->start[k], fit; left && status == LAPSE_OK; left -= fit) {
-            status = lapse_run_writer_key(writer, id, left, &fit, error);
-            if (status == LAPSE_OK && fit < left) { /* the block is full */
-                status = lapse_run_writer_rows(writer, &columns, UINT32_MAX, w->order + given, 0, error);
-                given = w->start[k + 1] - left + fit;
-            }
+    for (size_t i = 0; i < g->count && status == LAPSE_OK; i++) {
+        struct place place = g->places[g->order[i]];
+        const struct stage_part *part = &g->w->stage->parts[place.part];
+        uint32_t first = part->start[place.customer], left = part->start[place.customer + 1] - first;
+        while (left && status == LAPSE_OK) {
+            size_t fit;
+            status = lapse_run_writer_key(&g->writer, id_of(g, g->order[i]), left, &fit, error);
+            if (status == LAPSE_OK && fit)
+                g->stretches[g->stretch_count++] = (struct lapse_stretch){ &g->w->columns[place.part], first, fit };
+            first += (uint32_t)fit;
+            left -= (uint32_t)fit;
+            if (status == LAPSE_OK && left) /* the block is full */
+                status = hand_over(g, error);
         }
     }
-    return status == LAPSE_OK ? lapse_run_writer_rows(writer, &columns, UINT32_MAX, w->order + given, 0, error)
-                              : status;
+    return status == LAPSE_OK ? hand_over(g, error) : status;
 }
 
-lapse_status lapse_stage_write(struct lapse_stage *s, struct lapse_run **out, lapse_error *error)
+static int write_range(void *user, int64_t task)
 {
-    struct sorter w = { .mem = s->mem };
-    struct lapse_run_writer writer;
-    uint64_t seed; /* decides no answer; drawn so that nobody can prepare ids that meet in one slot */
-    if (!lapse_random(&seed, sizeof seed))
-        seed = (uint64_t)(uintptr_t)s;
-    lapse_status status = lapse_run_writer_open(&writer, s->store, LAPSE_RUN_STAGED, error);
-    if (status != LAPSE_OK)
-        return status;
-    for (size_t i = 0; i < s->leaf_count && status == LAPSE_OK; i++)
-        if (s->leaves[i]->rows)
-            status = write_leaf(s, &w, s->leaves[i], seed, &writer, error);
-    sorter_free(&w);
+    struct writing *w = user;
+    const struct lapse_stage *s = w->stage;
+    struct range *range = &w->ranges[task];
+    struct gathering g = { .w = w };
+    lapse_error *error = &range->error;
+    error->size = sizeof *error;
+    range->status = collect(&g, (size_t)task) ? LAPSE_OK : lapse_fail_memory(error);
+    if (range->status == LAPSE_OK)
+        range->status = lapse_run_writer_open(&g.writer, s->store, LAPSE_RUN_STAGED, error);
+    if (range->status == LAPSE_OK)
+        range->status = write_places(&g, error);
+    if (range->status == LAPSE_OK)
+        range->status = lapse_run_writer_finish(&g.writer, &range->run, error);
+    lapse_run_writer_abort(&g.writer);
+    void *arrays[] = { g.places, g.keys, g.order, g.scratch, g.stretches };
+    for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++)
+        lapse_mem_free(s->mem, arrays[i]);
+    return range->status != LAPSE_OK;
+}
+
+/* ---- all of it ---------------------------------------------------------------------------------------------- */
+
+static lapse_status write_ranges(struct writing *w, int threads, struct lapse_run **out, lapse_error *error)
+{
+    lapse_parallel(threads, (int64_t)w->count, write_range, w);
+    lapse_status status = LAPSE_OK;
+    for (size_t r = 0; r < w->count && status == LAPSE_OK; r++) {
+        status = w->ranges[r].status;
+        if (status != LAPSE_OK)
+            lapse_fail_again(error, &w->ranges[r].error);
+        else if (r > 0 && !lapse_run_join(w->ranges[0].run, w->ranges[r].run))
+            status = lapse_fail_memory(error);
+    }
+    for (size_t r = status == LAPSE_OK; r < w->count; r++)
+        lapse_run_release(w->ranges[r].run);
     if (status == LAPSE_OK)
-        return lapse_run_writer_finish(&writer, out, error);
-    lapse_run_writer_abort(&writer);
+        *out = w->ranges[0].run;
+    return status;
+}
+
+lapse_status lapse_stage_write(struct lapse_stage *s, int threads, struct lapse_run **out, lapse_error *error)
+{
+    struct writing *w = lapse_mem_zero(s->mem, 1, sizeof *w);
+    if (!w)
+        return lapse_fail_memory(error);
+    w->stage = s;
+    lapse_parallel(threads, (int64_t)s->part_count, sort_part, w);
+    lapse_status status = atomic_load(&w->no_memory) || !choose_ranges(w) ? lapse_fail_memory(error)
+                                                                          : write_ranges(w, threads, out, error);
+    lapse_mem_free(s->mem, w->bounds);
+    lapse_mem_free(s->mem, w->ranges);
+    lapse_mem_free(s->mem, w);
     return status;
 }

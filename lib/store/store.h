@@ -131,6 +131,8 @@ bool lapse_run_has_source(const struct lapse_run *run, struct lapse_text source)
 lapse_status lapse_run_save(struct lapse_run *run, lapse_error *error);  /* into the file: publishes it */
 lapse_status lapse_run_load(struct lapse_run *run, const void *data, size_t n, lapse_error *error);
 lapse_status lapse_run_drop_blocks(struct lapse_run *run, lapse_error *error);
+/* Moves the blocks of `more`, whose keys are all greater, behind those of `run`. False: no memory, nothing moved. */
+bool lapse_run_join(struct lapse_run *run, struct lapse_run *more);
 
 /* Takes rows in order of keys, cuts them into blocks and stores these. */
 struct lapse_run_writer {
@@ -153,9 +155,9 @@ lapse_status lapse_run_writer_put(struct lapse_run_writer *w, struct lapse_text 
  * When they are fewer than n, hand over all rows announced so far, then announce the rest. */
 lapse_status lapse_run_writer_key(struct lapse_run_writer *w, struct lapse_text key, size_t n, size_t *fit,
                                   lapse_error *error);
-/* The rows announced: order[0 ...] of `from`, or those from `first` on when order is NULL. */
-lapse_status lapse_run_writer_rows(struct lapse_run_writer *w, const struct lapse_columns *from, uint32_t fields,
-                                   const uint32_t *order, size_t first, lapse_error *error);
+/* The rows announced, as stretches and constants (lapse_rows_gather_stretches()). */
+lapse_status lapse_run_writer_stretches(struct lapse_run_writer *w, const struct lapse_stretch *stretches, size_t count,
+                                        uint32_t fields, const struct lapse_columns *constants, lapse_error *error);
 /* Ends the writer; *out is the run, of 0 rows perhaps. The writer is freed in any case. */
 lapse_status lapse_run_writer_finish(struct lapse_run_writer *w, struct lapse_run **out, lapse_error *error);
 void lapse_run_writer_abort(struct lapse_run_writer *w); /* NULL run is fine */
@@ -182,11 +184,26 @@ void lapse_merge_close(struct lapse_merge *merge);
 /* ---- stage.c: rows in any order, sorted into staged runs ------------------------------------------------------- */
 
 struct lapse_stage;
-/* `limit` is the memory it may use; `fields` are the columns that can differ from row to row. Finished runs are kept by
- * the stage until it is freed. */
-lapse_status lapse_stage_new(struct lapse_store *store, uint32_t fields, size_t limit, struct lapse_stage **out, lapse_error *error);
-lapse_status lapse_stage_put(struct lapse_stage *stage, const struct lapse_row *row, int64_t line, lapse_error *error);
-lapse_status lapse_stage_flush(struct lapse_stage *stage, lapse_error *error); /* what is left becomes a run */
+/* `constants` (their memory outlives the stage) are the same for all rows. The stage is full when it holds `limit` bytes;
+ * `expected` rows are a hint. Finished runs are kept by the stage until it is freed. */
+lapse_status lapse_stage_new(struct lapse_store *store, const struct lapse_columns *constants, size_t limit,
+                             uint64_t expected, struct lapse_stage **out, lapse_error *error);
+/* Scratch of one thread that puts rows. */
+struct lapse_stage_hand {
+    const lapse_allocator *mem;
+    size_t first_part;             /* where to begin: a different one for each thread */
+    uint64_t *hash;
+    uint32_t *order;
+    size_t hash_room, order_room;
+};
+void lapse_stage_hand_init(struct lapse_stage_hand *hand, const lapse_allocator *mem);
+void lapse_stage_hand_free(struct lapse_stage_hand *hand);
+/* Rows with their customers, from any number of threads at once. After a failure the stage is only good to be freed. */
+lapse_status lapse_stage_put(struct lapse_stage *stage, struct lapse_stage_hand *hand, const struct lapse_columns *rows,
+                             size_t n, lapse_error *error);
+bool lapse_stage_full(const struct lapse_stage *stage);
+/* What it holds becomes one run. */
+lapse_status lapse_stage_flush(struct lapse_stage *stage, int threads, lapse_error *error);
 size_t lapse_stage_runs(struct lapse_stage *stage, struct lapse_run ***runs);  /* the caller retains what it keeps */
 void lapse_stage_free(struct lapse_stage *stage);
 

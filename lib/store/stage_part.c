@@ -1,0 +1,286 @@
+/* One part of a stage: its customers and their rows, and how they are sorted. */
+#include "store/stage.h"
+
+#if defined(__GNUC__) || defined(__clang__)
+#    define PREFETCH(p) __builtin_prefetch(p)
+#else
+#    define PREFETCH(p) ((void)(p))
+#endif
+
+enum { LEAST_SLOTS = 16, GROUP = 64 };
+
+void lapse_stage_part_init(struct stage_part *part, const lapse_allocator *mem)
+{
+    memset(part, 0, sizeof *part);
+    part->mem = mem;
+    lapse_rows_init(&part->rows, mem);
+    lapse_buffer_init(&part->ids, mem);
+}
+
+void lapse_stage_part_free(struct stage_part *part)
+{
+    lapse_rows_free(&part->rows);
+    lapse_buffer_free(&part->ids);
+    void *arrays[] = { part->customer, part->slots, part->id_at, part->start };
+    for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++)
+        lapse_mem_free(part->mem, arrays[i]);
+}
+
+size_t lapse_stage_part_bytes(const struct stage_part *part)
+{
+    return lapse_rows_bytes(&part->rows) + part->rows.count * sizeof *part->customer +
+           part->slot_count * sizeof *part->slots + part->customers * sizeof *part->id_at + part->ids.size;
+}
+
+/* ---- customers ------------------------------------------------------------------------------------------ */
+
+/* Room for `more` customers, so that finding them needs no check. */
+static bool customer_room(struct stage_part *part, size_t more)
+{
+    size_t need = part->customers + more, slots = part->slot_count ? part->slot_count : LEAST_SLOTS;
+    if (!lapse_mem_reserve(part->mem, &part->id_at, &part->id_room, need, sizeof *part->id_at))
+        return false;
+    while (slots < 2 * need)
+        slots *= 2;
+    if (slots == part->slot_count)
+        return true;
+    uint64_t *wider = lapse_mem_zero(part->mem, slots, sizeof *wider);
+    if (!wider)
+        return false;
+    for (size_t i = 0; i < part->slot_count; i++) {
+        if (!part->slots[i])
+            continue;
+        size_t k = (size_t)(part->slots[i] >> 32) & (slots - 1);
+        while (wider[k])
+            k = (k + 1) & (slots - 1);
+        wider[k] = part->slots[i];
+    }
+    lapse_mem_free(part->mem, part->slots);
+    part->slots = wider;
+    part->slot_count = slots;
+    return true;
+}
+
+static bool same(const char *a, const char *b, size_t n)
+{
+    if (n >= 8 && n <= 16) { /* most ids; two words that overlap */
+        uint64_t x[2], y[2];
+        memcpy(x, a, 8);
+        memcpy(x + 1, a + n - 8, 8);
+        memcpy(y, b, 8);
+        memcpy(y + 1, b + n - 8, 8);
+        return ((x[0] ^ y[0]) | (x[1] ^ y[1])) == 0;
+    }
+    return memcmp(a, b, n) == 0;
+}
+
+/* The first slot from i on that is free or may be of a customer with this hash. */
+static size_t probe(const struct stage_part *part, uint64_t hash, size_t i)
+{
+    size_t mask = part->slot_count - 1;
+    for (i &= mask; part->slots[i] && (part->slots[i] ^ hash) >> 32; i = (i + 1) & mask)
+        ;
+    return i;
+}
+
+/* The number of a customer, a new one if need be; there is room, and `i` is a slot that probe() found. UINT32_MAX: no
+ * memory for its id. */
+static uint32_t find(struct stage_part *part, struct lapse_text id, uint64_t hash, size_t i)
+{
+    uint32_t customer;
+    for (i = probe(part, hash, i); part->slots[i]; i = probe(part, hash, i + 1)) {
+        const char *at = part->ids.data + ((uint32_t)part->slots[i] - 1);
+        if ((uint8_t)at[STAGE_ID - 1] != id.size || !same(at + STAGE_ID, id.data, id.size))
+            continue;
+        memcpy(&customer, at, sizeof customer);
+        return customer;
+    }
+    size_t place = part->ids.size;
+    if (place > UINT32_MAX - 512)
+        return UINT32_MAX;
+    customer = part->customers;
+    lapse_buffer_put(&part->ids, &customer, sizeof customer);
+    lapse_buffer_byte(&part->ids, (uint8_t)id.size);
+    lapse_buffer_put(&part->ids, id.data, id.size);
+    if (part->ids.failed)
+        return UINT32_MAX;
+    part->slots[i] = (hash >> 32 << 32) | (place + 1);
+    part->id_at[part->customers++] = (uint32_t)place;
+    return customer;
+}
+
+/* Numbers of the customers of some rows. The table is in no cache that is near, so all that will be looked at is
+ * fetched for the whole group before any of it is. */
+static bool find_group(struct stage_part *part, const struct lapse_columns *from, const uint32_t *order, size_t n,
+                       const uint64_t *hash, uint32_t *out)
+{
+    size_t slot[GROUP];
+    for (size_t i = 0; i < n; i++)
+        PREFETCH(&part->slots[(size_t)(hash[order[i]] >> 32) & (part->slot_count - 1)]);
+    for (size_t i = 0; i < n; i++) {
+        slot[i] = probe(part, hash[order[i]], (size_t)(hash[order[i]] >> 32));
+        PREFETCH(part->ids.data + (uint32_t)part->slots[slot[i]]); /* one byte too far, which does not matter */
+    }
+    for (size_t i = 0; i < n; i++) {
+        struct lapse_text id = lapse_columns_text(from, LAPSE_F_CUSTOMER, order[i]);
+        if ((out[i] = find(part, id, hash[order[i]], slot[i])) == UINT32_MAX)
+            return false;
+    }
+    return true;
+}
+
+bool lapse_stage_part_put(struct stage_part *part, const struct lapse_columns *from, const uint32_t *order, size_t n,
+                          const uint64_t *hash)
+{
+    size_t before = part->rows.count;
+    if (before + n > UINT32_MAX || !customer_room(part, n) ||
+        !lapse_mem_reserve(part->mem, &part->customer, &part->customer_room, before + n, sizeof *part->customer) ||
+        !lapse_rows_gather(&part->rows, from, UINT32_MAX & ~LAPSE_FIELD_BIT(LAPSE_F_CUSTOMER), order, 0, n))
+        return false;
+    for (size_t i = 0; i < n; i += GROUP)
+        if (!find_group(part, from, order + i, n - i < GROUP ? n - i : GROUP, hash, part->customer + before + i))
+            return false;
+    return true;
+}
+
+/* ---- sorting -------------------------------------------------------------------------------------------- */
+
+static size_t common_prefix(const struct stage_part *part)
+{
+    struct lapse_text first = stage_id(part, 0);
+    size_t n = first.size;
+    for (uint32_t c = 1; c < part->customers && n; c++) {
+        struct lapse_text id = stage_id(part, c);
+        size_t k = 0;
+        n = id.size < n ? id.size : n;
+        while (k < n && id.data[k] == first.data[k])
+            k++;
+        n = k;
+    }
+    return n;
+}
+
+static int order_ids(const void *user, uint32_t a, uint32_t b)
+{
+    const struct stage_part *part = user;
+    struct lapse_text x = stage_id(part, a), y = stage_id(part, b);
+    return lapse_text_compare(x.data, x.size, y.data, y.size);
+}
+
+/* Lays the ids out in the order of `sorted`, so that they are read one after the other, and tells each customer's place
+ * in it. */
+static bool renumber(struct stage_part *part, const uint32_t *sorted, uint32_t *rank)
+{
+    struct lapse_buffer ids;
+    lapse_buffer_init(&ids, part->mem);
+    uint32_t *id_at = lapse_mem_alloc(part->mem, part->customers * sizeof *id_at);
+    bool ok = id_at && lapse_buffer_room(&ids, part->ids.size);
+    for (uint32_t k = 0; ok && k < part->customers; k++) {
+        struct lapse_text id = stage_id(part, sorted[k]);
+        rank[sorted[k]] = k;
+        id_at[k] = (uint32_t)ids.size;
+        lapse_buffer_put(&ids, id.data - STAGE_ID, STAGE_ID + id.size);
+    }
+    lapse_mem_free(part->mem, ok ? part->id_at : id_at);
+    lapse_buffer_free(ok ? &part->ids : &ids);
+    if (ok) {
+        part->id_at = id_at;
+        part->id_room = part->customers;
+        part->ids = ids;
+    }
+    return ok;
+}
+
+/* rank: the new number of each customer. */
+static bool sort_customers(struct stage_part *part, uint32_t *rank)
+{
+    size_t n = part->customers, skip = common_prefix(part);
+    struct lapse_sort_key *keys = lapse_mem_alloc(part->mem, 2 * n * sizeof *keys);
+    uint32_t *sorted = lapse_mem_alloc(part->mem, 2 * n * sizeof *sorted);
+    bool ok = keys && sorted;
+    if (ok) {
+        for (uint32_t c = 0; c < n; c++)
+            keys[c] = (struct lapse_sort_key){ stage_key(stage_id(part, c), skip), c };
+        struct lapse_sort_key *by_key = lapse_sort_keys(keys, keys + n, n);
+        for (size_t k = 0; k < n; k++)
+            sorted[k] = by_key[k].index;
+        for (size_t i = 0, j; i < n; i = j) { /* equal keys are settled by whole ids */
+            for (j = i + 1; j < n && by_key[j].key == by_key[i].key; j++)
+                ;
+            if (j - i > 1)
+                lapse_sort_indices(sorted + i, j - i, sorted + n, order_ids, part);
+        }
+        ok = renumber(part, sorted, rank);
+    }
+    lapse_mem_free(part->mem, keys);
+    lapse_mem_free(part->mem, sorted);
+    return ok;
+}
+
+struct row_order {
+    const struct lapse_columns *columns;
+    int digits;
+};
+
+static int order_rows(const void *user, uint32_t a, uint32_t b)
+{
+    const struct row_order *o = user;
+    return lapse_columns_compare(o->columns, a, o->columns, b, o->digits);
+}
+
+/* Rows of one customer that come in the order of time and never two at once need no sorting. */
+static bool ascend(const int64_t *time, const uint32_t *order, uint32_t n)
+{
+    for (uint32_t i = 1; i < n; i++)
+        if (time[order[i - 1]] >= time[order[i]])
+            return false;
+    return true;
+}
+
+/* Rows by the rank of their customer, each one's canonically; part->start of each rank. */
+static bool sort_rows(struct stage_part *part, const uint32_t *rank, const struct lapse_columns *constants, int digits)
+{
+    uint32_t n = part->customers, *start = lapse_mem_zero(part->mem, (size_t)n + 2, sizeof *start);
+    size_t rows = part->rows.count;
+    uint32_t *order = lapse_mem_alloc(part->mem, 2 * rows * sizeof *order);
+    bool ok = start && order;
+    part->start = start;
+    if (ok) {
+        struct lapse_columns columns;
+        struct row_order row_order = { &columns, digits };
+        lapse_rows_columns(&part->rows, &columns);
+        lapse_columns_add(&columns, constants);
+        /* start[k + 2] counts the rows of rank k; summed up, start[k + 1] is where its next row goes, so that in the
+         * end start[k] is where they begin */
+        for (size_t r = 0; r < rows; r++)
+            start[rank[part->customer[r]] + 2]++;
+        for (uint32_t k = 0; k < n; k++)
+            start[k + 2] += start[k + 1];
+        for (size_t r = 0; r < rows; r++)
+            order[start[rank[part->customer[r]] + 1]++] = (uint32_t)r;
+        const int64_t *time = columns.number[LAPSE_F_TIME];
+        for (uint32_t k = 0; k < n; k++)
+            if (!ascend(time, order + start[k], start[k + 1] - start[k]))
+                lapse_sort_indices(order + start[k], start[k + 1] - start[k], order + rows, order_rows, &row_order);
+        ok = lapse_rows_reorder(&part->rows, order);
+    }
+    lapse_rows_free_scratch(&part->rows);
+    lapse_mem_free(part->mem, order);
+    return ok;
+}
+
+bool lapse_stage_part_sort(struct stage_part *part, const struct lapse_columns *constants, int digits)
+{
+    if (part->customers == 0)
+        return true;
+    uint32_t *rank = lapse_mem_alloc(part->mem, part->customers * sizeof *rank);
+    bool ok = rank && sort_customers(part, rank) && sort_rows(part, rank, constants, digits);
+    lapse_mem_free(part->mem, rank);
+    /* Not asked for any more. */
+    lapse_mem_free(part->mem, part->slots);
+    lapse_mem_free(part->mem, part->customer);
+    part->slots = NULL;
+    part->customer = NULL;
+    part->slot_count = part->customer_room = 0;
+    return ok;
+}
