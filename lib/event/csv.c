@@ -194,7 +194,7 @@ static void clear(struct lapse_csv_reader *r, struct trouble *t)
 }
 
 static int report(const struct lapse_csv_reader *r, struct trouble *t, const struct lapse_csv_record *record,
-                  int64_t line, const struct lapse_csv_oldsink *sink)
+                  int64_t line, const struct lapse_csv_sink *sink)
 {
     t->fault.line = line;
     t->fault.row = record->raw;
@@ -226,8 +226,8 @@ static bool unescape(struct lapse_buffer *scratch, const struct lapse_csv_record
     return true;
 }
 
-int lapse_csv_oldparse(const struct lapse_csv *csv, struct lapse_buffer *scratch, const char *text, size_t n,
-                    int64_t line, const struct lapse_csv_oldsink *sink, int64_t *rows)
+int lapse_csv_parse(const struct lapse_csv *csv, struct lapse_buffer *scratch, const char *text, size_t n,
+                    int64_t line, const struct lapse_csv_sink *sink, int64_t *rows)
 {
     struct lapse_csv_reader r;
     struct lapse_csv_scan scan;

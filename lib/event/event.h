@@ -247,22 +247,16 @@ struct lapse_csv_fault {
 };
 struct lapse_csv_sink {
     void *self;
-    int (*rows)(void *self, const struct lapse_columns *rows, size_t n);
-    int (*row)(void *self, int64_t line, struct lapse_text raw, struct lapse_text event_id);
-    int (*bad)(void *self, const struct lapse_csv_fault *fault);
-};
-struct lapse_csv_oldsink {
-    void *self;
+    /* A good row; its texts point into the chunk or into storage that is good until this call returns. `raw` is
+     * the row as it stood, without line end. Non-zero stops. */
     int (*row)(void *self, const struct lapse_row *row, int64_t line, struct lapse_text raw);
-    int (*bad)(void *self, const struct lapse_csv_fault *fault);
+    int (*bad)(void *self, const struct lapse_csv_fault *fault); /* non-zero stops */
 };
-struct lapse_csv_work { struct lapse_rows rows; struct lapse_buffer scratch; };
-void lapse_csv_work_init(struct lapse_csv_work *w, const lapse_allocator *mem);
-void lapse_csv_work_free(struct lapse_csv_work *w);
-void lapse_csv_constants(const struct lapse_csv *csv, struct lapse_columns *out);
-int lapse_csv_oldparse(const struct lapse_csv *csv, struct lapse_buffer *scratch, const char *text, size_t n,
-                    int64_t line, const struct lapse_csv_oldsink *sink, int64_t *rows);
-int lapse_csv_parse(const struct lapse_csv *csv, struct lapse_csv_work *work, const char *text, size_t n,
+/* Parses whole records in text[0..n), the first of which begins on line `line`. Returns what stopped it, or 0, or
+ * LAPSE_NO_MEMORY with scratch->failed. `scratch` is the caller's, one a thread. Texts without doubled quotes
+ * point into `text`, which stays the caller's. *rows counts records, bad ones too. A record whose quote is never
+ * closed is a bad row too, with a rule that begins "a quote is never closed". */
+int lapse_csv_parse(const struct lapse_csv *csv, struct lapse_buffer *scratch, const char *text, size_t n,
                     int64_t line, const struct lapse_csv_sink *sink, int64_t *rows);
 
 #endif

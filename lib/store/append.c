@@ -9,7 +9,6 @@ struct append {
     lapse_append_options options;
     lapse_counts *counts;
     struct lapse_stage *stage;
-    struct lapse_stage_hand hand;
 };
 
 static int set_outcome(void *user, int64_t line, int outcome)
@@ -48,20 +47,6 @@ static lapse_status refuse(struct append *a, int64_t row, const struct lapse_fau
     return LAPSE_OK;
 }
 
-static lapse_status put_tmp(struct append *a, const struct lapse_row *r, int64_t line, lapse_error *error)
-{
-    static const uint32_t zero = 0;
-    struct lapse_columns c = { 0 };
-    uint8_t len[LAPSE_COLUMNS];
-    for (int f = 0; f < LAPSE_COLUMNS; f++) {
-        c.fields |= LAPSE_FIELD_BIT(f);
-        if (lapse_column_class(f) == LAPSE_CLASS_NUMBER) c.number[f] = f == LAPSE_F_LINE ? &line : &r->number[f];
-        else if (lapse_column_class(f) == LAPSE_CLASS_NAME) c.name[f] = &r->name[f];
-        else { struct lapse_text x = f == LAPSE_F_CUSTOMER ? r->customer : r->text[f]; len[f] = (uint8_t)x.size;
-            c.text[f] = (struct lapse_text_column){ x.data, &zero, &len[f], NULL }; }
-    }
-    return lapse_stage_put(a->stage, &a->hand, &c, 1, error);
-}
 static lapse_status fill(void *user, struct lapse_commit *commit, lapse_error *error)
 {
     struct append *a = user;
@@ -75,12 +60,12 @@ static lapse_status fill(void *user, struct lapse_commit *commit, lapse_error *e
         uint8_t endpoint[32];
         a->counts->read++;
         if (lapse_batch_row(&a->batch, i, a->options.source, &check, &row, endpoint, &fault, &text))
-            status = put_tmp(a, &row, i, error);
+            status = lapse_stage_put(a->stage, &row, i, error);
         else
             status = refuse(a, i, &fault, text, error);
     }
     if (status == LAPSE_OK)
-        status = lapse_stage_flush(a->stage, 1, error);
+        status = lapse_stage_flush(a->stage, error);
     commit->staged_count = lapse_stage_runs(a->stage, &commit->staged);
     commit->last_line = a->batch.rows;
     return status;
@@ -118,12 +103,9 @@ lapse_status lapse_store_append(lapse_store *store, const lapse_batch *batch, co
     uint32_t fields = LAPSE_ALL_FIELDS;
     if (commit.has_ids || a.options.outcomes)
         fields |= LAPSE_FIELD_BIT(LAPSE_F_LINE);
-    struct lapse_columns none = { 0 };
-    lapse_stage_hand_init(&a.hand, &store->mem);
-    status = lapse_stage_new(store, &none, (size_t)store->memory_limit, (uint64_t)a.batch.rows, &a.stage, error);
+    status = lapse_stage_new(store, fields, (size_t)store->memory_limit / 4 * 3, &a.stage, error);
     if (status == LAPSE_OK)
         status = lapse_store_commit(store, &commit, fill, &a, error);
     lapse_stage_free(a.stage);
-    lapse_stage_hand_free(&a.hand);
     return status == LAPSE_OK ? lapse_counts_give(counts, &own, error) : status;
 }
