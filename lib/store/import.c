@@ -8,7 +8,8 @@ enum { CHUNK = 2 << 20, THREADS = 64 };
 struct worker {
     struct import *import;
     struct lapse_stage *stage;
-    struct lapse_buffer chunk, scratch, faults;
+    struct lapse_buffer chunk, faults;
+    struct lapse_csv_work work;
     int64_t line, rows, rejected;
     bool filled, stopped;       /* stopped: by the first of `faults` */
     lapse_status status;
@@ -34,11 +35,16 @@ struct import {
 
 /* ---- one chunk, on any thread ---------------------------------------------------------------------------- */
 
-static int take_row(void *self, const struct lapse_row *row, int64_t line, struct lapse_text raw)
+static int take_rows(void *self, const struct lapse_columns *rows, size_t n)
 {
     struct worker *w = self;
-    (void)raw;
-    w->status = lapse_stage_put(w->stage, row, line, &w->error);
+    struct lapse_columns all = *rows;
+    struct lapse_row row;
+    lapse_csv_constants(w->import->csv, &all);
+    for (size_t i = 0; i < n && w->status == LAPSE_OK; i++) {
+        lapse_columns_row(&all, i, lapse_columns_text(&all, LAPSE_F_CUSTOMER, i), &row);
+        w->status = lapse_stage_put(w->stage, &row, lapse_columns_number(&all, LAPSE_F_LINE, i), &w->error);
+    }
     return w->status != LAPSE_OK;
 }
 
@@ -74,9 +80,9 @@ static int take_fault(void *self, const struct lapse_csv_fault *fault)
 static int parse_chunk(void *user, int64_t task)
 {
     struct worker *w = &((struct worker *)user)[task];
-    struct lapse_csv_sink sink = { w, take_row, take_fault };
-    lapse_csv_parse(w->import->csv, &w->scratch, w->chunk.data, w->chunk.size, w->line, &sink, &w->rows);
-    if (w->scratch.failed)
+    struct lapse_csv_sink sink = { w, take_rows, NULL, take_fault };
+    lapse_csv_parse(w->import->csv, &w->work, w->chunk.data, w->chunk.size, w->line, &sink, &w->rows);
+    if (w->work.failed)
         w->status = lapse_fail_memory(&w->error);
     return 0;
 }
@@ -275,14 +281,14 @@ static int tell_conflict(struct import *im, int64_t line, struct lapse_text id, 
     return im->stopped != LAPSE_OK;
 }
 
-static int match_conflict(void *self, const struct lapse_row *row, int64_t line, struct lapse_text raw)
+static int match_conflict(void *self, int64_t line, struct lapse_text raw, struct lapse_text event_id)
 {
     struct worker *w = self;
     struct import *im = w->import;
     if (im->next_conflict == im->conflict_count)
         return 1;
     return line == im->conflicts[im->next_conflict]
-               ? tell_conflict(im, line, row->text[LAPSE_F_EVENT_ID], raw, &w->faults) : 0;
+               ? tell_conflict(im, line, event_id, raw, &w->faults) : 0;
 }
 
 static int pass_over(void *self, const struct lapse_csv_fault *fault)
@@ -331,7 +337,7 @@ static lapse_status tell_conflicts(void *user, lapse_error *error)
     lapse_status status = sort_conflicts(im, error);
     struct worker *w = &im->workers[0];
     struct lapse_input again;
-    struct lapse_csv_sink sink = { w, match_conflict, pass_over };
+    struct lapse_csv_sink sink = { w, NULL, match_conflict, pass_over };
     const struct lapse_text nothing = { "", 0 };
     lapse_input_init(&again, &im->store->mem, im->input.name);
     if (status == LAPSE_OK && im->path)
@@ -339,8 +345,8 @@ static lapse_status tell_conflicts(void *user, lapse_error *error)
     while (status == LAPSE_OK && im->path && !im->stopped && im->next_conflict < im->conflict_count) {
         status = lapse_input_chunk(&again, im->options.delimiter, &w->chunk, CHUNK, &w->line, error);
         if (status == LAPSE_OK) /* the header is parsed as a row, a bad one or none that is looked for */
-            lapse_csv_parse(im->csv, &w->scratch, w->chunk.data, w->chunk.size, w->line, &sink, &w->rows);
-        if (w->scratch.failed)
+            lapse_csv_parse(im->csv, &w->work, w->chunk.data, w->chunk.size, w->line, &sink, &w->rows);
+        if (w->work.failed)
             im->stopped = LAPSE_NO_MEMORY;
     }
     while ((status == LAPSE_OK || status == LAPSE_DONE) && !im->stopped && im->next_conflict < im->conflict_count)
@@ -410,7 +416,7 @@ static lapse_status import(struct import *im, lapse_counts *counts, lapse_error 
         w->import = im;
         w->error.size = sizeof w->error;
         lapse_buffer_init(&w->chunk, &store->mem);
-        lapse_buffer_init(&w->scratch, &store->mem);
+        lapse_csv_work_init(&w->work, &store->mem);
         lapse_buffer_init(&w->faults, &store->mem);
     }
     lapse_status status = lapse_store_commit(store, &commit, fill, im, error);
@@ -420,7 +426,7 @@ static lapse_status import(struct import *im, lapse_counts *counts, lapse_error 
         struct worker *w = &im->workers[i];
         lapse_stage_free(w->stage);
         lapse_buffer_free(&w->chunk);
-        lapse_buffer_free(&w->scratch);
+        lapse_csv_work_free(&w->work);
         lapse_buffer_free(&w->faults);
     }
     lapse_csv_close(im->csv);
