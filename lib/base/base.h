@@ -64,6 +64,33 @@ lapse_status lapse_options_read(void *ours, size_t ours_size, const void *theirs
 lapse_status lapse_options_write(void *theirs, uint32_t size, const void *defaults, size_t defaults_size,
                                  size_t oldest);
 
+/* ---- words of text: bytes as a number, the first one lowest ------------------------------------- */
+
+#define LAPSE_ONES  UINT64_C(0x0101010101010101)
+#define LAPSE_HIGHS UINT64_C(0x8080808080808080)
+
+static inline uint32_t lapse_load4(const char *text)
+{
+    const unsigned char *p = (const unsigned char *)text;
+    return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
+}
+static inline uint64_t lapse_load8(const char *text)
+{
+    return lapse_load4(text) | (uint64_t)lapse_load4(text + 4) << 32;
+}
+/* Place of the lowest bit that is set; there is one. */
+static inline unsigned lapse_lowest_bit(uint64_t bits)
+{
+#if defined(__GNUC__) || defined(__clang__)
+    return (unsigned)__builtin_ctzll(bits);
+#else
+    unsigned i = 0;
+    for (; !(bits & 1); bits >>= 1)
+        i++;
+    return i;
+#endif
+}
+
 /* ---- text.c ------------------------------------------------------------------------------------- */
 
 /* True for well-formed UTF-8 without NUL (no overlong forms, surrogates, or values above U+10FFFF). */
@@ -139,6 +166,8 @@ enum lapse_local { LAPSE_LOCAL_ONE, LAPSE_LOCAL_SKIPPED, LAPSE_LOCAL_TWICE };
 /* `local` is microseconds since 1970-01-01 00:00 on the wall clock. TWICE: *out is the earlier. SKIPPED: *out is
  * as if the offset before the gap held on. */
 enum lapse_local lapse_zone_from_local(const struct lapse_zone *zone, int64_t local, int64_t *out);
+/* True if all of that day, and a day more on both sides, has one offset. */
+bool lapse_zone_day_is_plain(const struct lapse_zone *zone, int64_t day, int32_t *offset);
 /* time + n units (n may be negative), rulings T7: seconds to days are exact lengths; months and years move the
  * date in the zone, keep the time of day, clamp to the month's end; a skipped local time moves on by the gap,
  * one that is there twice is the earlier. Saturates at INT64_MIN and INT64_MAX. */
@@ -147,6 +176,22 @@ int64_t lapse_zone_add(const struct lapse_zone *zone, int64_t time, int64_t n, i
 /* Rulings T1, T2. A time without offset is in `zone`; a date alone is its first instant. False: *rule. */
 bool lapse_instant_parse(const char *text, size_t n, const struct lapse_zone *zone, int64_t *out,
                          const char **rule);
+/* The same for many times of one zone, which are most often near each other: keeps the last date and the offsets of
+ * days. It accepts and refuses what lapse_instant_parse() does. */
+struct lapse_time_reader {
+    const struct lapse_zone *zone;
+    uint64_t month;   /* the last date: its first eight bytes */
+    uint32_t day;     /* and the two others */
+    int64_t midnight; /* of it, on the wall clock */
+    int64_t shift;    /* from the zone's wall clock to UTC all that day, or INT64_MAX: not the same all day */
+    struct {
+        int32_t day;
+        int32_t offset; /* INT32_MAX: more than one */
+    } days[256];
+};
+void lapse_time_reader_init(struct lapse_time_reader *reader, const struct lapse_zone *zone);
+bool lapse_time_reader_parse(struct lapse_time_reader *reader, const char *text, size_t n, int64_t *out,
+                             const char **rule);
 size_t lapse_instant_format(int64_t time, char *out); /* 32 bytes are enough; no NUL */
 /* A compiled --time-format, rulings T3: as written, but after a % stands the number of what is read there. */
 struct lapse_time_format {

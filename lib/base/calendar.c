@@ -167,6 +167,15 @@ enum lapse_local lapse_zone_from_local(const struct lapse_zone *zone, int64_t lo
     return LAPSE_LOCAL_SKIPPED;
 }
 
+/* Readings of the wall clock are looked for within a day around them (above), and there is one entry. */
+bool lapse_zone_day_is_plain(const struct lapse_zone *zone, int64_t day, int32_t *offset)
+{
+    int32_t i = entry(zone, saturate(((lapse_int128)day - 1) * LAPSE_DAY));
+
+    *offset = zone->offsets[i];
+    return i == entry(zone, saturate(((lapse_int128)day + 2) * LAPSE_DAY));
+}
+
 /* ---- Spans of time ---- */
 
 /* No int64_t time is more than 600,000 years from another. */

@@ -130,12 +130,51 @@ static enum scanned scan_long(const char *text, size_t n, struct number *out)
     return SCAN_OK;
 }
 
+/* All n bytes, from 1 to 8, as a word whose last byte is the text's; zeros below. */
+static uint64_t load_last(const char *text, size_t n)
+{
+    uint64_t w;
+
+    if (n >= 4)
+        w = lapse_load4(text) | (uint64_t)lapse_load4(text + n - 4) << (n - 4) * 8;
+    else
+        w = (unsigned char)text[0] | (uint64_t)(unsigned char)text[n / 2] << n / 2 * 8 |
+            (uint64_t)(unsigned char)text[n - 1] << (n - 1) * 8;
+    return w << (8 - n) * 8;
+}
+
+/* Up to eight bytes that are digits and at most one point, without a loop whose length would have to be guessed.
+ * False: something else stands there, which is not to say that it is no number. */
+static bool scan_short(const char *text, size_t n, struct number *out)
+{
+    const uint64_t zeros = LAPSE_ONES * '0', point = '.' ^ '0';
+    uint64_t v = load_last(text, n) ^ zeros << (8 - n) * 8;
+    uint64_t odd = ((v + LAPSE_ONES * 118) | v) & LAPSE_HIGHS; /* bytes above 9 */
+
+    out->negative = false;
+    out->scale = 0;
+    if (odd) {
+        unsigned at = lapse_lowest_bit(odd) & ~7u;
+
+        if ((odd & (odd - 1)) || (v >> at & 0xFF) != point || at == 56 || at == (8 - n) * 8)
+            return false;
+        out->scale = (int32_t)(56 - at) / 8;
+        v = (v >> at >> 8 << at << 8) | (v & ((UINT64_C(1) << at) - 1)) << 8;
+    }
+    v = (v * (10 << 8 | 1) >> 8) & UINT64_C(0x00FF00FF00FF00FF);
+    v = (v * (UINT64_C(100) << 16 | 1) >> 16) & UINT64_C(0x0000FFFF0000FFFF);
+    out->mantissa = v * (UINT64_C(10000) << 32 | 1) >> 32;
+    return true;
+}
+
 static enum scanned scan(const char *text, size_t n, struct number *out)
 {
     size_t i = n > 0 && text[0] == '-', start = i;
     uint64_t m = 0;
     unsigned d;
 
+    if (n - 1 < 8 && scan_short(text, n, out))
+        return SCAN_OK;
     if (n > 19) /* 19 digits fit uint64_t */
         return scan_long(text, n, out);
     out->negative = i > 0;

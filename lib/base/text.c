@@ -2,29 +2,10 @@
  * where the length is 0. */
 #include "base/base.h"
 
-#define ONES  UINT64_C(0x0101010101010101)
-#define HIGHS UINT64_C(0x8080808080808080)
-
 /* True when all eight bytes are from 0x01 to 0x7F. */
 static bool plain(uint64_t w)
 {
-    return ((w | (w - ONES)) & HIGHS) == 0;
-}
-
-static uint64_t load8(const char *p)
-{
-    uint64_t w;
-
-    memcpy(&w, p, sizeof w);
-    return w;
-}
-
-static uint32_t load4(const char *p)
-{
-    uint32_t w;
-
-    memcpy(&w, p, sizeof w);
-    return w;
+    return ((w | (w - LAPSE_ONES)) & LAPSE_HIGHS) == 0;
 }
 
 size_t lapse_utf8_char(const char *text, size_t n)
@@ -67,18 +48,18 @@ bool lapse_utf8_valid(const char *text, size_t n)
 
     /* Plain ASCII, eight bytes at a time, the last ones overlapping. */
     if (n >= 8) {
-        while (n - i >= 8 && plain(load8(text + i)))
+        while (n - i >= 8 && plain(lapse_load8(text + i)))
             i += 8;
-        if (n - i < 8 && plain(load8(text + n - 8)))
+        if (n - i < 8 && plain(lapse_load8(text + n - 8)))
             return true;
     } else if (n >= 4) {
-        if (plain((uint64_t)load4(text) << 32 | load4(text + n - 4)))
+        if (plain((uint64_t)lapse_load4(text) << 32 | lapse_load4(text + n - 4)))
             return true;
     }
     while (i < n) {
         size_t step;
 
-        if (n - i >= 8 && plain(load8(text + i))) {
+        if (n - i >= 8 && plain(lapse_load8(text + i))) {
             i += 8;
             continue;
         }

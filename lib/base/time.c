@@ -217,6 +217,120 @@ bool lapse_instant_parse(const char *text, size_t n, const struct lapse_zone *zo
     return finish(&f, zone, out, rule);
 }
 
+/* ---- Many times ---- */
+
+/* Texts as words: where digits stand, and what stands between them. ROOM is what a byte lacks to have its high bit
+ * set when it is no digit, or not what must stand between. */
+#define DATE       UINT64_C(0x2D30302D30303030) /* 0000-00- */
+#define DATE_ROOM  UINT64_C(0x7F76767F76767676)
+#define CLOCK      UINT64_C(0x30303A30303A3030) /* 00:00:00 */
+#define CLOCK_ROOM UINT64_C(0x76767F76767F7676)
+#define NO_SECONDS (UINT64_C(0x30303A) << 40)
+
+/* The digits of a text of this form; byte i of *tens is 10 times digit i plus the next one. */
+static inline bool read_form(uint64_t text, uint64_t form, uint64_t room, uint64_t *tens)
+{
+    uint64_t v = text ^ form;
+
+    *tens = v * 10 + (v >> 8);
+    return (((v + room) | v) & LAPSE_HIGHS) == 0;
+}
+
+static int64_t shift_of_day(struct lapse_time_reader *r, int64_t day)
+{
+    size_t slot = (size_t)(day & 255);
+    int32_t offset;
+
+    if (r->zone->count == 1)
+        return r->zone->offsets[0] * LAPSE_SECOND;
+    if (r->days[slot].day != day) {
+        r->days[slot].day = (int32_t)day;
+        r->days[slot].offset = lapse_zone_day_is_plain(r->zone, day, &offset) ? offset : INT32_MAX;
+    }
+    return r->days[slot].offset == INT32_MAX ? INT64_MAX : r->days[slot].offset * LAPSE_SECOND;
+}
+
+static void keep_date(struct lapse_time_reader *r, const char *text, int64_t day)
+{
+    r->month = lapse_load8(text);
+    r->day = (uint32_t)((unsigned char)text[8] | (unsigned char)text[9] << 8);
+    r->midnight = day * LAPSE_DAY;
+    r->shift = shift_of_day(r, day);
+}
+
+void lapse_time_reader_init(struct lapse_time_reader *r, const struct lapse_zone *zone)
+{
+    r->zone = zone;
+    for (int i = 0; zone->count > 1 && i < 256; i++)
+        r->days[i].day = INT32_MAX;
+    keep_date(r, "1970-01-01", 0);
+}
+
+static bool read_date(struct lapse_time_reader *r, const char *text)
+{
+    uint64_t tens;
+    int day = pair(text + 8), year, month;
+
+    if (!read_form(lapse_load8(text), DATE, DATE_ROOM, &tens))
+        return false;
+    year = (int)(tens & 0xFF) * 100 + (int)(tens >> 16 & 0xFF);
+    month = (int)(tens >> 40 & 0xFF);
+    if (month < 1 || month > 12 || day < 1 || (day > 28 && day > lapse_days_in_month(year, month)))
+        return false;
+    keep_date(r, text, lapse_days_from_civil(year, month, day));
+    return true;
+}
+
+/* What is written most often: a date, `T` or a blank, hh:mm[:ss[.f]], and perhaps a Z. False: it is something else, or
+ * not valid, or the zone's offset changes near that day. */
+static inline bool read_usual(struct lapse_time_reader *r, const char *text, size_t n, int64_t *out)
+{
+    const char *rule;
+    uint64_t tens, hour, minute, second;
+    int64_t time, shift;
+    int32_t micro = 0;
+    size_t at = n >= 19 ? 19 : 16;
+
+    if (n < 10)
+        return false;
+    if ((lapse_load8(text) != r->month || (uint32_t)((unsigned char)text[8] | (unsigned char)text[9] << 8) != r->day) &&
+        !read_date(r, text))
+        return false;
+    time = r->midnight;
+    shift = r->shift;
+    if (n > 10) {
+        if (n < 16 || (text[10] != 'T' && text[10] != ' ') ||
+            !read_form(n >= 19 ? lapse_load8(text + 11) : lapse_load8(text + 8) >> 24 | NO_SECONDS, CLOCK, CLOCK_ROOM,
+                       &tens))
+            return false;
+        hour = tens & 0xFF;
+        minute = tens >> 24 & 0xFF;
+        second = tens >> 48 & 0xFF;
+        if ((hour > 23) | (minute > 59) | (second > 59))
+            return false;
+        time += (int64_t)((hour * 60 + minute) * 60 + second) * LAPSE_SECOND;
+        if (n > 19 && text[19] == '.') {
+            at = 20;
+            if (!fraction(text, n, &at, &micro))
+                return false;
+            time += micro;
+        }
+        if (at < n && text[at] == 'Z') {
+            shift = 0;
+            at++;
+        }
+        if (at != n)
+            return false;
+    }
+    return shift != INT64_MAX && accept(time - shift, out, &rule);
+}
+
+bool lapse_time_reader_parse(struct lapse_time_reader *r, const char *text, size_t n, int64_t *out,
+                             const char **rule)
+{
+    return read_usual(r, text, n, out) || lapse_instant_parse(text, n, r->zone, out, rule);
+}
+
 size_t lapse_instant_format(int64_t time, char *out)
 {
     int64_t day = lapse_zone_day(&lapse_zone_utc, time), year;

@@ -149,69 +149,222 @@ static struct lapse_text found(const lapse_batch *batch, int64_t i, int field, u
     return (struct lapse_text){ (const char *)room, (uint32_t)n };
 }
 
-static bool fill_names(const lapse_batch *batch, int64_t i, struct lapse_row *row, struct lapse_fault *fault)
-{
-    for (int f = 0; f < LAPSE_FIELDS; f++) {
-        if (lapse_fields[f].class != LAPSE_CLASS_NAME)
-            continue;
-        const int32_t *data = member(batch, places[f].data);
-        int32_t code = data ? data[i] : f == LAPSE_F_KIND ? LAPSE_KIND_ORDER_PLACED : 0;
-        if ((code != 0 || f == LAPSE_F_KIND) && !lapse_fields[f].name_of(code)) {
-            *fault = (struct lapse_fault){ f, "this is no LAPSE_ constant of the column" };
-            return false;
-        }
-        row->name[f] = (uint8_t)code;
-    }
-    return true;
-}
+/* ---- a block of rows, column by column ----------------------------------------------------------------- */
 
-static bool fill_numbers(const lapse_batch *batch, int64_t i, struct lapse_row *row, struct lapse_fault *fault)
+static bool fill_name(struct lapse_batch_reader *r, int f, int64_t first, size_t n)
 {
-    for (int f = 0; f < LAPSE_FIELDS; f++) {
-        if (lapse_fields[f].class != LAPSE_CLASS_NUMBER)
-            continue;
-        if (!number_at(batch, f, i, &row->number[f]))
-            row->number[f] = LAPSE_MISSING;
-        else if (row->number[f] == LAPSE_MISSING) { /* a number, but the one that means none */
-            *fault = (struct lapse_fault){ f, "the number is out of range" };
-            return false;
+    const int32_t *data = (const int32_t *)member(r->batch, places[f].data) + first;
+    uint8_t *out = r->rows.name[f] + r->rows.count;
+    for (size_t i = 0; i < n; i++) {
+        out[i] = (uint8_t)data[i];
+        if ((data[i] != 0 || f == LAPSE_F_KIND) && !lapse_fields[f].name_of(data[i])) {
+            out[i] = 0;
+            lapse_flaws_add(&r->flaws, i, f, "this is no LAPSE_ constant of the column");
         }
     }
     return true;
 }
 
-static bool fill(const lapse_batch *batch, int64_t i, const char *source, const struct lapse_check *check,
-                 struct lapse_row *row, uint8_t endpoint[32], struct lapse_fault *fault)
+static bool fill_number(struct lapse_batch_reader *r, int f, int64_t first, size_t n)
 {
-    row->customer = text_at(batch, &customer_place, i);
-    if (!fill_names(batch, i, row, fault) || !fill_numbers(batch, i, row, fault))
+    const char *data = member(r->batch, places[f].data);
+    const uint8_t *validity = places[f].extra ? member(r->batch, places[f].extra) : NULL;
+    int64_t *out = r->rows.number[f] + r->rows.count;
+    memcpy(out, data + (size_t)first * sizeof *out, n * sizeof *out); /* `value` holds doubles */
+    for (size_t i = 0; i < n; i++) {
+        int64_t at = first + (int64_t)i;
+        if (validity && !(validity[at / 8] >> (at % 8) & 1))
+            out[i] = LAPSE_MISSING;
+        else if (out[i] == INT64_MIN && f == LAPSE_F_VALUE)
+            out[i] = 0; /* -0.0 is 0 */
+        else if (out[i] == LAPSE_MISSING) /* a number, but the one that means none */
+            lapse_flaws_add(&r->flaws, i, f, "the number is out of range");
+    }
+    return true;
+}
+
+/* f is LAPSE_F_CUSTOMER or a field. An empty text is good here. */
+static bool fill_text(struct lapse_batch_reader *r, int f, int64_t first, size_t n)
+{
+    const struct place *place = f == LAPSE_F_CUSTOMER ? &customer_place : &places[f];
+    if (!lapse_buffer_room(&r->rows.bytes, n * LAPSE_TEXT_MAX))
         return false;
+    for (size_t i = 0; i < n; i++) {
+        struct lapse_text text = text_at(r->batch, place, first + (int64_t)i);
+        const char *rule;
+        if (!lapse_text_check(text.data, text.size, &rule)) {
+            lapse_flaws_add(&r->flaws, i, f == LAPSE_F_CUSTOMER ? -1 : f, rule);
+            text.size = 0;
+        }
+        lapse_rows_set_text(&r->rows, f, r->rows.count + i, text);
+    }
+    return true;
+}
+
+/* Without a column of its own, the source of a row with an id is empty. */
+static bool fill_source(struct lapse_batch_reader *r, size_t n)
+{
+    const struct lapse_text none = { "", 0 }, own = { r->source, (uint32_t)strlen(r->source) };
+    if (!lapse_buffer_room(&r->rows.bytes, n * LAPSE_TEXT_MAX))
+        return false;
+    for (size_t i = r->rows.count; i < r->rows.count + n; i++)
+        lapse_rows_set_text(&r->rows, LAPSE_F_SOURCE, i, r->rows.text[LAPSE_F_EVENT_ID].length[i] ? none : own);
+    return true;
+}
+
+static bool fill_endpoint(struct lapse_batch_reader *r, int64_t first, size_t n)
+{
+    if (!lapse_buffer_room(&r->rows.bytes, n * LAPSE_ENDPOINT_SIZE))
+        return false;
+    for (size_t i = 0; i < n; i++) {
+        struct lapse_text text = text_at(r->batch, &places[LAPSE_F_ENDPOINT], first + (int64_t)i);
+        uint8_t hash[LAPSE_ENDPOINT_SIZE] = { 0 };
+        const uint8_t *channel = r->rows.fields & LAPSE_FIELD_BIT(LAPSE_F_CHANNEL) ? r->rows.name[LAPSE_F_CHANNEL]
+                                                                                   : NULL;
+        const char *rule;
+        if (text.size > 0) {
+            if (!lapse_endpoint_hash(r->check, channel ? channel[r->rows.count + i] : 0, text.data, text.size, hash,
+                                     &rule))
+                lapse_flaws_add(&r->flaws, i, LAPSE_F_ENDPOINT, rule);
+            text = (struct lapse_text){ (const char *)hash, LAPSE_ENDPOINT_SIZE };
+        }
+        lapse_rows_set_text(&r->rows, LAPSE_F_ENDPOINT, r->rows.count + i, text);
+    }
+    return true;
+}
+
+static void check_values(struct lapse_batch_reader *r, size_t n)
+{
+    const int64_t *value = r->rows.number[LAPSE_F_VALUE] + r->rows.count;
+    for (size_t i = 0; i < n; i++)
+        if (value[i] != LAPSE_MISSING && !lapse_value_check(lapse_value_of_bits(value[i])))
+            lapse_flaws_add(&r->flaws, i, LAPSE_F_VALUE, "a value is a decimal of at most 15 significant digits");
+}
+
+static bool has(const struct lapse_batch_reader *r, int f)
+{
+    return r->rows.fields & LAPSE_FIELD_BIT(f);
+}
+
+/* Columns of rows first .. first + n of the batch, and what is wrong with them: names, numbers, texts, what the rules
+ * say of them together, endpoints. False: no memory. */
+static bool fill(struct lapse_batch_reader *r, int64_t first, size_t n)
+{
+    static bool (*const fill_class[])(struct lapse_batch_reader *, int, int64_t, size_t) = {
+        [LAPSE_CLASS_NUMBER] = fill_number, [LAPSE_CLASS_NAME] = fill_name, [LAPSE_CLASS_TEXT] = fill_text
+    };
+    static const enum lapse_field_class order[] = { LAPSE_CLASS_NAME, LAPSE_CLASS_NUMBER, LAPSE_CLASS_TEXT };
+    struct lapse_columns columns;
+    for (size_t i = 0; has(r, LAPSE_F_LINE) && i < n; i++)
+        r->rows.number[LAPSE_F_LINE][r->rows.count + i] = first + (int64_t)i;
+    for (int k = 0; k < 3; k++) {
+        if (order[k] == LAPSE_CLASS_TEXT && !fill_text(r, LAPSE_F_CUSTOMER, first, n))
+            return false;
+        for (int f = 0; f < LAPSE_FIELDS; f++)
+            if (has(r, f) && lapse_fields[f].class == order[k] && f != LAPSE_F_ENDPOINT &&
+                !fill_class[order[k]](r, f, first, n))
+                return false;
+    }
+    if (has(r, LAPSE_F_SOURCE) && !has_text(r->batch, &places[LAPSE_F_SOURCE]) && !fill_source(r, n))
+        return false;
+    if (has(r, LAPSE_F_VALUE))
+        check_values(r, n);
+    lapse_rows_columns(&r->rows, &columns);
+    lapse_constants_add(&r->constants, &columns);
+    lapse_columns_check(&columns, r->rows.count, n, r->check, &r->flaws);
+    return !has(r, LAPSE_F_ENDPOINT) || fill_endpoint(r, first, n);
+}
+
+/* ---- all rows ------------------------------------------------------------------------------------------- */
+
+static int no_memory(struct lapse_batch_reader *r)
+{
+    r->failed = true;
+    return LAPSE_NO_MEMORY;
+}
+
+static int report(const struct lapse_batch_reader *r, int64_t row, const struct lapse_fault *fault,
+                  const struct lapse_batch_sink *sink)
+{
+    uint8_t room[LAPSE_ENDPOINT_SIZE];
+    return sink->bad(sink->self, row, fault, found(r->batch, row, fault->field, room));
+}
+
+/* Puts the good ones of rows first .. first + count behind the rows, and tells of the bad ones. If there are any, the
+ * columns are filled again without them, so that they leave no trace. */
+static int take_block(struct lapse_batch_reader *r, int64_t first, size_t count, const struct lapse_batch_sink *sink)
+{
+    size_t before = r->rows.bytes.size, good = 0, n = 0;
+    if (!fill(r, first, count))
+        return no_memory(r);
+    if (r->flaws.count == 0) {
+        r->rows.count += count;
+        return 0;
+    }
+    for (size_t i = 0; i < count; i++) {
+        int stopped = r->flaws.row[i].rule ? report(r, first + (int64_t)i, &r->flaws.row[i], sink) : 0;
+        if (stopped)
+            return stopped;
+    }
+    r->rows.bytes.size = before;
+    for (; lapse_flaws_next_good(&r->flaws, count, &good, &n); r->rows.count += n)
+        if (!fill(r, first + (int64_t)good, n))
+            return no_memory(r);
+    lapse_flaws_clear(&r->flaws);
+    return 0;
+}
+
+static int hand_over(struct lapse_batch_reader *r, const struct lapse_batch_sink *sink)
+{
+    struct lapse_columns columns;
+    if (r->rows.count == 0)
+        return 0;
+    lapse_rows_trim(&r->rows);
+    lapse_rows_columns(&r->rows, &columns);
+    return sink->rows(sink->self, &columns, r->rows.count);
+}
+
+/* The columns that the batch has, and a source where it depends on ids. */
+static uint32_t fields_of(const struct lapse_batch_reader *r)
+{
+    uint32_t fields = LAPSE_FIELD_BIT(LAPSE_F_CUSTOMER) | (r->lines ? LAPSE_FIELD_BIT(LAPSE_F_LINE) : 0);
     for (int f = 0; f < LAPSE_FIELDS; f++)
-        if (lapse_fields[f].class == LAPSE_CLASS_TEXT)
-            row->text[f] = text_at(batch, &places[f], i);
-    if (row->text[LAPSE_F_EVENT_ID].size == 0 && !has_text(batch, &places[LAPSE_F_SOURCE]) && source)
-        row->text[LAPSE_F_SOURCE] = (struct lapse_text){ source, (uint32_t)strlen(source) };
-    struct lapse_text address = row->text[LAPSE_F_ENDPOINT];
-    row->text[LAPSE_F_ENDPOINT] = (struct lapse_text){ "", 0 };
-    if (!lapse_row_check(row, check, fault))
-        return false;
-    if (address.size > 0) {
-        fault->field = LAPSE_F_ENDPOINT;
-        if (!lapse_endpoint_hash(check, row->name[LAPSE_F_CHANNEL], address.data, address.size, endpoint,
-                                 &fault->rule))
-            return false;
-        row->text[LAPSE_F_ENDPOINT] = (struct lapse_text){ (const char *)endpoint, LAPSE_ENDPOINT_SIZE };
-    }
-    return true;
+        if (lapse_fields[f].class == LAPSE_CLASS_TEXT ? has_text(r->batch, &places[f])
+                                                      : member(r->batch, places[f].data) != NULL)
+            fields |= LAPSE_FIELD_BIT(f);
+    return fields & LAPSE_FIELD_BIT(LAPSE_F_EVENT_ID) && r->source ? fields | LAPSE_FIELD_BIT(LAPSE_F_SOURCE) : fields;
 }
 
-bool lapse_batch_row(const lapse_batch *batch, int64_t i, const char *source, const struct lapse_check *check,
-                     struct lapse_row *row, uint8_t endpoint[32], struct lapse_fault *fault,
-                     struct lapse_text *text)
+void lapse_batch_reader_init(struct lapse_batch_reader *r, const lapse_allocator *mem)
 {
-    memset(row, 0, sizeof *row);
-    if (fill(batch, i, source, check, row, endpoint, fault))
-        return true;
-    *text = found(batch, i, fault->field, endpoint);
-    return false;
+    struct lapse_text source = { r->source, r->source ? (uint32_t)strlen(r->source) : 0 };
+    uint32_t fields = fields_of(r);
+    r->failed = false;
+    memset(&r->flaws, 0, sizeof r->flaws);
+    lapse_rows_init(&r->rows, mem);
+    if (fields & LAPSE_FIELD_BIT(LAPSE_F_SOURCE))
+        source.size = 0;
+    lapse_constants_set(&r->constants, fields & LAPSE_FIELD_BIT(LAPSE_F_KIND) ? 0 : LAPSE_KIND_ORDER_PLACED, source);
+}
+
+void lapse_batch_reader_free(struct lapse_batch_reader *r)
+{
+    lapse_rows_free(&r->rows);
+}
+
+int lapse_batch_read(struct lapse_batch_reader *r, const struct lapse_batch_sink *sink)
+{
+    const int64_t rows = r->batch->rows;
+    int stopped = 0;
+    for (int64_t first = 0; stopped == 0 && first < rows;) {
+        int64_t end = rows - first < LAPSE_CSV_BATCH ? rows : first + LAPSE_CSV_BATCH;
+        if (!lapse_rows_begin(&r->rows, fields_of(r), (size_t)(end - first)))
+            return no_memory(r);
+        for (; stopped == 0 && first < end; first += LAPSE_BLOCK)
+            stopped = take_block(r, first, (size_t)(end - first < LAPSE_BLOCK ? end - first : LAPSE_BLOCK), sink);
+        first = end;
+        if (stopped == 0)
+            stopped = hand_over(r, sink);
+    }
+    return stopped;
 }

@@ -1,11 +1,32 @@
-/* The rules that every event keeps, whichever door it comes through. */
+/* The rules that every event keeps, whichever door it comes through: each one a pass over a column, in the order in
+ * which they are told. */
 #include "event/event.h"
 
-static bool fail(struct lapse_fault *fault, int field, const char *rule)
+void lapse_flaws_clear(struct lapse_flaws *flaws)
 {
-    fault->field = field;
-    fault->rule = rule;
-    return false;
+    if (flaws->count > 0)
+        memset(flaws, 0, sizeof *flaws);
+}
+
+void lapse_flaws_add(struct lapse_flaws *flaws, size_t row, int field, const char *rule)
+{
+    struct lapse_fault *fault = &flaws->row[row];
+    if (fault->rule)
+        return;
+    *fault = (struct lapse_fault){ field, rule };
+    flaws->count++;
+}
+
+bool lapse_flaws_next_good(const struct lapse_flaws *flaws, size_t end, size_t *first, size_t *n)
+{
+    size_t i = *first + *n;
+    while (i < end && flaws->row[i].rule)
+        i++;
+    *first = i;
+    while (i < end && !flaws->row[i].rule)
+        i++;
+    *n = i - *first;
+    return *n > 0;
 }
 
 bool lapse_text_check(const char *text, size_t n, const char **rule)
@@ -37,85 +58,99 @@ enum {
     NEEDS = LAPSE_KIND_NEEDS_CHANNEL | LAPSE_KIND_NEEDS_REF | LAPSE_KIND_NEEDS_TOPIC | LAPSE_KIND_NEEDS_VALUE
 };
 
-static bool is_missing(const struct lapse_row *row, enum lapse_field field)
+/* Some rows of columns, and where their faults go. */
+struct pass {
+    const struct lapse_columns *c;
+    size_t first, n;
+    struct lapse_flaws *flaws;
+};
+
+static bool is_missing(const struct lapse_columns *c, enum lapse_field field, size_t i)
 {
     switch (lapse_fields[field].class) {
     case LAPSE_CLASS_NUMBER:
-        return row->number[field] == LAPSE_MISSING;
+        return lapse_columns_number(c, field, i) == LAPSE_MISSING;
     case LAPSE_CLASS_NAME:
-        return row->name[field] == 0;
+        return lapse_columns_name(c, field, i) == 0;
     default:
-        return row->text[field].size == 0;
+        return lapse_columns_text(c, field, i).size == 0;
     }
 }
 
-static bool check_needs(const struct lapse_row *row, uint16_t flags, struct lapse_fault *fault)
+/* NULL: row i has what its kind needs. */
+static const char *needs_rule(const struct lapse_columns *c, size_t i, uint16_t flags, int *field)
 {
-    for (size_t i = 0; i < sizeof needs / sizeof needs[0]; i++)
-        if ((flags & needs[i].flag) && is_missing(row, needs[i].field))
-            return fail(fault, (int)needs[i].field, needs[i].rule);
-    if (flags & LAPSE_KIND_NEEDS_VALUE) {
-        double value = lapse_value_of_bits(row->number[LAPSE_F_VALUE]);
-        if (!(value >= 0 && value <= 0) && !(value >= 1 && value <= 1))
-            return fail(fault, LAPSE_F_VALUE, "the value of a preference is 1 (on) or 0 (off)");
-    }
-    return true;
+    for (size_t k = 0; k < sizeof needs / sizeof needs[0]; k++)
+        if ((flags & needs[k].flag) && is_missing(c, needs[k].field, i)) {
+            *field = (int)needs[k].field;
+            return needs[k].rule;
+        }
+    double value = lapse_value_of_bits(lapse_columns_number(c, LAPSE_F_VALUE, i));
+    *field = LAPSE_F_VALUE;
+    if ((flags & LAPSE_KIND_NEEDS_VALUE) && !(value >= 0 && value <= 0) && !(value >= 1 && value <= 1))
+        return "the value of a preference is 1 (on) or 0 (off)";
+    return NULL;
 }
 
-static bool check_time(int64_t time, int64_t latest, struct lapse_fault *fault)
+static void check_needs(const struct pass *p)
+{
+    for (size_t i = 0; i < p->n; i++) {
+        uint16_t flags = lapse_kinds[lapse_columns_name(p->c, LAPSE_F_KIND, p->first + i)].flags;
+        int field = 0;
+        const char *rule = flags & NEEDS ? needs_rule(p->c, p->first + i, flags, &field) : NULL;
+        if (rule)
+            lapse_flaws_add(p->flaws, i, field, rule);
+    }
+}
+
+static inline const char *time_rule(int64_t time, int64_t latest)
 {
     if (time == LAPSE_MISSING)
-        return fail(fault, LAPSE_F_TIME, "a time is required");
+        return "a time is required";
     if (time < LAPSE_TIME_MIN || time > LAPSE_TIME_MAX)
-        return fail(fault, LAPSE_F_TIME, "a time is from 1900-01-01 to 2999-12-31");
+        return "a time is from 1900-01-01 to 2999-12-31";
     if (time == 0)
-        return fail(fault, LAPSE_F_TIME,
-                    "1970-01-01T00:00:00Z is the usual mark of a missing time and not taken");
-    if (time > latest)
-        return fail(fault, LAPSE_F_TIME, "a time is not later than the time of receipt plus import.skew");
-    return true;
+        return "1970-01-01T00:00:00Z is the usual mark of a missing time and not taken";
+    return time > latest ? "a time is not later than the time of receipt plus import.skew" : NULL;
 }
 
-static bool is_negative(int64_t number)
+static void check_times(const struct pass *p, int64_t latest)
 {
-    return number < 0 && number != LAPSE_MISSING;
-}
-
-bool lapse_row_check_facts(const struct lapse_row *row, const struct lapse_check *check,
-                           struct lapse_fault *fault)
-{
-    if (row->customer.size == 0)
-        return fail(fault, -1, "a customer is required");
-    if (!check_time(row->number[LAPSE_F_TIME], check->latest, fault))
-        return false;
-    if (is_negative(row->number[LAPSE_F_AMOUNT]))
-        return fail(fault, LAPSE_F_AMOUNT, "an amount is not negative");
-    if (is_negative(row->number[LAPSE_F_QUANTITY]))
-        return fail(fault, LAPSE_F_QUANTITY, "a quantity is not negative");
-    if (is_negative(row->number[LAPSE_F_PRICE]))
-        return fail(fault, LAPSE_F_PRICE, "a price is not negative");
-    uint16_t flags = lapse_kinds[row->name[LAPSE_F_KIND]].flags;
-    return !(flags & NEEDS) || check_needs(row, flags, fault);
-}
-
-bool lapse_row_check(const struct lapse_row *row, const struct lapse_check *check, struct lapse_fault *fault)
-{
-    if (!lapse_text_check(row->customer.data, row->customer.size, &fault->rule))
-        return fail(fault, -1, fault->rule);
-    if (row->name[LAPSE_F_KIND] == 0)
-        return fail(fault, LAPSE_F_KIND, "a kind is required");
-    for (int f = 0; f < LAPSE_FIELDS; f++) {
-        const struct lapse_field_info *info = &lapse_fields[f];
-        if (info->class == LAPSE_CLASS_NAME && row->name[f] != 0 && !info->name_of(row->name[f]))
-            return fail(fault, f, "this is no name of the list");
-        if (info->class == LAPSE_CLASS_TEXT && f != LAPSE_F_ENDPOINT &&
-            !lapse_text_check(row->text[f].data, row->text[f].size, &fault->rule))
-            return fail(fault, f, fault->rule);
+    for (size_t i = 0; i < p->n; i++) {
+        const char *rule = time_rule(lapse_columns_number(p->c, LAPSE_F_TIME, p->first + i), latest);
+        if (rule)
+            lapse_flaws_add(p->flaws, i, LAPSE_F_TIME, rule);
     }
-    int64_t value = row->number[LAPSE_F_VALUE];
-    if (value != LAPSE_MISSING && !lapse_value_check(lapse_value_of_bits(value)))
-        return fail(fault, LAPSE_F_VALUE, "a value is a decimal of at most 15 significant digits");
-    return lapse_row_check_facts(row, check, fault);
+}
+
+static void check_customers(const struct pass *p)
+{
+    for (size_t i = 0; i < p->n; i++)
+        if (lapse_columns_text(p->c, LAPSE_F_CUSTOMER, p->first + i).size == 0)
+            lapse_flaws_add(p->flaws, i, -1, "a customer is required");
+}
+
+static void check_sign(const struct pass *p, enum lapse_field field, const char *rule)
+{
+    for (size_t i = 0; p->c->number[field] && i < p->n; i++) {
+        int64_t number = lapse_columns_number(p->c, field, p->first + i);
+        if (number < 0 && number != LAPSE_MISSING)
+            lapse_flaws_add(p->flaws, i, field, rule);
+    }
+}
+
+void lapse_columns_check(const struct lapse_columns *c, size_t first, size_t n, const struct lapse_check *check,
+                         struct lapse_flaws *flaws)
+{
+    const struct pass p = { c, first, n, flaws };
+    check_customers(&p);
+    check_times(&p, check->latest);
+    check_sign(&p, LAPSE_F_AMOUNT, "an amount is not negative");
+    check_sign(&p, LAPSE_F_QUANTITY, "a quantity is not negative");
+    check_sign(&p, LAPSE_F_PRICE, "a price is not negative");
+    if (!(c->constant & LAPSE_FIELD_BIT(LAPSE_F_KIND)) ||
+        (lapse_kinds[lapse_columns_name(c, LAPSE_F_KIND, 0)].flags & NEEDS))
+        check_needs(&p);
 }
 
 static int hex_digit(char c)

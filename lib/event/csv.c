@@ -1,5 +1,7 @@
-/* Records of an event file to rows, by the plan of csv_header.c. One row is filled again and again: fields that
- * the file does not have keep what they were given at the start, so a row costs what its columns cost. */
+/* Records of an event file to columns, by the plan of csv_header.c. A block of records is cut into fields, then each
+ * column is filled for all of them; so a row costs what its columns cost, and each loop has one thing to do. Faults are
+ * collected meanwhile, the first of each row. If there are any, they are told and the block is filled again without
+ * their rows, which so leave no trace. */
 #include "event/csv.h"
 
 /* A fault on its way out; its texts may be put together here. */
@@ -41,10 +43,15 @@ static void blame_column(struct trouble *t, const struct lapse_csv *csv, const s
     }
 }
 
-/* The fault is in what a step read: one field, or two that make a product. */
-static void blame_step(struct trouble *t, const struct lapse_csv_step *step,
+/* The fault is in what a step read: one field, or two that make a product, or one of these. */
+static void blame_step(struct trouble *t, const struct lapse_csv *csv, const struct lapse_csv_step *step,
                        const struct lapse_csv_piece *pieces)
 {
+    uint32_t bad = lapse_csv_bad_factor(step, pieces);
+    if (bad != LAPSE_CSV_NONE) {
+        blame_column(t, csv, pieces, bad);
+        return;
+    }
     t->fault.column = step->name;
     t->fault.text = piece_text(&pieces[step->column]);
     if (step->factor == LAPSE_CSV_NONE)
@@ -66,20 +73,27 @@ static void blame_target(struct trouble *t, const struct lapse_csv *csv, int tar
                          const struct lapse_csv_piece *pieces)
 {
     if (csv->step_of[target] >= 0)
-        blame_step(t, &csv->steps[csv->step_of[target]], pieces);
+        blame_step(t, csv, &csv->steps[csv->step_of[target]], pieces);
     else
         t->fault.column =
             target > 0 ? lapse_fields[target - 1].name : "customer"; /* what is needed and not there */
 }
 
-/* Faults of a record as such: quotes, number of fields, bytes that are no text. */
-static bool check_record(const struct lapse_csv *csv, const struct lapse_csv_record *record,
-                         const struct lapse_csv_piece *pieces, struct trouble *t)
+/* Is a record as such without fault: quotes, number of fields, bytes that are text? */
+static bool is_whole(const struct lapse_csv *csv, const struct lapse_csv_record *record)
+{
+    return record->fault == LAPSE_CSV_GOOD && record->fields == csv->columns &&
+           (!record->dirty || lapse_utf8_valid(record->raw.data, record->raw.size));
+}
+
+/* What is wrong with one that is not. */
+static void blame_record(struct trouble *t, const struct lapse_csv *csv, const struct lapse_csv_record *record,
+                         const struct lapse_csv_piece *pieces)
 {
     if (record->fault != LAPSE_CSV_GOOD) {
         blame_column(t, csv, pieces, record->fault_field);
-        say(t, lapse_csv_syntax_rule(record->fault));
-        return false;
+        say(t, lapse_csv_syntax_rule((enum lapse_csv_syntax)record->fault));
+        return;
     }
     if (record->dirty && !lapse_utf8_valid(record->raw.data, record->raw.size)) {
         for (size_t i = 0; i < record->fields && i < csv->columns; i++)
@@ -87,23 +101,83 @@ static bool check_record(const struct lapse_csv *csv, const struct lapse_csv_rec
                 blame_column(t, csv, pieces, i);
                 break;
             }
-        bool nul = memchr(t->fault.text.size ? t->fault.text.data : record->raw.data, 0,
-                          t->fault.text.size ? t->fault.text.size : record->raw.size) != NULL;
-        say(t, nul ? "a NUL byte is not allowed" : "this is not valid UTF-8");
-        return false;
+        struct lapse_text where = t->fault.text.size ? t->fault.text : record->raw;
+        say(t, memchr(where.data, 0, where.size) ? "a NUL byte is not allowed" : "this is not valid UTF-8");
+        return;
     }
-    if (record->fields != csv->columns) {
-        t->fault.text = record->raw;
-        if (t->fault.text.size > LAPSE_TEXT_MAX)
-            t->fault.text.size = LAPSE_TEXT_MAX;
-        say(t, "the row has ");
-        say_number(t, record->fields);
-        say(t, record->fields == 1 ? " field, the header " : " fields, the header ");
-        say_number(t, csv->columns);
+    t->fault.text = record->raw;
+    if (t->fault.text.size > LAPSE_TEXT_MAX)
+        t->fault.text.size = LAPSE_TEXT_MAX;
+    say(t, "the row has ");
+    say_number(t, record->fields);
+    say(t, record->fields == 1 ? " field, the header " : " fields, the header ");
+    say_number(t, csv->columns);
+}
+
+static int no_memory(struct lapse_csv_block *b)
+{
+    *b->failed = true;
+    return LAPSE_NO_MEMORY;
+}
+
+/* ---- a block: fields ----------------------------------------------------------------------------------- */
+
+/* Room for a block in work->records: records, then their fields. */
+static bool make_block(struct lapse_csv_block *b, struct lapse_csv_work *work)
+{
+    enum { PIECES = 1536 }; /* they are to stay in the cache */
+    size_t columns = b->csv->columns;
+    b->room = columns <= PIECES / LAPSE_BLOCK ? LAPSE_BLOCK : columns < PIECES ? PIECES / columns : 1;
+    work->records.size = 0;
+    if (!lapse_buffer_room(&work->records, b->room * (sizeof *b->records + columns * sizeof *b->pieces)))
         return false;
-    }
+    b->records = (struct lapse_csv_record *)(void *)work->records.data;
+    b->pieces = (struct lapse_csv_piece *)(void *)(b->records + b->room);
     return true;
 }
+
+/* Takes doubled quotes out of the fields of a record. The first one of a block makes room for all that may follow it,
+ * `most` bytes, so that the texts stay where they are. False: no memory. */
+static bool unescape(struct lapse_buffer *texts, struct lapse_csv_piece *pieces, size_t n, size_t most)
+{
+    if (!lapse_buffer_room(texts, most))
+        return false;
+    for (size_t i = 0; i < n; i++)
+        if (pieces[i].escaped)
+            texts->size = (size_t)(lapse_csv_unescape(&pieces[i], texts->data + texts->size) - texts->data);
+    return true;
+}
+
+/* The next records, not more than `most`; none at the end. False: no memory. */
+static bool read_block(struct lapse_csv_block *b, struct lapse_csv_scan *scan, struct lapse_buffer *texts, size_t most,
+                       int64_t *line)
+{
+    const size_t columns = b->csv->columns;
+    most = most < b->room ? most : b->room;
+    b->count = texts->size = 0;
+    for (;;) {
+        struct lapse_csv_record *record = b->records + b->count;
+        struct lapse_csv_piece *pieces = b->pieces + b->count * columns;
+        for (size_t n = lapse_csv_scan_plain(scan, pieces, columns, record, most - b->count); n > 0; n--) {
+            record++->line = (*line)++;
+            pieces += columns;
+            b->count++;
+        }
+        if (b->count == most || !lapse_csv_scan_record(scan, pieces, columns, record))
+            return true;
+        record->line = *line;
+        *line += record->lines;
+        if (record->raw.size == 0)
+            continue;
+        for (size_t i = record->fields; i < columns; i++)
+            pieces[i] = (struct lapse_csv_piece){ "", 0, false };
+        if (record->escaped && !unescape(texts, pieces, columns, (size_t)(scan->end - record->raw.data)))
+            return false;
+        b->count++;
+    }
+}
+
+/* ---- a block: columns ---------------------------------------------------------------------------------- */
 
 static bool is_negative(int64_t number)
 {
@@ -111,154 +185,200 @@ static bool is_negative(int64_t number)
 }
 
 /* A negative amount or quantity, which an order line may have if it is a refund (rulings M5, M15, F29). */
-static bool settle_negative(struct lapse_csv_reader *r, struct lapse_fault *fault)
+static void settle_negative(struct lapse_csv_block *b, size_t at, size_t record)
 {
-    int64_t *amount = &r->row.number[LAPSE_F_AMOUNT], *quantity = &r->row.number[LAPSE_F_QUANTITY];
-    uint8_t *kind = &r->row.name[LAPSE_F_KIND];
-    if (!(lapse_kinds[*kind].flags & LAPSE_KIND_ORDER_LINE))
-        return true; /* the rules for all events refuse it */
-    if (!(r->csv->flags & LAPSE_IMPORT_NEGATIVE_REFUND)) {
-        r->hint = "--negative refund reads such an order line as a refund";
-        *fault = is_negative(*amount) ? (struct lapse_fault){ LAPSE_F_AMOUNT, "an amount is not negative" }
-                                      : (struct lapse_fault){ LAPSE_F_QUANTITY, "a quantity is not negative" };
-        return false;
+    struct lapse_rows *rows = b->rows;
+    bool has_kind = rows->fields & LAPSE_FIELD_BIT(LAPSE_F_KIND);
+    int64_t none = LAPSE_MISSING;
+    int64_t *amount = rows->fields & LAPSE_FIELD_BIT(LAPSE_F_AMOUNT) ? &rows->number[LAPSE_F_AMOUNT][at] : &none;
+    int64_t *quantity = rows->fields & LAPSE_FIELD_BIT(LAPSE_F_QUANTITY) ? &rows->number[LAPSE_F_QUANTITY][at] : &none;
+    uint8_t kind = has_kind ? rows->name[LAPSE_F_KIND][at] : b->csv->kind;
+    if (!(lapse_kinds[kind].flags & LAPSE_KIND_ORDER_LINE))
+        return; /* the rules for all events refuse it */
+    if (!(b->csv->flags & LAPSE_IMPORT_NEGATIVE_REFUND)) {
+        if (is_negative(*amount))
+            lapse_flaws_add(b->flaws, record, LAPSE_F_AMOUNT,
+                            "an amount is not negative; --negative refund reads such an order line as a refund");
+        else
+            lapse_flaws_add(b->flaws, record, LAPSE_F_QUANTITY,
+                            "a quantity is not negative; --negative refund reads such an order line as a refund");
+        return;
     }
     if (is_negative(*amount)) {
         *amount = -*amount;
-        *kind = LAPSE_KIND_ORDER_REFUNDED;
+        rows->name[LAPSE_F_KIND][at] = LAPSE_KIND_ORDER_REFUNDED;
     }
     if (is_negative(*quantity))
         *quantity = -*quantity;
-    return true;
 }
 
-/* The rules that look at a row as a whole. */
-static bool finish(struct lapse_csv_reader *r, struct lapse_fault *fault)
+static void settle_negatives(struct lapse_csv_block *b, size_t first, size_t n)
 {
-    const struct lapse_csv *csv = r->csv;
-    struct lapse_row *row = &r->row;
-    if ((is_negative(row->number[LAPSE_F_AMOUNT]) || is_negative(row->number[LAPSE_F_QUANTITY])) &&
-        !settle_negative(r, fault))
-        return false;
-    if (csv->step_of[LAPSE_F_EVENT_ID + 1] >= 0 && csv->step_of[LAPSE_F_SOURCE + 1] < 0)
-        row->text[LAPSE_F_SOURCE] =
-            row->text[LAPSE_F_EVENT_ID].size > 0 ? (struct lapse_text){ "", 0 } : csv->source;
-    return lapse_row_check_facts(row, csv->check, fault);
-}
-
-static bool fill(struct lapse_csv_reader *r, const struct lapse_csv_record *record, struct trouble *t)
-{
-    const struct lapse_csv *csv = r->csv;
-    struct lapse_fault fault;
-    if ((record->fault != LAPSE_CSV_GOOD || record->dirty || record->fields != csv->columns) &&
-        !check_record(csv, record, r->pieces, t))
-        return false;
-    r->row.name[LAPSE_F_KIND] = csv->kind; /* the row before may have become a refund */
-    for (const struct lapse_csv_step *step = csv->steps, *end = step + csv->step_count; step < end; step++) {
-        const struct lapse_csv_piece *piece = &r->pieces[step->column];
-        if (step->parse(r, step, (struct lapse_text){ piece->data, piece->size }))
+    static const enum lapse_field fields[] = { LAPSE_F_AMOUNT, LAPSE_F_QUANTITY };
+    for (int k = 0; k < 2; k++) {
+        if (!(b->rows->fields & LAPSE_FIELD_BIT(fields[k])))
             continue;
-        if (r->blamed != LAPSE_CSV_NONE)
-            blame_column(t, csv, r->pieces, r->blamed);
-        else
-            blame_step(t, step, r->pieces);
-        say(t, r->rule);
+        const int64_t *number = b->rows->number[fields[k]] + b->rows->count;
+        for (size_t i = 0; i < n; i++)
+            if (is_negative(number[i]))
+                settle_negative(b, b->rows->count + i, first + i);
+    }
+}
+
+/* Without a column of its own, the source of a row with an id is empty. */
+static bool fill_source(struct lapse_csv_block *b, size_t n)
+{
+    struct lapse_rows *rows = b->rows;
+    if (!lapse_buffer_room(&rows->bytes, n * LAPSE_TEXT_MAX))
         return false;
-    }
-    if (finish(r, &fault))
-        return true;
-    blame_target(t, csv, fault.field + 1, r->pieces);
-    say(t, fault.rule);
-    return false;
-}
-
-static void start(struct lapse_csv_reader *r, const struct lapse_csv *csv)
-{
-    memset(r, 0, sizeof *r);
-    r->csv = csv;
-    for (int f = 0; f < LAPSE_FIELDS; f++) {
-        r->row.number[f] = LAPSE_MISSING;
-        r->row.text[f] = (struct lapse_text){ "", 0 };
-    }
-    r->row.customer = (struct lapse_text){ "", 0 };
-    r->row.text[LAPSE_F_SOURCE] = csv->source;
-}
-
-/* No trouble so far. */
-static void clear(struct lapse_csv_reader *r, struct trouble *t)
-{
-    t->fault = (struct lapse_csv_fault){ .column = "", .text = { "", 0 } };
-    t->rule_size = 0;
-    r->hint = NULL;
-    r->blamed = LAPSE_CSV_NONE;
-}
-
-static int report(const struct lapse_csv_reader *r, struct trouble *t, const struct lapse_csv_record *record,
-                  int64_t line, const struct lapse_csv_sink *sink)
-{
-    t->fault.line = line;
-    t->fault.row = record->raw;
-    if (r->hint) {
-        say(t, "; ");
-        say(t, r->hint);
-    }
-    if (!(r->csv->flags & LAPSE_IMPORT_SKIP_BAD_ROWS) && record->fault != LAPSE_CSV_UNCLOSED)
-        say(t, "; --on-error skip leaves bad rows out");
-    return sink->bad(sink->self, &t->fault);
-}
-
-/* Room for `more` bytes behind the pieces, which stand at the start of `scratch`. NULL: no memory. */
-static struct lapse_csv_piece *make_room(struct lapse_buffer *scratch, size_t more)
-{
-    return lapse_buffer_room(scratch, more) ? (struct lapse_csv_piece *)(void *)scratch->data : NULL;
-}
-
-/* Takes doubled quotes out of fields. False: no memory. */
-static bool unescape(struct lapse_buffer *scratch, const struct lapse_csv_record *record, size_t columns)
-{
-    struct lapse_csv_piece *pieces = make_room(scratch, record->raw.size);
-    if (!pieces)
-        return false;
-    char *out = (char *)(pieces + columns);
-    for (size_t i = 0; i < record->fields && i < columns; i++)
-        if (pieces[i].escaped)
-            out = lapse_csv_unescape(&pieces[i], out);
+    for (size_t i = rows->count; i < rows->count + n; i++)
+        lapse_rows_set_text(rows, LAPSE_F_SOURCE, i,
+                            rows->text[LAPSE_F_EVENT_ID].length[i] ? (struct lapse_text){ "", 0 } : b->csv->source);
     return true;
 }
 
-int lapse_csv_parse(const struct lapse_csv *csv, struct lapse_buffer *scratch, const char *text, size_t n,
+/* Columns of records first .. first + n, and what the rules say of them. False: no memory. */
+static bool fill(struct lapse_csv_block *b, size_t first, size_t n)
+{
+    const struct lapse_csv *csv = b->csv;
+    struct lapse_rows *rows = b->rows;
+    struct lapse_columns columns;
+    if (rows->fields & LAPSE_FIELD_BIT(LAPSE_F_LINE))
+        for (size_t i = 0; i < n; i++)
+            rows->number[LAPSE_F_LINE][rows->count + i] = b->records[first + i].line;
+    if (rows->fields & LAPSE_FIELD_BIT(LAPSE_F_KIND))
+        memset(rows->name[LAPSE_F_KIND] + rows->count, csv->kind, n);
+    for (int k = 0; k < csv->step_count; k++)
+        if (!csv->steps[k].fill(b, &csv->steps[k], first, n))
+            return false;
+    settle_negatives(b, first, n);
+    if (csv->step_of[LAPSE_F_EVENT_ID + 1] >= 0 && csv->step_of[LAPSE_F_SOURCE + 1] < 0 && !fill_source(b, n))
+        return false;
+    lapse_rows_columns(rows, &columns);
+    lapse_csv_constants(csv, &columns);
+    lapse_columns_check(&columns, rows->count, n, csv->check, b->flaws);
+    return true;
+}
+
+static int report(const struct lapse_csv_block *b, size_t i, const struct lapse_csv_sink *sink)
+{
+    const struct lapse_csv *csv = b->csv;
+    const struct lapse_csv_record *record = &b->records[i];
+    const struct lapse_csv_piece *pieces = b->pieces + i * csv->columns;
+    struct trouble t = { .fault = { record->line, "", { "", 0 }, record->raw, NULL } };
+    if (is_whole(csv, record)) {
+        blame_target(&t, csv, b->flaws->row[i].field + 1, pieces);
+        say(&t, b->flaws->row[i].rule);
+    } else {
+        blame_record(&t, csv, record, pieces);
+    }
+    if (!(csv->flags & LAPSE_IMPORT_SKIP_BAD_ROWS) && record->fault != LAPSE_CSV_UNCLOSED)
+        say(&t, "; --on-error skip leaves bad rows out");
+    return sink->bad(sink->self, &t.fault);
+}
+
+/* Faults of records as such come before any of their fields. */
+static void check_records(struct lapse_csv_block *b)
+{
+    for (size_t i = 0; i < b->count; i++)
+        if (!is_whole(b->csv, &b->records[i]))
+            lapse_flaws_add(b->flaws, i, -1, "");
+}
+
+static int tell_rows(const struct lapse_csv_block *b, size_t first, size_t n, const struct lapse_csv_sink *sink)
+{
+    struct lapse_columns columns;
+    int stopped = 0;
+    lapse_rows_columns(b->rows, &columns);
+    for (size_t i = 0; i < n && stopped == 0; i++)
+        stopped = sink->row(sink->self, b->records[first + i].line, b->records[first + i].raw,
+                            lapse_columns_text(&columns, LAPSE_F_EVENT_ID, b->rows->count + i));
+    return stopped;
+}
+
+/* Puts the good records of a block behind the rows, and tells of the bad ones. */
+static int take_block(struct lapse_csv_block *b, const struct lapse_csv_sink *sink)
+{
+    struct lapse_rows *rows = b->rows;
+    size_t before = rows->bytes.size, first = 0, n = 0;
+    check_records(b);
+    if (!fill(b, 0, b->count))
+        return no_memory(b);
+    bool again = b->flaws->count > 0;
+    for (size_t i = 0; again && i < b->count; i++) {
+        int stopped = b->flaws->row[i].rule ? report(b, i, sink) : 0;
+        if (stopped)
+            return stopped;
+    }
+    rows->bytes.size = again ? before : rows->bytes.size;
+    while (lapse_flaws_next_good(b->flaws, b->count, &first, &n)) {
+        if (again && !fill(b, first, n))
+            return no_memory(b);
+        int stopped = sink->row ? tell_rows(b, first, n, sink) : 0;
+        if (stopped)
+            return stopped;
+        rows->count += n;
+    }
+    lapse_flaws_clear(b->flaws);
+    return 0;
+}
+
+/* ---- all of it ------------------------------------------------------------------------------------------ */
+
+static int hand_over(struct lapse_rows *rows, const struct lapse_csv_sink *sink)
+{
+    struct lapse_columns columns;
+    if (rows->count == 0 || !sink->rows)
+        return 0;
+    lapse_rows_trim(rows);
+    lapse_rows_columns(rows, &columns);
+    return sink->rows(sink->self, &columns, rows->count);
+}
+
+static int parse(struct lapse_csv_block *b, struct lapse_csv_work *work, const char *text, size_t n, int64_t line,
+                 const struct lapse_csv_sink *sink, int64_t *count)
+{
+    struct lapse_csv_scan scan;
+    const size_t most = n / 2 + 1 < LAPSE_CSV_BATCH ? n / 2 + 1 : LAPSE_CSV_BATCH; /* a record has two bytes */
+    int stopped = 0;
+    lapse_csv_scan_init(&scan, b->csv->delimiter, text, n);
+    do {
+        if (!lapse_rows_begin(b->rows, b->csv->fields, most))
+            return no_memory(b);
+        do {
+            if (!read_block(b, &scan, &work->texts, most - b->rows->count, &line))
+                return no_memory(b);
+            *count += (int64_t)b->count;
+            stopped = take_block(b, sink);
+        } while (stopped == 0 && b->count > 0 && b->rows->count < most);
+        if (stopped == 0)
+            stopped = hand_over(b->rows, sink);
+    } while (stopped == 0 && b->count > 0);
+    return stopped;
+}
+
+void lapse_csv_work_init(struct lapse_csv_work *work, const lapse_allocator *mem)
+{
+    memset(work, 0, sizeof *work);
+    lapse_rows_init(&work->rows, mem);
+    lapse_buffer_init(&work->records, mem);
+    lapse_buffer_init(&work->texts, mem);
+}
+
+void lapse_csv_work_free(struct lapse_csv_work *work)
+{
+    lapse_rows_free(&work->rows);
+    lapse_buffer_free(&work->records);
+    lapse_buffer_free(&work->texts);
+}
+
+int lapse_csv_parse(const struct lapse_csv *csv, struct lapse_csv_work *work, const char *text, size_t n,
                     int64_t line, const struct lapse_csv_sink *sink, int64_t *rows)
 {
-    struct lapse_csv_reader r;
-    struct lapse_csv_scan scan;
-    struct lapse_csv_record record;
-    struct trouble t;
-    int stopped = 0;
-
+    struct lapse_csv_block b = { .csv = csv, .rows = &work->rows, .flaws = &work->flaws, .times = &work->times,
+                                 .failed = &work->failed };
     *rows = 0;
-    start(&r, csv);
-    clear(&r, &t);
-    scratch->size = 0;
-    if (!make_room(scratch, csv->columns * sizeof *r.pieces))
-        return LAPSE_NO_MEMORY;
-    scratch->size = csv->columns * sizeof *r.pieces;
-    lapse_csv_scan_init(&scan, csv->delimiter, text, n);
-    for (; stopped == 0; line += record.lines) {
-        struct lapse_csv_piece *pieces = (struct lapse_csv_piece *)(void *)scratch->data;
-        if (!lapse_csv_scan_record(&scan, pieces, csv->columns, &record))
-            break;
-        if (record.raw.size == 0)
-            continue;
-        ++*rows;
-        if (record.escaped && !unescape(scratch, &record, csv->columns))
-            return LAPSE_NO_MEMORY;
-        r.pieces = (struct lapse_csv_piece *)(void *)scratch->data;
-        if (fill(&r, &record, &t)) {
-            stopped = sink->row(sink->self, &r.row, line, record.raw);
-        } else {
-            stopped = report(&r, &t, &record, line, sink);
-            clear(&r, &t);
-        }
-    }
-    return stopped;
+    lapse_flaws_clear(&work->flaws);
+    lapse_time_reader_init(&work->times, csv->zone);
+    return make_block(&b, work) ? parse(&b, work, text, n, line, sink, rows) : no_memory(&b);
 }

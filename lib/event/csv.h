@@ -19,12 +19,13 @@ enum lapse_csv_syntax { LAPSE_CSV_GOOD, LAPSE_CSV_QUOTE, LAPSE_CSV_AFTER, LAPSE_
 
 struct lapse_csv_record {
     struct lapse_text raw; /* without its line end */
-    size_t fields;         /* how many there are; the array has those that fit */
-    int64_t lines;
-    enum lapse_csv_syntax fault;
-    size_t fault_field; /* it stands in the array as it was written */
-    bool escaped;       /* some field is */
-    bool dirty;         /* there may be NUL or bytes beyond ASCII in it */
+    int64_t line;          /* on which it begins, for who keeps count */
+    uint32_t lines;
+    uint32_t fields;       /* how many there are; the array has those that fit */
+    uint32_t fault_field;  /* it stands in the array as it was written */
+    uint8_t fault;         /* an enum lapse_csv_syntax */
+    bool escaped;          /* some field is */
+    bool dirty;            /* there may be NUL or bytes beyond ASCII in it */
 };
 
 /* Marks (delimiter, quote, CR, LF) of 64 bytes at a time as bits, least significant first. */
@@ -38,6 +39,10 @@ void lapse_csv_scan_init(struct lapse_csv_scan *scan, char delimiter, const char
 /* The next record; false: there is none. */
 bool lapse_csv_scan_record(struct lapse_csv_scan *scan, struct lapse_csv_piece *pieces, size_t room,
                            struct lapse_csv_record *out);
+/* Up to `room` records as long as they are plain: not empty, of so many columns, without quotes, ended by an LF. What
+ * stands where is as lapse_csv_scan_record() finds it; piece i * columns is the first of record i. Returns how many. */
+size_t lapse_csv_scan_plain(struct lapse_csv_scan *scan, struct lapse_csv_piece *pieces, size_t columns,
+                            struct lapse_csv_record *records, size_t room);
 const char *lapse_csv_syntax_rule(enum lapse_csv_syntax fault);
 /* Takes doubled quotes out of `piece`, into `out`, which has room for it; returns the end of what it wrote. */
 char *lapse_csv_unescape(struct lapse_csv_piece *piece, char *out);
@@ -48,23 +53,25 @@ enum { LAPSE_CSV_TARGETS = LAPSE_FIELDS + 1 }; /* target 0 is the customer, fiel
 
 #define LAPSE_CSV_NONE UINT32_MAX /* no column */
 
-/* What is being filled from the current record. */
-struct lapse_csv_reader {
+/* A block of records on its way into columns. Record i has pieces[i * csv->columns] and those behind it, none of which
+ * is without memory, whatever is wrong with the record. */
+struct lapse_csv_block {
     const struct lapse_csv *csv;
-    const struct lapse_csv_piece *pieces;
-    struct lapse_row row;
-    const char *rule, *hint; /* of a fault; a hint names the option that gets past it */
-    uint32_t blamed;         /* the one column of a product that is at fault, or LAPSE_CSV_NONE */
-    char last_date[10];      /* the last date that stood alone, and its instant */
-    int64_t last_time;
-    uint8_t endpoint[LAPSE_ENDPOINT_SIZE];
+    struct lapse_rows *rows; /* the block's go behind those that are there */
+    struct lapse_flaws *flaws;
+    struct lapse_time_reader *times;
+    struct lapse_csv_record *records;
+    struct lapse_csv_piece *pieces;
+    size_t count, room;
+    bool *failed; /* no memory */
 };
 
 /* One target and the column, or two, that it comes from. */
 struct lapse_csv_step {
-    bool (*parse)(struct lapse_csv_reader *reader, const struct lapse_csv_step *step, struct lapse_text text);
+    /* Fills rows rows->count .. + n of one column from records first .. first + n. False: no memory. */
+    bool (*fill)(struct lapse_csv_block *block, const struct lapse_csv_step *step, size_t first, size_t n);
     uint32_t column, factor; /* factor: LAPSE_CSV_NONE, or the second column of a product */
-    uint8_t field;           /* meaningless for the customer */
+    int field;               /* -1: the customer */
     uint8_t target;
     const char *name;   /* for messages: as in the header, of a product `A*B` */
     char *product_name; /* that one's memory */
@@ -79,6 +86,8 @@ struct lapse_csv {
     bool has_format;
     struct lapse_time_format format;
     uint8_t kind; /* of rows without one */
+    uint32_t fields; /* columns that a file like this fills */
+    struct lapse_constants constants;
     struct lapse_kind_index kinds;
     struct lapse_text source;
     size_t columns;
@@ -89,12 +98,14 @@ struct lapse_csv {
     int8_t step_of[LAPSE_CSV_TARGETS]; /* -1: the file has none */
 };
 
-/* ---- csv_fields.c: one field to its place in the row ----------------------------------------------------- */
+/* ---- csv_fields.c: fields of a block to one column ------------------------------------------------------- */
 
-typedef bool lapse_csv_parse_fn(struct lapse_csv_reader *reader, const struct lapse_csv_step *step,
-                                struct lapse_text text);
+typedef bool lapse_csv_fill_fn(struct lapse_csv_block *block, const struct lapse_csv_step *step, size_t first,
+                               size_t n);
 /* NULL: the target cannot be a product. */
-lapse_csv_parse_fn *lapse_csv_parser(int target, bool product, bool has_format);
+lapse_csv_fill_fn *lapse_csv_filler(int target, bool product, bool has_format);
+/* The column of a product that is no number, LAPSE_CSV_NONE: none of the two. */
+uint32_t lapse_csv_bad_factor(const struct lapse_csv_step *step, const struct lapse_csv_piece *record);
 bool lapse_csv_same(struct lapse_text a, struct lapse_text b);
 
 #endif

@@ -1,6 +1,6 @@
-/* One field of a record to its place in the row. A parser is chosen when the file is opened; an empty field is
- * a missing fact. The parsers trust that texts hold neither NUL nor bad UTF-8: that is checked a record at a
- * time. */
+/* One field of a block of records to its column. What fills it is chosen when the file is opened; an empty field is a
+ * missing fact. Texts are trusted to hold neither NUL nor bad UTF-8: that is checked a record at a time, and a record
+ * that breaks it has that fault already. */
 #include "event/csv.h"
 
 bool lapse_csv_same(struct lapse_text a, struct lapse_text b)
@@ -8,125 +8,97 @@ bool lapse_csv_same(struct lapse_text a, struct lapse_text b)
     return a.size == b.size && memcmp(a.data, b.data, a.size) == 0;
 }
 
-static bool fail(struct lapse_csv_reader *r, const char *rule)
+static inline struct lapse_text text_of(const struct lapse_csv_piece *piece)
 {
-    r->rule = rule;
-    return false;
+    return (struct lapse_text){ piece->data, piece->size };
 }
 
-static bool parse_customer(struct lapse_csv_reader *r, const struct lapse_csv_step *step,
-                           struct lapse_text text)
+static const struct lapse_csv_piece *record_at(const struct lapse_csv_block *b, size_t i)
 {
-    (void)step;
-    r->row.customer = text;
-    return text.size <= LAPSE_TEXT_MAX || fail(r, "a customer has at most 255 bytes");
+    return b->pieces + i * b->csv->columns;
 }
 
-static bool parse_text(struct lapse_csv_reader *r, const struct lapse_csv_step *step, struct lapse_text text)
-{
-    r->row.text[step->field] = text;
-    return text.size <= LAPSE_TEXT_MAX || fail(r, "a text has at most 255 bytes");
-}
+/* ---- numbers ---- */
 
-/* Rows that follow each other often hold the same time, and a date is most often alone: it is read once. */
-static bool parse_time(struct lapse_csv_reader *r, const struct lapse_csv_step *step, struct lapse_text text)
+/* The number of a record whose field, `text`, is not empty. False: *rule. */
+typedef bool number_fn(struct lapse_csv_block *b, const struct lapse_csv_step *step,
+                       const struct lapse_csv_piece *record, struct lapse_text text, int64_t *out,
+                       const char **rule);
+
+/* Inline, so that each parser has a loop of its own. */
+static inline bool fill_numbers(struct lapse_csv_block *b, const struct lapse_csv_step *step, size_t first, size_t n,
+                                number_fn *parse)
 {
-    int64_t *out = &r->row.number[LAPSE_F_TIME];
-    (void)step;
-    *out = LAPSE_MISSING;
-    if (text.size == 0)
-        return true;
-    bool date = text.size == sizeof r->last_date;
-    if (date && memcmp(text.data, r->last_date, sizeof r->last_date) == 0) {
-        *out = r->last_time;
-        return true;
-    }
-    if (!lapse_instant_parse(text.data, text.size, r->csv->zone, out, &r->rule))
-        return false;
-    if (date) {
-        memcpy(r->last_date, text.data, sizeof r->last_date);
-        r->last_time = *out;
+    const struct lapse_csv_piece *record = record_at(b, first);
+    int64_t *out = b->rows->number[step->field] + b->rows->count;
+    const uint32_t column = step->column;
+    const size_t columns = b->csv->columns;
+    for (size_t i = 0; i < n; i++, record += columns) {
+        const char *rule = NULL;
+        int64_t number = LAPSE_MISSING;
+        if (record[column].size > 0 && !parse(b, step, record, text_of(&record[column]), &number, &rule)) {
+            number = LAPSE_MISSING;
+            lapse_flaws_add(b->flaws, first + i, step->field, rule);
+        }
+        out[i] = number;
     }
     return true;
 }
 
-static bool parse_time_format(struct lapse_csv_reader *r, const struct lapse_csv_step *step,
-                              struct lapse_text text)
+static inline bool parse_time(struct lapse_csv_block *b, const struct lapse_csv_step *step,
+                              const struct lapse_csv_piece *record, struct lapse_text text, int64_t *out,
+                              const char **rule)
 {
-    int64_t *out = &r->row.number[LAPSE_F_TIME];
     (void)step;
-    *out = LAPSE_MISSING;
-    return text.size == 0 ||
-           lapse_time_format_parse(&r->csv->format, text.data, text.size, r->csv->zone, out, &r->rule);
+    (void)record;
+    return lapse_time_reader_parse(b->times, text.data, text.size, out, rule);
 }
 
-static bool parse_kind(struct lapse_csv_reader *r, const struct lapse_csv_step *step, struct lapse_text text)
+static inline bool parse_time_format(struct lapse_csv_block *b, const struct lapse_csv_step *step,
+                                     const struct lapse_csv_piece *record, struct lapse_text text, int64_t *out,
+                                     const char **rule)
 {
-    uint8_t *kind = &r->row.name[LAPSE_F_KIND];
     (void)step;
-    *kind =
-        text.size == 0 ? r->csv->kind : (uint8_t)lapse_kind_index_find(&r->csv->kinds, text.data, text.size);
-    return *kind != 0 || fail(r, "the kind is unknown");
+    (void)record;
+    return lapse_time_format_parse(&b->csv->format, text.data, text.size, b->csv->zone, out, rule);
 }
 
-static bool parse_name(struct lapse_csv_reader *r, const struct lapse_csv_step *step, struct lapse_text text)
+static inline bool parse_money(struct lapse_csv_block *b, const struct lapse_csv_step *step,
+                               const struct lapse_csv_piece *record, struct lapse_text text, int64_t *out,
+                               const char **rule)
 {
-    static const char *const rules[LAPSE_FIELDS] = {
-        [LAPSE_F_CHANNEL] =
-            "a channel is one of email, sms, push, web_push, in_app, onsite, postal, phone, social, ads",
-        [LAPSE_F_PURPOSE] = "a purpose is one of transactional, service, marketing, profiling, tracking, "
-                            "ad_audience, survey",
-        [LAPSE_F_PLATFORM] = "a platform is one of app, web, store",
-    };
-    uint8_t *name = &r->row.name[step->field];
-    *name = 0;
-    if (text.size == 0)
-        return true;
-    *name = (uint8_t)lapse_fields[step->field].find(text.data, text.size);
-    return *name != 0 || fail(r, rules[step->field]);
-}
-
-static bool parse_money(struct lapse_csv_reader *r, const struct lapse_csv_step *step, struct lapse_text text)
-{
-    int64_t *out = &r->row.number[step->field];
-    *out = LAPSE_MISSING;
-    return text.size == 0 || lapse_money_parse(text.data, text.size, r->csv->check->digits, out, &r->rule);
+    (void)step;
+    (void)record;
+    return lapse_money_parse(text.data, text.size, b->csv->check->digits, out, rule);
 }
 
 static const char quantity_rule[] =
     "a quantity is a decimal with at most 6 digits after the point, not larger than 9223372036854.775807";
 
-static bool parse_quantity(struct lapse_csv_reader *r, const struct lapse_csv_step *step,
-                           struct lapse_text text)
+static inline bool parse_quantity(struct lapse_csv_block *b, const struct lapse_csv_step *step,
+                                  const struct lapse_csv_piece *record, struct lapse_text text, int64_t *out,
+                                  const char **rule)
 {
-    int64_t *out = &r->row.number[step->field];
-    *out = LAPSE_MISSING;
-    return text.size == 0 || lapse_money_parse(text.data, text.size, LAPSE_QUANTITY_DIGITS, out, &r->rule) ||
-           fail(r, quantity_rule);
+    (void)b;
+    (void)step;
+    (void)record;
+    if (lapse_money_parse(text.data, text.size, LAPSE_QUANTITY_DIGITS, out, rule))
+        return true;
+    *rule = quantity_rule;
+    return false;
 }
 
-static bool parse_value(struct lapse_csv_reader *r, const struct lapse_csv_step *step, struct lapse_text text)
+static inline bool parse_value(struct lapse_csv_block *b, const struct lapse_csv_step *step,
+                               const struct lapse_csv_piece *record, struct lapse_text text, int64_t *out,
+                               const char **rule)
 {
     double value;
-    r->row.number[step->field] = LAPSE_MISSING;
-    if (text.size == 0)
-        return true;
-    if (!lapse_value_parse(text.data, text.size, &value, &r->rule))
+    (void)b;
+    (void)step;
+    (void)record;
+    if (!lapse_value_parse(text.data, text.size, &value, rule))
         return false;
-    r->row.number[step->field] = lapse_value_to_bits(value);
-    return true;
-}
-
-static bool parse_endpoint(struct lapse_csv_reader *r, const struct lapse_csv_step *step,
-                           struct lapse_text text)
-{
-    r->row.text[step->field] = (struct lapse_text){ "", 0 };
-    if (text.size == 0)
-        return true;
-    if (!lapse_endpoint_hash(r->csv->check, r->row.name[LAPSE_F_CHANNEL], text.data, text.size, r->endpoint,
-                             &r->rule))
-        return false;
-    r->row.text[step->field] = (struct lapse_text){ (const char *)r->endpoint, LAPSE_ENDPOINT_SIZE };
+    *out = lapse_value_to_bits(value);
     return true;
 }
 
@@ -156,53 +128,153 @@ static bool value_product(struct lapse_decimal a, struct lapse_decimal b, int64_
     return true;
 }
 
-static bool parse_product(struct lapse_csv_reader *r, const struct lapse_csv_step *step, struct lapse_text text)
+static bool parse_product(struct lapse_csv_block *block, const struct lapse_csv_step *step,
+                          const struct lapse_csv_piece *record, struct lapse_text text, int64_t *out,
+                          const char **rule)
 {
-    int64_t *out = &r->row.number[step->field];
-    const struct lapse_csv_piece *other = &r->pieces[step->factor];
+    struct lapse_text other = text_of(&record[step->factor]);
     struct lapse_decimal a, b;
-    *out = LAPSE_MISSING;
-    if (text.size == 0 || other->size == 0)
+    if (other.size == 0)
         return true;
-    r->blamed = step->column;
-    if (!lapse_decimal_parse(text.data, text.size, &a, &r->rule))
+    if (!lapse_decimal_parse(text.data, text.size, &a, rule) ||
+        !lapse_decimal_parse(other.data, other.size, &b, rule))
         return false;
-    r->blamed = step->factor;
-    if (!lapse_decimal_parse(other->data, other->size, &b, &r->rule))
-        return false;
-    r->blamed = LAPSE_CSV_NONE;
     if (step->field == LAPSE_F_VALUE)
-        return value_product(a, b, out, &r->rule);
-    if (step->field == LAPSE_F_QUANTITY)
-        return lapse_money_product(a, b, LAPSE_QUANTITY_DIGITS, out, &r->rule) || fail(r, quantity_rule);
-    return lapse_money_product(a, b, r->csv->check->digits, out, &r->rule);
+        return value_product(a, b, out, rule);
+    if (step->field != LAPSE_F_QUANTITY)
+        return lapse_money_product(a, b, block->csv->check->digits, out, rule);
+    if (lapse_money_product(a, b, LAPSE_QUANTITY_DIGITS, out, rule))
+        return true;
+    *rule = quantity_rule;
+    return false;
 }
 
-lapse_csv_parse_fn *lapse_csv_parser(int target, bool product, bool has_format)
+uint32_t lapse_csv_bad_factor(const struct lapse_csv_step *step, const struct lapse_csv_piece *record)
 {
-    int field = target - 1;
-    bool factors = field == LAPSE_F_AMOUNT || field == LAPSE_F_PRICE || field == LAPSE_F_QUANTITY ||
-                   field == LAPSE_F_VALUE;
-    if (product)
-        return factors ? parse_product : NULL;
-    if (field < 0)
-        return parse_customer;
-    if (field == LAPSE_F_TIME)
-        return has_format ? parse_time_format : parse_time;
-    if (field == LAPSE_F_KIND)
-        return parse_kind;
-    if (field == LAPSE_F_QUANTITY)
-        return parse_quantity;
-    if (field == LAPSE_F_VALUE)
-        return parse_value;
-    if (field == LAPSE_F_ENDPOINT)
-        return parse_endpoint;
-    switch (lapse_fields[field].class) {
-    case LAPSE_CLASS_NUMBER:
-        return parse_money;
-    case LAPSE_CLASS_NAME:
-        return parse_name;
-    default:
-        return parse_text;
+    const uint32_t columns[] = { step->column, step->factor };
+    if (step->factor == LAPSE_CSV_NONE || record[step->column].size == 0 || record[step->factor].size == 0)
+        return LAPSE_CSV_NONE;
+    for (int i = 0; i < 2; i++) {
+        struct lapse_decimal number;
+        const char *rule;
+        if (!lapse_decimal_parse(record[columns[i]].data, record[columns[i]].size, &number, &rule))
+            return columns[i];
     }
+    return LAPSE_CSV_NONE;
+}
+
+#define NUMBERS(name)                                                                                                  \
+    static bool fill_##name(struct lapse_csv_block *b, const struct lapse_csv_step *step, size_t first, size_t n)      \
+    {                                                                                                                  \
+        return fill_numbers(b, step, first, n, parse_##name);                                                          \
+    }
+NUMBERS(time)
+NUMBERS(time_format)
+NUMBERS(money)
+NUMBERS(quantity)
+NUMBERS(value)
+NUMBERS(product)
+#undef NUMBERS
+
+/* ---- names ---- */
+
+static bool fill_kind(struct lapse_csv_block *b, const struct lapse_csv_step *step, size_t first, size_t n)
+{
+    uint8_t *out = b->rows->name[LAPSE_F_KIND] + b->rows->count;
+    for (size_t i = 0; i < n; i++) {
+        struct lapse_text text = text_of(record_at(b, first + i) + step->column);
+        out[i] = text.size == 0 ? b->csv->kind
+                                : (uint8_t)lapse_kind_index_find(&b->csv->kinds, text.data, text.size);
+        if (out[i] == 0)
+            lapse_flaws_add(b->flaws, first + i, LAPSE_F_KIND, "the kind is unknown");
+    }
+    return true;
+}
+
+static bool fill_name(struct lapse_csv_block *b, const struct lapse_csv_step *step, size_t first, size_t n)
+{
+    static const char *const rules[LAPSE_FIELDS] = {
+        [LAPSE_F_CHANNEL] =
+            "a channel is one of email, sms, push, web_push, in_app, onsite, postal, phone, social, ads",
+        [LAPSE_F_PURPOSE] = "a purpose is one of transactional, service, marketing, profiling, tracking, "
+                            "ad_audience, survey",
+        [LAPSE_F_PLATFORM] = "a platform is one of app, web, store",
+    };
+    uint8_t *out = b->rows->name[step->field] + b->rows->count;
+    for (size_t i = 0; i < n; i++) {
+        struct lapse_text text = text_of(record_at(b, first + i) + step->column);
+        out[i] = text.size == 0 ? 0 : (uint8_t)lapse_fields[step->field].find(text.data, text.size);
+        if (out[i] == 0 && text.size > 0)
+            lapse_flaws_add(b->flaws, first + i, step->field, rules[step->field]);
+    }
+    return true;
+}
+
+/* ---- texts ---- */
+
+static bool fill_text(struct lapse_csv_block *b, const struct lapse_csv_step *step, size_t first, size_t n)
+{
+    struct lapse_rows *rows = b->rows;
+    const int f = step->field < 0 ? LAPSE_F_CUSTOMER : step->field;
+    const struct lapse_csv_piece *record = record_at(b, first);
+    const size_t columns = b->csv->columns, count = rows->count;
+    if (!lapse_buffer_room(&rows->bytes, n * LAPSE_TEXT_MAX))
+        return false;
+    for (size_t i = 0; i < n; i++, record += columns) {
+        struct lapse_text text = text_of(&record[step->column]);
+        if (text.size > LAPSE_TEXT_MAX) {
+            lapse_flaws_add(b->flaws, first + i, step->field,
+                            step->field < 0 ? "a customer has at most 255 bytes" : "a text has at most 255 bytes");
+            text.size = 0;
+        }
+        lapse_rows_set_text(rows, f, count + i, text);
+    }
+    return true;
+}
+
+static bool fill_endpoint(struct lapse_csv_block *b, const struct lapse_csv_step *step, size_t first, size_t n)
+{
+    struct lapse_rows *rows = b->rows;
+    if (!lapse_buffer_room(&rows->bytes, n * LAPSE_ENDPOINT_SIZE))
+        return false;
+    for (size_t i = 0; i < n; i++) {
+        struct lapse_text text = text_of(record_at(b, first + i) + step->column);
+        uint8_t channel = rows->fields & LAPSE_FIELD_BIT(LAPSE_F_CHANNEL) ? rows->name[LAPSE_F_CHANNEL][rows->count + i]
+                                                                          : 0;
+        uint8_t hash[LAPSE_ENDPOINT_SIZE] = { 0 };
+        const char *rule;
+        if (text.size > 0) {
+            if (!lapse_endpoint_hash(b->csv->check, channel, text.data, text.size, hash, &rule))
+                lapse_flaws_add(b->flaws, first + i, step->field, rule);
+            text = (struct lapse_text){ (const char *)hash, LAPSE_ENDPOINT_SIZE };
+        }
+        lapse_rows_set_text(rows, step->field, rows->count + i, text);
+    }
+    return true;
+}
+
+lapse_csv_fill_fn *lapse_csv_filler(int target, bool product, bool has_format)
+{
+    static const struct {
+        int field;
+        lapse_csv_fill_fn *fill;
+    } own[] = { { LAPSE_F_KIND, fill_kind },
+                { LAPSE_F_QUANTITY, fill_quantity },
+                { LAPSE_F_VALUE, fill_value },
+                { LAPSE_F_ENDPOINT, fill_endpoint } };
+    static lapse_csv_fill_fn *const by_class[] = {
+        [LAPSE_CLASS_NUMBER] = fill_money, [LAPSE_CLASS_NAME] = fill_name, [LAPSE_CLASS_TEXT] = fill_text
+    };
+    int field = target - 1;
+    if (product)
+        return field == LAPSE_F_AMOUNT || field == LAPSE_F_PRICE || field == LAPSE_F_QUANTITY ||
+                       field == LAPSE_F_VALUE
+                   ? fill_product
+                   : NULL;
+    if (field == LAPSE_F_TIME)
+        return has_format ? fill_time_format : fill_time;
+    for (size_t i = 0; i < sizeof own / sizeof own[0]; i++)
+        if (own[i].field == field)
+            return own[i].fill;
+    return by_class[field < 0 ? LAPSE_CLASS_TEXT : lapse_fields[field].class];
 }

@@ -85,7 +85,7 @@ static lapse_status read_map(struct maker *m, const char *map)
             return map_fail(m, left, "an event has no such field");
         if (m->origins[t].mapped)
             return map_fail(m, left, "the field is mapped twice");
-        if (product && !lapse_csv_parser(t, true, false))
+        if (product && !lapse_csv_filler(t, true, false))
             return map_fail(m, entry, "only amount, price, quantity and value can be a product");
         m->origins[t] = (struct origin){ true, a, right };
     } while (more);
@@ -314,9 +314,9 @@ static lapse_status add_step(struct maker *m, int target)
         return LAPSE_OK;
     struct lapse_csv_step step = { .column = find_column(csv, origin->mapped ? origin->a : own),
                                    .factor = product ? find_column(csv, origin->b) : LAPSE_CSV_NONE,
-                                   .field = (uint8_t)(target > 0 ? target - 1 : LAPSE_FIELDS),
+                                   .field = target - 1,
                                    .target = (uint8_t)target,
-                                   .parse = lapse_csv_parser(target, product, csv->has_format) };
+                                   .fill = lapse_csv_filler(target, product, csv->has_format) };
     if (step.column == LAPSE_CSV_NONE)
         return origin->mapped ? lacks(m, origin->a) : LAPSE_OK;
     step.name = csv->names[step.column];
@@ -389,6 +389,12 @@ static lapse_status make_plan(struct maker *m)
         if (status != LAPSE_OK)
             return status;
     }
+    csv->fields = lapse_csv_has(csv, LAPSE_F_EVENT_ID) ? LAPSE_FIELD_BIT(LAPSE_F_LINE) : 0;
+    csv->fields |= LAPSE_FIELD_BIT(LAPSE_F_CUSTOMER);
+    for (int f = 0; f < LAPSE_FIELDS; f++)
+        csv->fields |= lapse_csv_has(csv, (enum lapse_field)f) ? LAPSE_FIELD_BIT(f) : 0;
+    lapse_constants_set(&csv->constants, lapse_csv_has(csv, LAPSE_F_KIND) ? 0 : csv->kind,
+                        lapse_csv_has(csv, LAPSE_F_SOURCE) ? text_of("") : csv->source);
     if (csv->step_of[0] < 0)
         return header_fail(m, "customer",
                            "the column is missing and required; --map customer=COLUMN reads another");
@@ -441,4 +447,9 @@ bool lapse_csv_has(const struct lapse_csv *csv, enum lapse_field field)
         return (csv->flags & LAPSE_IMPORT_NEGATIVE_REFUND) &&
                (lapse_kinds[csv->kind].flags & LAPSE_KIND_ORDER_LINE);
     return field == LAPSE_F_SOURCE && csv->step_of[LAPSE_F_EVENT_ID + 1] >= 0;
+}
+
+void lapse_csv_constants(const struct lapse_csv *csv, struct lapse_columns *out)
+{
+    lapse_constants_add(&csv->constants, out);
 }

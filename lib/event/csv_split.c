@@ -8,17 +8,6 @@
 
 #define BLOCK  64
 #define SEVENS UINT64_C(0x7F7F7F7F7F7F7F7F)
-#define ONES   UINT64_C(0x0101010101010101)
-#define HIGHS  UINT64_C(0x8080808080808080)
-
-static uint64_t load8(const char *text)
-{
-    const unsigned char *p = (const unsigned char *)text;
-    uint64_t w = 0;
-    for (int i = 0; i < 8; i++)
-        w |= (uint64_t)p[i] << (8 * i);
-    return w;
-}
 
 /* The high bit of each byte of `w` that equals the byte repeated in `pattern`. */
 static uint64_t equal8(uint64_t w, uint64_t pattern)
@@ -43,22 +32,10 @@ int64_t lapse_csv_lines(const char *text, size_t n)
     }
 #endif
     for (; n - i >= 8; i += 8)
-        lines += (int64_t)(((equal8(load8(text + i), ONES * '\n') >> 7) * ONES) >> 56);
+        lines += (int64_t)(((equal8(lapse_load8(text + i), LAPSE_ONES * '\n') >> 7) * LAPSE_ONES) >> 56);
     for (; i < n; i++)
         lines += text[i] == '\n';
     return lines;
-}
-
-static unsigned lowest(uint64_t bits)
-{
-#if defined(__GNUC__) || defined(__clang__)
-    return (unsigned)__builtin_ctzll(bits);
-#else
-    unsigned i = 0;
-    for (; !(bits & 1); bits >>= 1)
-        i++;
-    return i;
-#endif
 }
 
 #ifdef __SSE2__
@@ -81,31 +58,29 @@ static inline uint64_t find_marks(const char *p, char delimiter, bool *dirty)
 #else
 static inline uint64_t find_marks(const char *p, char delimiter, bool *dirty)
 {
-    uint64_t separator = ONES * (unsigned char)delimiter, odd = 0, marks = 0;
+    uint64_t separator = LAPSE_ONES * (unsigned char)delimiter, odd = 0, marks = 0;
     for (int i = 0; i < 8; i++) {
-        uint64_t w = load8(p + 8 * i);
+        uint64_t w = lapse_load8(p + 8 * i);
         uint64_t m =
-            equal8(w, separator) | equal8(w, ONES * '"') | equal8(w, ONES * '\n') | equal8(w, ONES * '\r');
+            equal8(w, separator) | equal8(w, LAPSE_ONES * '"') | equal8(w, LAPSE_ONES * '\n') | equal8(w, LAPSE_ONES * '\r');
         marks |= ((m >> 7) * UINT64_C(0x0102040810204080)) >> 56 << (8 * i);
         odd |= w | equal8(w, 0);
     }
-    *dirty = (odd & HIGHS) != 0;
+    *dirty = (odd & LAPSE_HIGHS) != 0;
     return marks;
 }
 #endif
 
-static inline void load_block(struct lapse_csv_scan *s)
+/* Marks of the block at `block`, of which fewer bytes than BLOCK may be left before `end`. */
+static inline uint64_t load_block(const char *block, const char *end, char delimiter, bool *dirty)
 {
-    size_t left = (size_t)(s->end - s->block);
-    if (left >= BLOCK) {
-        s->marks = find_marks(s->block, s->delimiter, &s->block_dirty);
-    } else {
-        char last[BLOCK];
-        memset(last, ' ', sizeof last);
-        memcpy(last, s->block, left);
-        s->marks = find_marks(last, s->delimiter, &s->block_dirty) & ((UINT64_C(1) << left) - 1);
-    }
-    s->dirty |= s->block_dirty;
+    size_t left = (size_t)(end - block);
+    if (left >= BLOCK)
+        return find_marks(block, delimiter, dirty);
+    char last[BLOCK];
+    memset(last, ' ', sizeof last);
+    memcpy(last, block, left);
+    return find_marks(last, delimiter, dirty) & ((UINT64_C(1) << left) - 1);
 }
 
 /* The next mark, NULL: there is none. */
@@ -115,9 +90,10 @@ static inline const char *next_mark(struct lapse_csv_scan *s)
         if (s->end - s->block <= BLOCK)
             return NULL;
         s->block += BLOCK;
-        load_block(s);
+        s->marks = load_block(s->block, s->end, s->delimiter, &s->block_dirty);
+        s->dirty |= s->block_dirty;
     }
-    const char *p = s->block + lowest(s->marks);
+    const char *p = s->block + lapse_lowest_bit(s->marks);
     s->marks &= s->marks - 1;
     return p;
 }
@@ -126,7 +102,8 @@ void lapse_csv_scan_init(struct lapse_csv_scan *scan, char delimiter, const char
 {
     *scan = (struct lapse_csv_scan){ .at = text, .block = text, .end = text + n, .delimiter = delimiter };
     if (n > 0)
-        load_block(scan);
+        scan->marks = load_block(text, scan->end, delimiter, &scan->block_dirty);
+    scan->dirty = scan->block_dirty;
 }
 
 static void set_fault(struct lapse_csv_record *record, enum lapse_csv_syntax fault)
@@ -192,13 +169,15 @@ static struct lapse_csv_piece quoted_piece(const struct field *field, const char
                                      field->escaped };
 }
 
-/* The rest of a record from a field on, whatever may be wrong with it. */
-static void read_rest(struct lapse_csv_scan *s, const char *begin, struct lapse_csv_piece *pieces, size_t room,
-                      struct lapse_csv_record *record)
+bool lapse_csv_scan_record(struct lapse_csv_scan *s, struct lapse_csv_piece *pieces, size_t room,
+                           struct lapse_csv_record *out)
 {
-    struct field field = { begin, NULL, false };
+    struct field field = { s->at, NULL, false };
     const char *end = NULL, *next = NULL;
 
+    if (s->at == s->end)
+        return false;
+    *out = (struct lapse_csv_record){ .lines = 1 };
     for (bool last = false; !last;) {
         const char *p = next_mark(s);
         end = p;
@@ -210,70 +189,72 @@ static void read_rest(struct lapse_csv_scan *s, const char *begin, struct lapse_
             if (end > field.begin && end[-1] == '\r')
                 end--;
         } else if (*p != s->delimiter) {
-            if (read_odd(s, p, record, &field))
+            if (read_odd(s, p, out, &field))
                 continue;
             p = end = s->end;
             last = true;
         }
         struct lapse_csv_piece piece = { field.begin, (uint32_t)(end - field.begin), false };
         if (field.close)
-            piece = quoted_piece(&field, end, record);
-        if (record->fields < room)
-            pieces[record->fields] = piece;
-        record->fields++;
+            piece = quoted_piece(&field, end, out);
+        if (out->fields < room)
+            pieces[out->fields] = piece;
+        out->fields++;
         next = p + (p < s->end);
         field = (struct field){ next, NULL, false };
     }
-    record->raw = (struct lapse_text){ s->at, (uint32_t)(end - s->at) };
+    out->raw = (struct lapse_text){ s->at, (uint32_t)(end - s->at) };
     s->at = next;
+    out->dirty = s->dirty;
+    s->dirty = s->block_dirty;
+    return true;
 }
 
-bool lapse_csv_scan_record(struct lapse_csv_scan *scan, struct lapse_csv_piece *pieces, size_t room,
-                           struct lapse_csv_record *out)
+size_t lapse_csv_scan_plain(struct lapse_csv_scan *s, struct lapse_csv_piece *pieces, size_t columns,
+                            struct lapse_csv_record *records, size_t room)
 {
-    const char *begin = scan->at, *field = begin, *block = scan->block, *end = scan->end;
-    const char delimiter = scan->delimiter;
-    uint64_t marks = scan->marks;
-    size_t fields = 0;
+    const char *begin = s->at, *block = s->block, *const end = s->end;
+    const char delimiter = s->delimiter;
+    uint64_t marks = s->marks;
+    bool dirty = s->dirty, block_dirty = s->block_dirty;
+    size_t count = 0;
 
-    if (begin == end)
-        return false;
-    *out = (struct lapse_csv_record){ .lines = 1 };
-    /* The plain record: no quotes, no more fields than there is room for, an LF at its end. */
-    while (fields < room) {
-        if (marks == 0) {
-            if (end - block <= BLOCK)
+    while (count < room && begin < end) {
+        const char *field = begin, *p;
+        struct lapse_csv_piece *piece = pieces + count * columns, *last = piece + columns - 1;
+        for (;;) {
+            while (marks == 0) {
+                if (end - block <= BLOCK)
+                    return count;
+                block += BLOCK;
+                marks = load_block(block, end, delimiter, &block_dirty);
+                dirty |= block_dirty;
+            }
+            p = block + lapse_lowest_bit(marks);
+            marks &= marks - 1;
+            if (*p == delimiter && piece < last) {
+                *piece++ = (struct lapse_csv_piece){ field, (uint32_t)(p - field), false };
+                field = p + 1;
+            } else if (*p == '\n' && piece == last && p > begin) {
                 break;
-            scan->block = block += BLOCK;
-            load_block(scan);
-            marks = scan->marks;
-            continue;
+            } else if (*p != '\r' || p + 1 == end || p[1] != '\n') {
+                return count;
+            }
         }
-        const char *p = block + lowest(marks);
-        if (*p == delimiter) {
-            pieces[fields++] = (struct lapse_csv_piece){ field, (uint32_t)(p - field), false };
-            field = p + 1;
-        } else if (*p == '\n') {
-            scan->marks = marks & (marks - 1);
-            scan->at = p + 1;
-            p -= p > field && p[-1] == '\r';
-            pieces[fields++] = (struct lapse_csv_piece){ field, (uint32_t)(p - field), false };
-            out->raw = (struct lapse_text){ begin, (uint32_t)(p - begin) };
-            out->fields = fields;
-            break;
-        } else if (*p == '"' || p + 1 == end || p[1] != '\n') {
-            break;
-        }
-        marks &= marks - 1;
+        const char *stop = p - (p > field && p[-1] == '\r');
+        if (stop == begin)
+            return count;
+        *piece = (struct lapse_csv_piece){ field, (uint32_t)(stop - field), false };
+        records[count++] = (struct lapse_csv_record){ .raw = { begin, (uint32_t)(stop - begin) },
+                                                      .fields = (uint32_t)columns, .lines = 1, .dirty = dirty };
+        dirty = block_dirty;
+        s->at = begin = p + 1;
+        s->block = block;
+        s->marks = marks;
+        s->dirty = dirty;
+        s->block_dirty = block_dirty;
     }
-    if (scan->at == begin) {
-        scan->marks = marks;
-        out->fields = fields;
-        read_rest(scan, field, pieces, room, out);
-    }
-    out->dirty = scan->dirty;
-    scan->dirty = scan->block_dirty;
-    return true;
+    return count;
 }
 
 const char *lapse_csv_syntax_rule(enum lapse_csv_syntax fault)

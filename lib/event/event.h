@@ -76,6 +76,8 @@ struct lapse_text_column {
     const uint8_t *length;
     const uint32_t *code;
 };
+/* Readers hand over this many rows at once, at most. */
+enum { LAPSE_CSV_BATCH = 16384 };
 /* Borrowed columns. Those in `fields` have values; where a bit of `constant` is set, entry 0 stands for every row. */
 struct lapse_columns {
     uint32_t fields;
@@ -128,6 +130,25 @@ struct lapse_rows {
 void lapse_rows_init(struct lapse_rows *rows, const lapse_allocator *mem);
 void lapse_rows_free(struct lapse_rows *rows);
 void lapse_rows_clear(struct lapse_rows *rows);
+/* Makes it empty, with room for `capacity` rows in each of `fields`: who calls writes the arrays from `count` on. */
+bool lapse_rows_begin(struct lapse_rows *rows, uint32_t fields, size_t capacity);
+/* A text of row i, which begin() made room for; the bytes come from lapse_buffer_room(&rows->bytes). */
+static inline void lapse_rows_set_text(struct lapse_rows *rows, int f, size_t i, struct lapse_text text)
+{
+    char *to = rows->bytes.data + rows->bytes.size;
+    rows->text[f].begin[i] = (uint32_t)rows->bytes.size;
+    rows->text[f].length[i] = (uint8_t)text.size;
+    rows->bytes.size += text.size;
+    if (text.size >= 8 && text.size <= 16) { /* most are short; the two words may overlap */
+        memcpy(to, text.data, 8);
+        memcpy(to + text.size - 8, text.data + text.size - 8, 8);
+    } else if (text.size >= 4 && text.size < 8) {
+        memcpy(to, text.data, 4);
+        memcpy(to + text.size - 4, text.data + text.size - 4, 4);
+    } else if (text.size > 0) {
+        memcpy(to, text.data, text.size);
+    }
+}
 /* Appends rows order[0..n) of `from`, or rows first .. first + n when order is NULL; only columns in `fields`. */
 bool lapse_rows_gather(struct lapse_rows *rows, const struct lapse_columns *from, uint32_t fields,
                        const uint32_t *order, size_t first, size_t n);
@@ -146,6 +167,15 @@ void lapse_rows_trim(struct lapse_rows *rows); /* forgets columns without values
 bool lapse_rows_reorder(struct lapse_rows *rows, const uint32_t *order);
 void lapse_rows_free_scratch(struct lapse_rows *rows); /* which reordering keeps for the next time */
 void lapse_rows_columns(const struct lapse_rows *rows, struct lapse_columns *out);
+/* What all rows of an input have that do not say it: kind 0 and an empty source are none. */
+struct lapse_constants {
+    uint8_t kind, source_size;
+    uint32_t begin; /* 0, where the text column of the source begins */
+    const char *source;
+};
+void lapse_constants_set(struct lapse_constants *constants, uint8_t kind, struct lapse_text source);
+/* Adds them to `out` as constant columns, which live as long as `constants`. */
+void lapse_constants_add(const struct lapse_constants *constants, struct lapse_columns *out);
 
 /* ---- kind.c: what kinds mean, as one table (rulings 9) ------------------------------------------------- */
 
@@ -193,10 +223,21 @@ struct lapse_fault {
     int field;
     const char *rule;
 };
-/* Checks a parsed row but for its endpoint: times, lengths, UTF-8, signs, needed columns (F2, F8, F9, T1, T4, M5). */
-bool lapse_row_check(const struct lapse_row *row, const struct lapse_check *check, struct lapse_fault *fault);
-/* The part of it that is left when names and texts are known to be good, as they are after the CSV reader. */
-bool lapse_row_check_facts(const struct lapse_row *row, const struct lapse_check *check, struct lapse_fault *fault);
+/* Rows are read and checked so many at a time, column by column. Of each row that has faults the first that was told
+ * is kept; so passes over columns are in the order in which faults are to be told. */
+enum { LAPSE_BLOCK = 512 };
+struct lapse_flaws {
+    size_t count; /* rows with a fault */
+    struct lapse_fault row[LAPSE_BLOCK]; /* rule NULL: none */
+};
+void lapse_flaws_clear(struct lapse_flaws *flaws);
+void lapse_flaws_add(struct lapse_flaws *flaws, size_t row, int field, const char *rule);
+/* The next run of rows without faults, from *first + *n on, before `end`. Begin with 0 and 0. False: no more. */
+bool lapse_flaws_next_good(const struct lapse_flaws *flaws, size_t end, size_t *first, size_t *n);
+/* Checks rows first .. first + n, flaws->row[0] being that of `first`: what is required, times, signs, columns that
+ * kinds need (F2, F9, T1, T4, M5). That names and texts are well-formed was checked when they were put into columns. */
+void lapse_columns_check(const struct lapse_columns *c, size_t first, size_t n, const struct lapse_check *check,
+                         struct lapse_flaws *flaws);
 /* One text: its length and form; an empty one is good. False: *rule. */
 bool lapse_text_check(const char *text, size_t n, const char **rule);
 /* F8, X15: normalises an address of `channel` and hashes it, or takes `hash:` and 64 hex digits. False: rule. */
@@ -207,11 +248,30 @@ bool lapse_endpoint_hash(const struct lapse_check *check, int32_t channel, const
 
 /* Structural check of all pointers and offsets that can be checked. */
 lapse_status lapse_batch_check(const lapse_batch *theirs, lapse_batch *ours, lapse_error *error);
-/* Row i. The 32 bytes of an endpoint hash are put into `endpoint`. False: *fault says what is wrong, and *text
- * what was found (up to 255 bytes, in storage of the batch or static). */
-bool lapse_batch_row(const lapse_batch *batch, int64_t i, const char *source, const struct lapse_check *check,
-                     struct lapse_row *row, uint8_t endpoint[32], struct lapse_fault *fault,
-                     struct lapse_text *text);
+/* Reads the rows of a checked batch. The first members are the caller's to set, before lapse_batch_reader_init(). */
+struct lapse_batch_reader {
+    const lapse_batch *batch;
+    const struct lapse_check *check;
+    const char *source;  /* of rows without event_id if there is no source column; NULL is empty */
+    bool lines;          /* are LAPSE_F_LINE, places in the batch, wanted? */
+    struct lapse_rows rows;
+    struct lapse_flaws flaws;
+    struct lapse_constants constants;
+    bool failed;
+};
+struct lapse_batch_sink {
+    void *self;
+    /* Good rows, at most LAPSE_CSV_BATCH, in the order of the batch; LAPSE_F_CUSTOMER among them, but no column of
+     * lapse_batch_reader.constants. They live until the call returns. Non-zero stops. */
+    int (*rows)(void *self, const struct lapse_columns *rows, size_t n);
+    /* A bad row, and what was found in the field (up to 255 bytes). Non-zero stops. */
+    int (*bad)(void *self, int64_t row, const struct lapse_fault *fault, struct lapse_text text);
+};
+void lapse_batch_reader_init(struct lapse_batch_reader *reader, const lapse_allocator *mem);
+void lapse_batch_reader_free(struct lapse_batch_reader *reader);
+/* What stopped it, or 0; LAPSE_NO_MEMORY with reader->failed. Bad rows are told in order, but a good row may be
+ * handed over after bad ones behind it. */
+int lapse_batch_read(struct lapse_batch_reader *reader, const struct lapse_batch_sink *sink);
 
 /* ---- csv.c and its helpers: rows of an event file --------------------------------------------------------- */
 
@@ -247,16 +307,35 @@ struct lapse_csv_fault {
 };
 struct lapse_csv_sink {
     void *self;
-    /* A good row; its texts point into the chunk or into storage that is good until this call returns. `raw` is
-     * the row as it stood, without line end. Non-zero stops. */
-    int (*row)(void *self, const struct lapse_row *row, int64_t line, struct lapse_text raw);
+    /* NULL, or takes good rows as columns: at most LAPSE_CSV_BATCH, in the order of the input; LAPSE_F_CUSTOMER among
+     * them, LAPSE_F_LINE where the file has ids. Columns that the file lacks, or that are empty in all of these rows,
+     * are not among them, see lapse_csv_constants(). They live until the call returns. Non-zero stops. */
+    int (*rows)(void *self, const struct lapse_columns *rows, size_t n);
+    /* NULL, or is told of each good row too: its line, the row as it stood, without line end, and its event_id. They
+     * live during the call. Non-zero stops. */
+    int (*row)(void *self, int64_t line, struct lapse_text raw, struct lapse_text event_id);
     int (*bad)(void *self, const struct lapse_csv_fault *fault); /* non-zero stops */
 };
+/* Adds to `out`, as constant columns, what the file lacks and all of its rows have: kind and source. They live as long
+ * as csv. */
+void lapse_csv_constants(const struct lapse_csv *csv, struct lapse_columns *out);
+
+/* Scratch of one thread, kept from chunk to chunk. `failed`: there was no memory. */
+struct lapse_csv_work {
+    struct lapse_rows rows;
+    struct lapse_buffer records; /* of a block, and their fields */
+    struct lapse_buffer texts;   /* fields without doubled quotes */
+    struct lapse_flaws flaws;
+    struct lapse_time_reader times;
+    bool failed;
+};
+void lapse_csv_work_init(struct lapse_csv_work *work, const lapse_allocator *mem);
+void lapse_csv_work_free(struct lapse_csv_work *work);
 /* Parses whole records in text[0..n), the first of which begins on line `line`. Returns what stopped it, or 0, or
- * LAPSE_NO_MEMORY with scratch->failed. `scratch` is the caller's, one a thread. Texts without doubled quotes
- * point into `text`, which stays the caller's. *rows counts records, bad ones too. A record whose quote is never
- * closed is a bad row too, with a rule that begins "a quote is never closed". */
-int lapse_csv_parse(const struct lapse_csv *csv, struct lapse_buffer *scratch, const char *text, size_t n,
+ * LAPSE_NO_MEMORY with work->failed. *rows counts records, bad ones too. Bad rows are told in the order of lines, and
+ * so are good ones, but a good row may be handed over after bad ones behind it, and not at all when those stop it. A
+ * record whose quote is never closed is a bad row too, with a rule that begins "a quote is never closed". */
+int lapse_csv_parse(const struct lapse_csv *csv, struct lapse_csv_work *work, const char *text, size_t n,
                     int64_t line, const struct lapse_csv_sink *sink, int64_t *rows);
 
 #endif

@@ -144,6 +144,17 @@ static bool column_room(struct lapse_rows *rows, int f, size_t capacity)
     return ok;
 }
 
+bool lapse_rows_begin(struct lapse_rows *rows, uint32_t fields, size_t capacity)
+{
+    lapse_rows_clear(rows);
+    rows->fields = fields;
+    rows->capacity = capacity;
+    for (int f = 0; f < LAPSE_COLUMNS; f++)
+        if ((fields & LAPSE_FIELD_BIT(f)) && !column_room(rows, f, capacity))
+            return false;
+    return true;
+}
+
 static bool make_room(struct lapse_rows *rows, size_t need)
 {
     if (need <= rows->capacity)
@@ -240,13 +251,7 @@ static bool put_column(struct lapse_rows *rows, int f, size_t at, const struct l
 /* The columns in `bits`, one after the other. */
 static int next_column(uint32_t *bits)
 {
-    int f = 0;
-#if defined(__GNUC__) || defined(__clang__)
-    f = __builtin_ctz(*bits);
-#else
-    while (!(*bits >> f & 1))
-        f++;
-#endif
+    int f = (int)lapse_lowest_bit(*bits);
     *bits &= *bits - 1;
     return f;
 }
@@ -328,6 +333,26 @@ void lapse_rows_columns(const struct lapse_rows *rows, struct lapse_columns *out
         out->text[f].data = rows->bytes.data;
         out->text[f].begin = rows->text[f].begin;
         out->text[f].length = rows->text[f].length;
+    }
+}
+
+void lapse_constants_set(struct lapse_constants *constants, uint8_t kind, struct lapse_text source)
+{
+    *constants = (struct lapse_constants){ kind, (uint8_t)source.size, 0, source.data };
+}
+
+void lapse_constants_add(const struct lapse_constants *constants, struct lapse_columns *out)
+{
+    if (constants->kind != 0) {
+        out->name[LAPSE_F_KIND] = &constants->kind;
+        out->fields |= LAPSE_FIELD_BIT(LAPSE_F_KIND);
+        out->constant |= LAPSE_FIELD_BIT(LAPSE_F_KIND);
+    }
+    if (constants->source_size != 0) {
+        out->text[LAPSE_F_SOURCE] = (struct lapse_text_column){ .data = constants->source, .begin = &constants->begin,
+                                                                .length = &constants->source_size };
+        out->fields |= LAPSE_FIELD_BIT(LAPSE_F_SOURCE);
+        out->constant |= LAPSE_FIELD_BIT(LAPSE_F_SOURCE);
     }
 }
 

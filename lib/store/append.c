@@ -9,6 +9,10 @@ struct append {
     lapse_append_options options;
     lapse_counts *counts;
     struct lapse_stage *stage;
+    struct lapse_stage_hand hand;
+    struct lapse_batch_reader reader;
+    lapse_status status;
+    lapse_error *error;
 };
 
 static int set_outcome(void *user, int64_t line, int outcome)
@@ -23,19 +27,29 @@ static int set_outcome(void *user, int64_t line, int outcome)
     return a->options.on_reject(a->options.reject_user, &reject);
 }
 
-static lapse_status refuse(struct append *a, int64_t row, const struct lapse_fault *fault, struct lapse_text text,
-                           lapse_error *error)
+static int take_rows(void *user, const struct lapse_columns *rows, size_t n)
 {
+    struct append *a = user;
+    a->status = lapse_stage_put(a->stage, &a->hand, rows, n, a->error);
+    if (a->status == LAPSE_OK && lapse_stage_full(a->stage))
+        a->status = lapse_stage_flush(a->stage, 1, a->error);
+    return a->status != LAPSE_OK;
+}
+
+static int refuse(void *user, int64_t row, const struct lapse_fault *fault, struct lapse_text text)
+{
+    struct append *a = user;
     const char *column = fault->field < 0 ? "customer" : lapse_fields[fault->field].name;
     if (!(a->options.flags & LAPSE_IMPORT_SKIP_BAD_ROWS)) {
         struct lapse_place place = { NULL, 0, row, column };
-        return lapse_fail_at(error, LAPSE_BAD_INPUT, &place, text.data, text.size, fault->rule);
+        a->status = lapse_fail_at(a->error, LAPSE_BAD_INPUT, &place, text.data, text.size, fault->rule);
+        return 1;
     }
     a->counts->rejected++;
     if (a->options.outcomes)
         a->options.outcomes[row] = LAPSE_ROW_REJECTED;
     if (!a->options.on_reject)
-        return LAPSE_OK;
+        return 0;
     char copy[256];
     size_t n = text.size < sizeof copy ? text.size : sizeof copy - 1;
     memcpy(copy, text.data ? text.data : "", n);
@@ -43,32 +57,33 @@ static lapse_status refuse(struct append *a, int64_t row, const struct lapse_fau
     lapse_reject reject = { .size = sizeof reject, .outcome = LAPSE_ROW_REJECTED, .line = row, .column = column,
                             .text = copy, .rule = fault->rule, .row = "" };
     if (a->options.on_reject(a->options.reject_user, &reject))
-        return lapse_fail(error, LAPSE_CANCELLED, "cancelled");
-    return LAPSE_OK;
+        a->status = lapse_fail(a->error, LAPSE_CANCELLED, "cancelled");
+    return a->status != LAPSE_OK;
 }
 
 static lapse_status fill(void *user, struct lapse_commit *commit, lapse_error *error)
 {
     struct append *a = user;
     struct lapse_check check;
+    struct lapse_columns constants = { 0 };
+    const struct lapse_batch_sink sink = { a, take_rows, refuse };
     lapse_store_check_of(a->store, a->options.received_at, a->options.policy, &check);
-    lapse_status status = LAPSE_OK;
-    for (int64_t i = 0; i < a->batch.rows && status == LAPSE_OK; i++) {
-        struct lapse_row row = { 0 };
-        struct lapse_fault fault = { 0 };
-        struct lapse_text text = { "", 0 };
-        uint8_t endpoint[32];
-        a->counts->read++;
-        if (lapse_batch_row(&a->batch, i, a->options.source, &check, &row, endpoint, &fault, &text))
-            status = lapse_stage_put(a->stage, &row, i, error);
-        else
-            status = refuse(a, i, &fault, text, error);
-    }
-    if (status == LAPSE_OK)
-        status = lapse_stage_flush(a->stage, error);
-    commit->staged_count = lapse_stage_runs(a->stage, &commit->staged);
+    a->reader.check = &check;
+    a->error = error;
+    lapse_constants_add(&a->reader.constants, &constants);
+    a->status = lapse_stage_new(a->store, &constants, (size_t)a->store->memory_limit, (uint64_t)a->batch.rows,
+                                &a->stage, error);
+    if (a->status == LAPSE_OK)
+        lapse_batch_read(&a->reader, &sink);
+    if (a->reader.failed)
+        a->status = lapse_fail_memory(error);
+    if (a->status == LAPSE_OK)
+        a->status = lapse_stage_flush(a->stage, 1, error);
+    a->counts->read = a->batch.rows;
+    if (a->stage)
+        commit->staged_count = lapse_stage_runs(a->stage, &commit->staged);
     commit->last_line = a->batch.rows;
-    return status;
+    return a->status;
 }
 
 lapse_status lapse_store_append(lapse_store *store, const lapse_batch *batch, const lapse_append_options *options,
@@ -100,12 +115,14 @@ lapse_status lapse_store_append(lapse_store *store, const lapse_batch *batch, co
         a.options.outcomes[i] = LAPSE_ROW_ACCEPTED;
     struct lapse_commit commit = { .store = store, .flags = a.options.flags, .has_ids = a.batch.event_id != NULL,
                                    .counts = a.counts, .dropped = set_outcome, .user = &a };
-    uint32_t fields = LAPSE_ALL_FIELDS;
-    if (commit.has_ids || a.options.outcomes)
-        fields |= LAPSE_FIELD_BIT(LAPSE_F_LINE);
-    status = lapse_stage_new(store, fields, (size_t)store->memory_limit / 4 * 3, &a.stage, error);
-    if (status == LAPSE_OK)
-        status = lapse_store_commit(store, &commit, fill, &a, error);
+    a.reader.batch = &a.batch;
+    a.reader.source = a.options.source;
+    a.reader.lines = commit.has_ids || a.options.outcomes;
+    lapse_batch_reader_init(&a.reader, &store->mem);
+    lapse_stage_hand_init(&a.hand, &store->mem);
+    status = lapse_store_commit(store, &commit, fill, &a, error);
     lapse_stage_free(a.stage);
+    lapse_stage_hand_free(&a.hand);
+    lapse_batch_reader_free(&a.reader);
     return status == LAPSE_OK ? lapse_counts_give(counts, &own, error) : status;
 }

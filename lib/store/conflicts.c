@@ -50,14 +50,6 @@ static int match_conflict(void *self, int64_t line, struct lapse_text raw, struc
     return line == im->conflicts[im->next_conflict] ? tell_conflict(im, line, id, raw, &w->faults) : 0;
 }
 
-static int pass_over_rows(void *self, const struct lapse_columns *rows, size_t n)
-{
-    (void)self;
-    (void)rows;
-    (void)n;
-    return 0;
-}
-
 static int pass_over(void *self, const struct lapse_csv_fault *fault)
 {
     (void)self;
@@ -105,7 +97,7 @@ lapse_status lapse_import_tell_conflicts(void *import, lapse_error *error)
     struct import_worker *w = &im->workers[0];
     struct import_chunk *chunk = &im->chunks[0];
     struct lapse_input again;
-    struct lapse_csv_sink sink = { w, pass_over_rows, match_conflict, pass_over };
+    struct lapse_csv_sink sink = { w, NULL, match_conflict, pass_over };
     const struct lapse_text nothing = { "", 0 };
     int64_t rows;
     lapse_input_init(&again, &im->store->mem, im->input.name);
@@ -113,9 +105,9 @@ lapse_status lapse_import_tell_conflicts(void *import, lapse_error *error)
         status = lapse_input_open(&again, im->path, error);
     while (status == LAPSE_OK && im->path && !im->stopped && im->next_conflict < im->conflict_count) {
         status = lapse_input_chunk(&again, im->options.delimiter, &chunk->text, LAPSE_CHUNK, &chunk->line, error);
-        if (status == LAPSE_OK && /* the header is parsed as a row, a bad one or none that is looked for */
-            lapse_csv_parse(im->csv, &w->csv, chunk->text.data, chunk->text.size, chunk->line, &sink, &rows) ==
-                LAPSE_NO_MEMORY)
+        if (status == LAPSE_OK) /* the header is parsed as a row, a bad one or none that is looked for */
+            lapse_csv_parse(im->csv, &w->csv, chunk->text.data, chunk->text.size, chunk->line, &sink, &rows);
+        if (w->csv.failed)
             im->stopped = LAPSE_NO_MEMORY;
     }
     while ((status == LAPSE_OK || status == LAPSE_DONE) && !im->stopped && im->next_conflict < im->conflict_count)

@@ -53,8 +53,8 @@ static void parse(struct import_worker *w, const struct import_chunk *chunk)
 {
     struct lapse_csv_sink sink = { .self = w, .rows = take_rows, .bad = take_fault };
     int64_t rows;
-    if (lapse_csv_parse(w->import->csv, &w->csv, chunk->text.data, chunk->text.size, chunk->line, &sink, &rows) ==
-            LAPSE_NO_MEMORY && w->status == LAPSE_OK && !w->stopped)
+    lapse_csv_parse(w->import->csv, &w->csv, chunk->text.data, chunk->text.size, chunk->line, &sink, &rows);
+    if (w->csv.failed)
         w->status = lapse_fail_memory(&w->error);
     w->rows += rows;
 }
@@ -250,7 +250,7 @@ static lapse_status open_csv(struct import *im, struct import_chunk *chunk, laps
 static lapse_status open_stage(struct import *im, const struct import_chunk *chunk, lapse_error *error)
 {
     const int64_t limit = im->store->memory_limit - im->store->memory_limit / 16;
-    struct lapse_columns constants;
+    struct lapse_columns constants = { 0 };
     int64_t rows = lapse_csv_lines(chunk->text.data, chunk->text.size) + 1, bytes = im->input.total;
     if (bytes < im->input.done) /* a stream */
         bytes = im->input.ended ? im->input.done : limit;

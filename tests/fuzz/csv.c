@@ -224,23 +224,43 @@ static void whole(struct plan *plan, const char *file, size_t n, size_t piece)
 
 /* ---- the reader alone, for chunks of an import are too long for an input to have two ------------------------------- */
 
+/* Good rows as columns, good rows as they stood, bad ones: each of them in the order of lines. */
 struct log {
-    struct text text;
+    const struct lapse_csv *csv;
     int digits;
+    struct text rows, raw, bad;
 };
 
-static int log_row(void *self, const struct lapse_row *row, int64_t line, struct lapse_text raw)
+static int log_rows(void *self, const struct lapse_columns *rows, size_t n)
 {
     struct log *log = self;
     char out[512];
-    snprintf(out, sizeof out, "%lld:", (long long)line);
-    text_put(&log->text, out, strlen(out));
-    text_put(&log->text, raw.data, raw.size);
-    text_put(&log->text, row->customer.data, row->customer.size + (row->customer.size == 0));
-    for (int f = 0; f < LAPSE_FIELDS; f++) {
-        text_put(&log->text, "|", 1);
-        text_put(&log->text, out, lapse_field_format((enum lapse_field)f, row, log->digits, out));
+    struct lapse_columns all = *rows;
+    CHECK(n > 0 && n <= LAPSE_CSV_BATCH && rows->constant == 0);
+    lapse_csv_constants(log->csv, &all);
+    for (size_t i = 0; i < n; i++) {
+        struct lapse_row row;
+        lapse_columns_row(&all, i, lapse_columns_text(&all, LAPSE_F_CUSTOMER, i), &row);
+        CHECK(row.customer.size > 0);
+        snprintf(out, sizeof out, "%lld:", (long long)lapse_columns_number(&all, LAPSE_F_LINE, i));
+        text_put(&log->rows, out, strlen(out));
+        text_put(&log->rows, row.customer.data, row.customer.size);
+        for (int f = 0; f < LAPSE_FIELDS; f++) {
+            text_put(&log->rows, "|", 1);
+            text_put(&log->rows, out, lapse_field_format((enum lapse_field)f, &row, log->digits, out));
+        }
     }
+    return 0;
+}
+
+static int log_row(void *self, int64_t line, struct lapse_text raw, struct lapse_text event_id)
+{
+    struct log *log = self;
+    char out[64];
+    snprintf(out, sizeof out, "%lld:", (long long)line);
+    text_put(&log->raw, out, strlen(out));
+    text_put(&log->raw, raw.data, raw.size);
+    text_put(&log->raw, event_id.data, event_id.size);
     return 0;
 }
 
@@ -249,29 +269,29 @@ static int log_bad(void *self, const struct lapse_csv_fault *fault)
     struct log *log = self;
     char out[64];
     snprintf(out, sizeof out, "!%lld:", (long long)fault->line);
-    text_put(&log->text, out, strlen(out));
-    text_put(&log->text, fault->column, strlen(fault->column));
-    text_put(&log->text, fault->text.data, fault->text.size);
-    text_put(&log->text, fault->row.data, fault->row.size);
-    text_put(&log->text, fault->rule, strlen(fault->rule));
+    text_put(&log->bad, out, strlen(out));
+    text_put(&log->bad, fault->column, strlen(fault->column));
+    text_put(&log->bad, fault->text.data, fault->text.size);
+    text_put(&log->bad, fault->row.data, fault->row.size);
+    text_put(&log->bad, fault->rule, strlen(fault->rule));
     return 0;
 }
 
 static int64_t parse(const struct lapse_csv *csv, const char *text, size_t n, int64_t line, struct log *log)
 {
-    struct lapse_csv_sink sink = { log, log_row, log_bad };
-    struct lapse_buffer scratch;
+    struct lapse_csv_sink sink = { log, log_rows, log_row, log_bad };
+    struct lapse_csv_work work;
     lapse_allocator mem;
     int64_t rows = 0;
     CHECK(lapse_mem_init(&mem, NULL, NULL) == LAPSE_OK);
-    lapse_buffer_init(&scratch, &mem);
+    lapse_csv_work_init(&work, &mem);
     char *exact = malloc(n ? n : 1); /* so that a byte too many is seen */
     CHECK(exact);
     if (n)
         memcpy(exact, text, n);
-    CHECK(lapse_csv_parse(csv, &scratch, exact, n, line, &sink, &rows) == 0 && !scratch.failed);
+    CHECK(lapse_csv_parse(csv, &work, exact, n, line, &sink, &rows) == 0 && !work.failed);
     free(exact);
-    lapse_buffer_free(&scratch);
+    lapse_csv_work_free(&work);
     return rows;
 }
 
@@ -291,7 +311,7 @@ static void in_chunks(const struct plan *plan, const char *file, size_t n, size_
         return;
     file += lf ? head + 1 : head;
     n -= lf ? head + 1 : head;
-    struct log all = { { 0 }, check.digits }, parts = { { 0 }, check.digits };
+    struct log all = { csv, check.digits, { 0 }, { 0 }, { 0 } }, parts = all;
     int64_t rows = parse(csv, file, n, 2, &all), line = 2;
     for (size_t at = 0, end; at < n; at = end) {
         bool unclosed = false;
@@ -308,9 +328,11 @@ static void in_chunks(const struct plan *plan, const char *file, size_t n, size_
         rows -= parse(csv, file + at, end - at, line, &parts);
         line += lapse_csv_lines(file + at, end - at);
     }
-    CHECK(rows == 0 && text_same(&all.text, &parts.text));
-    text_free(&all.text);
-    text_free(&parts.text);
+    CHECK(rows == 0 && text_same(&all.rows, &parts.rows) && text_same(&all.raw, &parts.raw));
+    CHECK(text_same(&all.bad, &parts.bad));
+    struct text *texts[] = { &all.rows, &all.raw, &all.bad, &parts.rows, &parts.raw, &parts.bad };
+    for (int i = 0; i < 6; i++)
+        text_free(texts[i]);
     lapse_csv_close(csv);
 }
 
