@@ -1,6 +1,7 @@
 /* One field of a block of records to its column. What fills it is chosen when the file is opened; an empty field is a
  * missing fact. Texts are trusted to hold neither NUL nor bad UTF-8: that is checked a record at a time, and a record
  * that breaks it has that fault already. */
+#include "base/quick.h"
 #include "event/csv.h"
 
 bool lapse_csv_same(struct lapse_text a, struct lapse_text b)
@@ -51,7 +52,8 @@ static inline bool parse_time(struct lapse_csv_block *b, const struct lapse_csv_
 {
     (void)step;
     (void)record;
-    return lapse_time_reader_parse(b->times, text.data, text.size, out, rule);
+    return lapse_time_quick(b->times, text.data, text.size, out) ||
+           lapse_time_reader_parse(b->times, text.data, text.size, out, rule);
 }
 
 static inline bool parse_time_format(struct lapse_csv_block *b, const struct lapse_csv_step *step,
@@ -69,7 +71,8 @@ static inline bool parse_money(struct lapse_csv_block *b, const struct lapse_csv
 {
     (void)step;
     (void)record;
-    return lapse_money_parse(text.data, text.size, b->csv->check->digits, out, rule);
+    return lapse_money_quick(text.data, text.size, b->csv->check->digits, out) ||
+           lapse_money_parse(text.data, text.size, b->csv->check->digits, out, rule);
 }
 
 static const char quantity_rule[] =
