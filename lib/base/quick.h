@@ -53,11 +53,11 @@ static inline bool lapse_decimal_quick(const char *text, size_t n, uint64_t *man
     uint64_t odd = ((v + LAPSE_ONES * 118) | v) & LAPSE_HIGHS; /* bytes above 9 */
     *scale = 0;
     if (odd) {
-        unsigned at = lapse_lowest_bit(odd) & ~7u;
-        if ((odd & (odd - 1)) || (v >> at & 0xFF) != point || at == 56 || at == (8 - n) * 8)
+        unsigned at = lapse_lowest_bit(odd) - 7;
+        if ((v >> at & 0xFF) != point || (odd & (odd - 1)) || at == 56 || at == (8 - n) * 8)
             return false;
         *scale = (int)(56 - at) / 8;
-        v = (v >> at >> 8 << at << 8) | (v & ((UINT64_C(1) << at) - 1)) << 8;
+        v += (v & ((UINT64_C(1) << at) - 1)) * 255 - (point << at); /* what is before the point moves up to it */
     }
     v = (v * (10 << 8 | 1) >> 8) & UINT64_C(0x00FF00FF00FF00FF);
     v = (v * (UINT64_C(100) << 16 | 1) >> 16) & UINT64_C(0x0000FFFF0000FFFF);

@@ -26,23 +26,26 @@ typedef bool number_fn(struct lapse_csv_block *b, const struct lapse_csv_step *s
                        const struct lapse_csv_piece *record, struct lapse_text text, int64_t *out,
                        const char **rule);
 
-/* Inline, so that each parser has a loop of its own. */
+/* Inline, so that each parser has a loop of its own. `i` is the record's place in the block. */
+static inline void fill_number(struct lapse_csv_block *b, const struct lapse_csv_step *step, size_t i,
+                               const struct lapse_csv_piece *record, int64_t *out, number_fn *parse)
+{
+    const char *rule = NULL;
+    struct lapse_text text = text_of(&record[step->column]);
+    *out = LAPSE_MISSING;
+    if (text.size == 0 || parse(b, step, record, text, out, &rule))
+        return;
+    *out = LAPSE_MISSING;
+    lapse_flaws_add(b->flaws, i, step->field, rule);
+}
+
 static inline bool fill_numbers(struct lapse_csv_block *b, const struct lapse_csv_step *step, size_t first, size_t n,
                                 number_fn *parse)
 {
     const struct lapse_csv_piece *record = record_at(b, first);
     int64_t *out = b->rows->number[step->field] + b->rows->count;
-    const uint32_t column = step->column;
-    const size_t columns = b->csv->columns;
-    for (size_t i = 0; i < n; i++, record += columns) {
-        const char *rule = NULL;
-        int64_t number = LAPSE_MISSING;
-        if (record[column].size > 0 && !parse(b, step, record, text_of(&record[column]), &number, &rule)) {
-            number = LAPSE_MISSING;
-            lapse_flaws_add(b->flaws, first + i, step->field, rule);
-        }
-        out[i] = number;
-    }
+    for (size_t i = 0; i < n; i++, record += b->csv->columns)
+        fill_number(b, step, first + i, record, &out[i], parse);
     return true;
 }
 
@@ -52,8 +55,7 @@ static inline bool parse_time(struct lapse_csv_block *b, const struct lapse_csv_
 {
     (void)step;
     (void)record;
-    return lapse_time_quick(b->times, text.data, text.size, out) ||
-           lapse_time_reader_parse(b->times, text.data, text.size, out, rule);
+    return lapse_time_reader_parse(b->times, text.data, text.size, out, rule);
 }
 
 static inline bool parse_time_format(struct lapse_csv_block *b, const struct lapse_csv_step *step,
@@ -71,8 +73,7 @@ static inline bool parse_money(struct lapse_csv_block *b, const struct lapse_csv
 {
     (void)step;
     (void)record;
-    return lapse_money_quick(text.data, text.size, b->csv->check->digits, out) ||
-           lapse_money_parse(text.data, text.size, b->csv->check->digits, out, rule);
+    return lapse_money_parse(text.data, text.size, b->csv->check->digits, out, rule);
 }
 
 static const char quantity_rule[] =
@@ -171,13 +172,35 @@ uint32_t lapse_csv_bad_factor(const struct lapse_csv_step *step, const struct la
     {                                                                                                                  \
         return fill_numbers(b, step, first, n, parse_##name);                                                          \
     }
-NUMBERS(time)
 NUMBERS(time_format)
-NUMBERS(money)
 NUMBERS(quantity)
 NUMBERS(value)
 NUMBERS(product)
 #undef NUMBERS
+
+static bool fill_time(struct lapse_csv_block *b, const struct lapse_csv_step *step, size_t first, size_t n)
+{
+    const struct lapse_time_reader *times = b->times;
+    const struct lapse_csv_piece *record = record_at(b, first), *field = record + step->column;
+    const size_t columns = b->csv->columns;
+    int64_t *out = b->rows->number[LAPSE_F_TIME] + b->rows->count;
+    for (size_t i = 0; i < n; i++, field += columns)
+        if (!lapse_time_quick(times, field->data, field->size, &out[i]))
+            fill_number(b, step, first + i, record + i * columns, &out[i], parse_time);
+    return true;
+}
+
+static bool fill_money(struct lapse_csv_block *b, const struct lapse_csv_step *step, size_t first, size_t n)
+{
+    const struct lapse_csv_piece *record = record_at(b, first), *field = record + step->column;
+    const size_t columns = b->csv->columns;
+    const int digits = b->csv->check->digits;
+    int64_t *out = b->rows->number[step->field] + b->rows->count;
+    for (size_t i = 0; i < n; i++, field += columns)
+        if (!lapse_money_quick(field->data, field->size, digits, &out[i]))
+            fill_number(b, step, first + i, record + i * columns, &out[i], parse_money);
+    return true;
+}
 
 /* ---- names ---- */
 

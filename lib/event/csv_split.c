@@ -38,6 +38,25 @@ int64_t lapse_csv_lines(const char *text, size_t n)
     return lines;
 }
 
+/* The bytes of a block that equal `c`, as bits. */
+static inline uint64_t find_byte(const char *p, char c)
+{
+    uint64_t found = 0;
+#ifdef __SSE2__
+    const __m128i wanted = _mm_set1_epi8(c);
+    for (int i = 0; i < 4; i++) {
+        __m128i x = _mm_loadu_si128((const __m128i *)(const void *)(p + 16 * i));
+        found |= (uint64_t)(unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(x, wanted)) << (16 * i);
+    }
+#else
+    for (int i = 0; i < 8; i++) {
+        uint64_t m = equal8(lapse_load8(p + 8 * i), LAPSE_ONES * (unsigned char)c);
+        found |= ((m >> 7) * UINT64_C(0x0102040810204080)) >> 56 << (8 * i);
+    }
+#endif
+    return found;
+}
+
 #ifdef __SSE2__
 static inline uint64_t find_marks(const char *p, char delimiter, bool *dirty)
 {
@@ -326,9 +345,51 @@ static const char *after_last_lf(const char *begin, const char *end)
     return end > begin ? end : NULL;
 }
 
+/* Bit i is the parity of bits 0 to i. */
+static uint64_t parity_up_to(uint64_t v)
+{
+    for (int i = 1; i < 64; i *= 2)
+        v ^= v << i;
+    return v;
+}
+
+/* Ends of records where each quote opens a field, is one of two, or closes one: then a byte is in quotes if the quotes
+ * before it are odd. False: some quote is none of these, and must be looked at in its order. */
+static bool split_regular(char delimiter, const char *text, size_t n, size_t *whole, bool *unclosed)
+{
+    uint64_t quoted = 0, may_open = 1, ends = 0; /* all ones in quotes; bit 0: a quote may stand next */
+    size_t at = 0, ends_at = 0;
+    for (; at < n; at += BLOCK) {
+        char last[BLOCK];
+        const char *block = text + at;
+        if (n - at < BLOCK) {
+            memset(last, ' ', sizeof last);
+            block = memcpy(last, block, n - at);
+        }
+        uint64_t quotes = find_byte(block, '"'), lf = find_byte(block, '\n');
+        uint64_t in = parity_up_to(quotes) ^ quoted; /* a quote that opens is in, one that closes is not */
+        uint64_t out = (find_byte(block, delimiter) | lf | quotes) & ~in;
+        if (quotes & in & ~(out << 1 | may_open))
+            return false;
+        if (lf & ~in) {
+            ends = lf & ~in;
+            ends_at = at;
+        }
+        may_open = out >> 63;
+        quoted = in >> 63 ? UINT64_MAX : 0;
+    }
+    for (*whole = ends_at; ends; ends >>= 1)
+        ++*whole;
+    *unclosed = quoted != 0;
+    return true;
+}
+
 size_t lapse_csv_split(int delimiter, const char *text, size_t n, bool last, bool *unclosed)
 {
     const char *end = text + n, *whole = text, *p = text;
+    size_t regular;
+    if (n > 0 && memchr(text, '"', n) && split_regular((char)delimiter, text, n, &regular, unclosed))
+        return last && !*unclosed ? n : regular;
     *unclosed = false;
     while (p < end) {
         /* p is outside quotes: at the begin of the text or just after a quote */
