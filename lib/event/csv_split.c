@@ -272,38 +272,51 @@ size_t lapse_csv_scan_plain(struct lapse_csv_scan *s, struct lapse_csv_piece *pi
     const char delimiter = s->delimiter, *at = s->at, *base = s->base;
     const uint32_t *mark = s->marks + s->next, *end = s->marks + s->count;
     struct lapse_csv_record *record = records, *const full = records + room;
+    const size_t most = 3 * columns + 1; /* two quotes a field, and a CR */
     int64_t line = s->line;
     while (record < full) {
-        if ((size_t)(end - mark) < columns) {
+        if ((size_t)(end - mark) < most && s->done < s->end) {
             s->next = (size_t)(mark - s->marks);
             find_more(s, at);
             base = s->base;
             mark = s->marks;
             end = mark + s->count;
-            if (s->count < columns)
+        }
+        const char *field = at, *p = at, *stop;
+        const uint32_t *next = mark;
+        struct lapse_csv_piece *piece = pieces, *const last = piece + columns - 1;
+        for (;; piece++, field = p + 1) {
+            if (next == end)
+                goto odd;
+            stop = p = base + *next++;
+            if (*p == '"' && p == field) {
+                if (end - next < 2 || base[*next] != '"' || next[1] != next[0] + 1)
+                    goto odd;
+                p = base + *next;
+                *piece = (struct lapse_csv_piece){ field + 1, (uint32_t)(p - field - 1), false };
+                stop = ++p;
+                next += 2;
+            } else {
+                *piece = (struct lapse_csv_piece){ field, (uint32_t)(p - field), false };
+            }
+            if (piece == last)
                 break;
+            if (*p != delimiter)
+                goto odd;
         }
-        const char *field = at, *p = base + *mark;
-        const uint32_t *next = mark, *const last = mark + columns - 1;
-        struct lapse_csv_piece *piece = pieces;
-        for (; next < last && *p == delimiter; p = base + *++next) {
-            *piece++ = (struct lapse_csv_piece){ field, (uint32_t)(p - field), false };
-            field = p + 1;
-        }
-        const char *stop = p;
-        if (*p == '\r' && next + 1 < end && p[1] == '\n') {
+        if (*p == '\r' && next < end && p[1] == '\n') {
             p++;
             next++;
         }
-        if (*p != '\n' || piece - pieces != last - mark || stop == at)
+        if (*p != '\n' || stop == at)
             break;
-        *piece = (struct lapse_csv_piece){ field, (uint32_t)(stop - field), false };
         *record++ = (struct lapse_csv_record){ .raw = { at, (uint32_t)(stop - at) }, .line = line++,
                                                .fields = (uint32_t)columns, .dirty = at < s->dirty };
         pieces += columns;
         at = p + 1;
-        mark = next + 1;
+        mark = next;
     }
+odd:
     s->next = (size_t)(mark - s->marks);
     s->at = at;
     s->line = line;
