@@ -819,8 +819,10 @@ static int many_rows(void *self, const struct lapse_columns *rows, size_t n)
         m->next++;
     }
     const struct lapse_buffer *bytes = &m->work->rows.bytes; /* a bad row leaves no trace */
+    bool trace = false;
     for (size_t i = 0; i + 5 <= bytes->size; i++)
-        assert_true(memcmp(bytes->data + i, "TRACE", 5) != 0);
+        trace |= memcmp(bytes->data + i, "TRACE", 5) == 0;
+    assert_false(trace);
     return 0;
 }
 

@@ -70,7 +70,7 @@ struct pass {
     struct lapse_flaws *flaws;
 };
 
-static bool is_missing(const struct lapse_columns *c, enum lapse_field field, size_t i)
+static bool is_missing(const struct lapse_columns *c, int field, size_t i)
 {
     switch (lapse_fields[field].class) {
     case LAPSE_CLASS_NUMBER:
@@ -86,7 +86,7 @@ static bool is_missing(const struct lapse_columns *c, enum lapse_field field, si
 static const char *needs_rule(const struct lapse_columns *c, size_t i, uint16_t flags, int *field)
 {
     for (size_t k = 0; k < sizeof needs / sizeof needs[0]; k++)
-        if ((flags & needs[k].flag) && is_missing(c, needs[k].field, i)) {
+        if ((flags & needs[k].flag) && is_missing(c, (int)needs[k].field, i)) {
             *field = (int)needs[k].field;
             return needs[k].rule;
         }

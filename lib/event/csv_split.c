@@ -1,5 +1,6 @@
-/* Text to records: where a record ends, and where its fields are. Both find ends in the same way: a quote opens
- * only as the first byte of a field, and after any fault the rest of that field counts as unquoted. */
+/* Text to records: where a record ends, and where its fields are. All find ends in the same way: a quote opens
+ * only as the first byte of a field, and after any fault the rest of that field counts as unquoted. What is usual has a
+ * short way (plain records, regular quotes), which gives up where the long one has more to say. */
 #include "event/csv.h"
 
 #ifdef __SSE2__
@@ -166,7 +167,7 @@ void lapse_csv_scan_init(struct lapse_csv_scan *s, char delimiter, const char *t
 static void set_fault(struct lapse_csv_record *record, enum lapse_csv_syntax fault)
 {
     if (record->fault == LAPSE_CSV_GOOD) {
-        record->fault = fault;
+        record->fault = (uint8_t)fault;
         record->fault_field = record->fields;
     }
 }
