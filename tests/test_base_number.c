@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-#include "base/base.h"
+#include "base/quick.h"
 
 static uint64_t seed = 1;
 
@@ -569,12 +569,61 @@ static void quantile_floors_decide_as_fractions(void **state)
     assert_int_equal(lapse_quantile_rank(INT64_MAX, 9, 10), INT64_C(8301034833169298225));
 }
 
+/* Short texts have a way of their own; zeros in front make them long and change nothing else. */
+static void short_numbers_equal_long_ones(void **state)
+{
+    static const char signs[] = "0123456789..0123456789.-+ e,/:";
+    int good = 0;
+
+    (void)state;
+    for (int round = 0; round < 400000; round++) {
+        char text[40] = "00000000000000000000", any[10];
+        const char *rule = "", *rule_long = "";
+        int64_t money = 7, money_long = 7, quick = 7;
+        struct lapse_decimal d = { 7, 7 }, d_long = { 7, 7 };
+        size_t n = 1 + draw() % 9;
+        int digits = (int)(draw() % 12);
+        for (size_t i = 0; i < n; i++)
+            any[i] = draw() % 32 ? signs[draw() % (sizeof signs - 1)] : (char)draw();
+        char *exact = malloc(n);
+        assert_non_null(exact);
+        memcpy(exact, any, n);
+        memcpy(text + 20, any, n);
+        bool is_money = lapse_money_parse(exact, n, digits, &money, &rule);
+        bool is_decimal = lapse_decimal_parse(exact, n, &d, &rule);
+        if (exact[0] >= '0' && exact[0] <= '9') {
+            assert_int_equal(is_money, lapse_money_parse(text, 20 + n, digits, &money_long, &rule_long));
+            assert_int_equal(money, money_long);
+            assert_int_equal(is_decimal, lapse_decimal_parse(text, 20 + n, &d_long, &rule_long));
+            for (; is_decimal && d.scale > d_long.scale; d.scale--) { /* zeros at the end may be dropped */
+                assert_int_equal(d.mantissa % 10, 0);
+                d.mantissa /= 10;
+            }
+            assert_true(d.mantissa == d_long.mantissa && d.scale == d_long.scale);
+            good += is_decimal;
+        } else if (exact[0] != '-') {
+            assert_false(is_money || is_decimal);
+        }
+        if (lapse_money_quick(exact, n, digits, &quick)) {
+            good++;
+            assert_true(is_money && quick == money);
+        }
+        free(exact);
+    }
+    assert_true(good > 1000);
+    int64_t money;
+    assert_false(lapse_money_quick("", 0, 2, &money));
+    assert_true(lapse_money_quick("99999999", 8, 10, &money) && money == INT64_C(999999990000000000));
+    assert_true(lapse_money_quick("0.000001", 8, 6, &money) && money == 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(money_follows_the_grammar),
         cmocka_unit_test(money_keeps_to_its_range),
         cmocka_unit_test(money_comes_back),
+        cmocka_unit_test(short_numbers_equal_long_ones),
         cmocka_unit_test(decimals_are_written),
         cmocka_unit_test(integers_are_read),
         cmocka_unit_test(decimals_are_read),

@@ -3,6 +3,8 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <math.h>
 
 #include <cmocka.h>
@@ -732,6 +734,111 @@ static void test_bad_batch_rows(void **state)
     assert_string_equal(found, "hash:00");
 }
 
+/* ---- batches of many rows ---- */
+
+enum { MANY = 2 * LAPSE_CSV_BATCH + 700 };
+
+struct many {
+    int64_t next, bad, batches;
+    const struct lapse_batch_reader *reader;
+};
+
+/* By number: every fifth is bad, in one way or another; their texts are not to be found again. */
+static bool is_bad(int64_t i)
+{
+    return i % 5 == 0 || (i > 5000 && i < 5600);
+}
+
+static int many_rows(void *self, const struct lapse_columns *rows, size_t n)
+{
+    struct many *m = self;
+    m->batches++;
+    assert_true(n <= LAPSE_CSV_BATCH);
+    assert_false(rows->fields & (LAPSE_FIELD_BIT(LAPSE_F_REF) | LAPSE_FIELD_BIT(LAPSE_F_KIND)));
+    for (size_t i = 0; i < n; i++, m->next++) {
+        char customer[16];
+        while (is_bad(m->next))
+            m->next++;
+        snprintf(customer, sizeof customer, "g%lld", (long long)m->next);
+        struct lapse_text who = lapse_columns_text(rows, LAPSE_F_CUSTOMER, i);
+        assert_int_equal(who.size, strlen(customer));
+        assert_memory_equal(who.data, customer, who.size);
+        assert_int_equal(lapse_columns_number(rows, LAPSE_F_LINE, i), m->next);
+        assert_int_equal(lapse_columns_number(rows, LAPSE_F_TIME, i), m->next * LAPSE_SECOND + 1);
+        assert_int_equal(lapse_columns_number(rows, LAPSE_F_AMOUNT, i), m->next % 3 ? m->next : LAPSE_MISSING);
+    }
+    assert_true(m->reader->rows.bytes.size == 0 || !memchr(m->reader->rows.bytes.data, 'b', m->reader->rows.bytes.size));
+    return 0;
+}
+
+static int many_bad(void *self, int64_t row, const struct lapse_fault *fault, struct lapse_text found)
+{
+    struct many *m = self;
+    (void)found;
+    assert_true(is_bad(row) && fault->rule);
+    m->bad++;
+    return 0;
+}
+
+static int stop_at_once(void *self, int64_t row, const struct lapse_fault *fault, struct lapse_text found)
+{
+    (void)self;
+    (void)fault;
+    (void)found;
+    return row == 0 ? 99 : 98;
+}
+
+static void test_batches_of_many_rows(void **state)
+{
+    (void)state;
+    lapse_batch batch, ours;
+    lapse_allocator mem;
+    int64_t *times = calloc(MANY, 8), *amounts = calloc(MANY, 8), *offsets = calloc(MANY + 1, 8);
+    int64_t *empty = calloc(MANY + 1, 8);
+    uint8_t *validity = calloc(MANY / 8 + 1, 1);
+    char *texts = malloc(MANY * 16);
+    assert_true(times && amounts && offsets && empty && validity && texts);
+    assert_int_equal(lapse_mem_init(&mem, NULL, NULL), LAPSE_OK);
+    int64_t expected = 0;
+    for (int64_t i = 0; i < MANY; i++) {
+        bool bad = is_bad(i);
+        expected += bad;
+        times[i] = bad && i % 3 == 0 ? 0 : i * LAPSE_SECOND + 1;
+        amounts[i] = bad && i % 3 == 1 ? -1 : i;
+        if (i % 3 || bad)
+            validity[i / 8] |= (uint8_t)(1 << i % 8);
+        offsets[i + 1] = offsets[i] + (bad && i % 3 == 2 ? snprintf(texts + offsets[i], 16, "b\xFF")
+                                                         : snprintf(texts + offsets[i], 16, "%c%lld", bad ? 'b' : 'g', (long long)i));
+    }
+    memset(&batch, 0, sizeof batch);
+    batch.size = sizeof batch;
+    batch.rows = MANY;
+    batch.customer = texts;
+    batch.customer_offsets = offsets;
+    batch.time = times;
+    batch.amount = amounts;
+    batch.amount_validity = validity;
+    batch.ref_offsets = empty; /* a column without values is not handed over */
+    assert_int_equal(lapse_batch_check(&batch, &ours, NULL), LAPSE_OK);
+    struct lapse_batch_reader reader = { .batch = &ours, .check = &plain, .source = "", .lines = true };
+    struct many m = { .reader = &reader };
+    struct lapse_batch_sink sink = { &m, many_rows, many_bad };
+    lapse_batch_reader_init(&reader, &mem);
+    assert_int_equal(lapse_batch_read(&reader, &sink), 0);
+    assert_int_equal(m.bad, expected);
+    assert_int_equal(m.next, MANY);
+    assert_int_equal(m.batches, 3);
+    sink.bad = stop_at_once;
+    assert_int_equal(lapse_batch_read(&reader, &sink), 99);
+    lapse_batch_reader_free(&reader);
+    free(times);
+    free(amounts);
+    free(offsets);
+    free(empty);
+    free(validity);
+    free(texts);
+}
+
 static void test_batch_structure(void **state)
 {
     (void)state;
@@ -793,6 +900,7 @@ int main(void)
         cmocka_unit_test(test_needed_columns),  cmocka_unit_test(test_flaws),
         cmocka_unit_test(test_endpoints),
         cmocka_unit_test(test_batch_rows),      cmocka_unit_test(test_bad_batch_rows),
+        cmocka_unit_test(test_batches_of_many_rows),
         cmocka_unit_test(test_batch_structure), cmocka_unit_test(test_option_defaults),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

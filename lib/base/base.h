@@ -69,6 +69,11 @@ lapse_status lapse_options_write(void *theirs, uint32_t size, const void *defaul
 #define LAPSE_ONES  UINT64_C(0x0101010101010101)
 #define LAPSE_HIGHS UINT64_C(0x8080808080808080)
 
+static inline uint32_t lapse_load2(const char *text)
+{
+    const unsigned char *p = (const unsigned char *)text;
+    return (uint32_t)p[0] | (uint32_t)p[1] << 8;
+}
 static inline uint32_t lapse_load4(const char *text)
 {
     const unsigned char *p = (const unsigned char *)text;
@@ -182,8 +187,10 @@ struct lapse_time_reader {
     const struct lapse_zone *zone;
     uint64_t month;   /* the last date: its first eight bytes */
     uint32_t day;     /* and the two others */
-    int64_t midnight; /* of it, on the wall clock */
-    int64_t shift;    /* from the zone's wall clock to UTC all that day, or INT64_MAX: not the same all day */
+    bool known;       /* does the zone have one offset all that day? */
+    bool plain;       /* and is every time of it taken? */
+    int64_t midnight; /* of that day, in UTC */
+    int64_t start;    /* and in the zone, if that is known */
     struct {
         int32_t day;
         int32_t offset; /* INT32_MAX: more than one */

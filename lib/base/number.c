@@ -1,6 +1,6 @@
 /* Text to exact numbers and back. No locale takes part: a decimal point is never given to, nor taken from, the
  * C library, which only sees `digits` or `digitse-digits`. */
-#include "base/base.h"
+#include "base/quick.h"
 
 #include <float.h>
 #include <math.h>
@@ -9,7 +9,7 @@
 
 #define POWERS 19
 
-static const uint64_t power10[POWERS + 1] = {
+const uint64_t lapse_power10[POWERS + 1] = {
     UINT64_C(1), UINT64_C(10), UINT64_C(100), UINT64_C(1000), UINT64_C(10000), UINT64_C(100000),
     UINT64_C(1000000), UINT64_C(10000000), UINT64_C(100000000), UINT64_C(1000000000),
     UINT64_C(10000000000), UINT64_C(100000000000), UINT64_C(1000000000000), UINT64_C(10000000000000),
@@ -130,51 +130,12 @@ static enum scanned scan_long(const char *text, size_t n, struct number *out)
     return SCAN_OK;
 }
 
-/* All n bytes, from 1 to 8, as a word whose last byte is the text's; zeros below. */
-static uint64_t load_last(const char *text, size_t n)
-{
-    uint64_t w;
-
-    if (n >= 4)
-        w = lapse_load4(text) | (uint64_t)lapse_load4(text + n - 4) << (n - 4) * 8;
-    else
-        w = (unsigned char)text[0] | (uint64_t)(unsigned char)text[n / 2] << n / 2 * 8 |
-            (uint64_t)(unsigned char)text[n - 1] << (n - 1) * 8;
-    return w << (8 - n) * 8;
-}
-
-/* Up to eight bytes that are digits and at most one point, without a loop whose length would have to be guessed.
- * False: something else stands there, which is not to say that it is no number. */
-static bool scan_short(const char *text, size_t n, struct number *out)
-{
-    const uint64_t zeros = LAPSE_ONES * '0', point = '.' ^ '0';
-    uint64_t v = load_last(text, n) ^ zeros << (8 - n) * 8;
-    uint64_t odd = ((v + LAPSE_ONES * 118) | v) & LAPSE_HIGHS; /* bytes above 9 */
-
-    out->negative = false;
-    out->scale = 0;
-    if (odd) {
-        unsigned at = lapse_lowest_bit(odd) & ~7u;
-
-        if ((odd & (odd - 1)) || (v >> at & 0xFF) != point || at == 56 || at == (8 - n) * 8)
-            return false;
-        out->scale = (int32_t)(56 - at) / 8;
-        v = (v >> at >> 8 << at << 8) | (v & ((UINT64_C(1) << at) - 1)) << 8;
-    }
-    v = (v * (10 << 8 | 1) >> 8) & UINT64_C(0x00FF00FF00FF00FF);
-    v = (v * (UINT64_C(100) << 16 | 1) >> 16) & UINT64_C(0x0000FFFF0000FFFF);
-    out->mantissa = v * (UINT64_C(10000) << 32 | 1) >> 32;
-    return true;
-}
-
-static enum scanned scan(const char *text, size_t n, struct number *out)
+static enum scanned scan_any(const char *text, size_t n, struct number *out)
 {
     size_t i = n > 0 && text[0] == '-', start = i;
     uint64_t m = 0;
     unsigned d;
 
-    if (n - 1 < 8 && scan_short(text, n, out))
-        return SCAN_OK;
     if (n > 19) /* 19 digits fit uint64_t */
         return scan_long(text, n, out);
     out->negative = i > 0;
@@ -196,12 +157,18 @@ static enum scanned scan(const char *text, size_t n, struct number *out)
     return SCAN_OK;
 }
 
+static inline enum scanned scan(const char *text, size_t n, struct number *out)
+{
+    out->negative = false;
+    return lapse_decimal_quick(text, n, &out->mantissa, &out->scale) ? SCAN_OK : scan_any(text, n, out);
+}
+
 bool lapse_decimal_parse(const char *text, size_t n, struct lapse_decimal *out, const char **rule)
 {
     struct number x;
     enum scanned s = scan(text, n, &x);
 
-    if (s != SCAN_OK || x.mantissa >= power10[18]) {
+    if (s != SCAN_OK || x.mantissa >= lapse_power10[18]) {
         *rule = s == SCAN_GRAMMAR ? rule_decimal : rule_digits;
         return false;
     }
@@ -236,7 +203,7 @@ bool lapse_money_parse(const char *text, size_t n, int digits, int64_t *out, con
         *rule = rule_range;
         return false;
     }
-    x.mantissa *= power10[up];
+    x.mantissa *= lapse_power10[up];
     *out = x.negative ? -(int64_t)x.mantissa : (int64_t)x.mantissa;
     return true;
 }
@@ -359,7 +326,7 @@ size_t lapse_int_format(int64_t value, char *out)
 size_t lapse_decimal_format(int64_t value, int digits, bool all_digits, char *out)
 {
     uint64_t m = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
-    uint64_t unit = power10[digits];
+    uint64_t unit = lapse_power10[digits];
     size_t n = 0, keep;
 
     if (value < 0)

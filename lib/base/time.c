@@ -1,7 +1,7 @@
 /* Times and spans of time as text (rulings T1 to T3). One scanner of digits serves the fixed grammar and the
  * compiled --time-format; both end in finish(), where zone, range and the mark of a missing time are dealt
  * with. */
-#include "base/base.h"
+#include "base/quick.h"
 
 #include <stdio.h>
 
@@ -219,43 +219,34 @@ bool lapse_instant_parse(const char *text, size_t n, const struct lapse_zone *zo
 
 /* ---- Many times ---- */
 
-/* Texts as words: where digits stand, and what stands between them. ROOM is what a byte lacks to have its high bit
- * set when it is no digit, or not what must stand between. */
-#define DATE       UINT64_C(0x2D30302D30303030) /* 0000-00- */
-#define DATE_ROOM  UINT64_C(0x7F76767F76767676)
-#define CLOCK      UINT64_C(0x30303A30303A3030) /* 00:00:00 */
-#define CLOCK_ROOM UINT64_C(0x76767F76767F7676)
-#define NO_SECONDS (UINT64_C(0x30303A) << 40)
+#define NO_SECONDS (UINT64_C(0x30303A) << 40) /* as bytes 5 to 7 of a word */
 
-/* The digits of a text of this form; byte i of *tens is 10 times digit i plus the next one. */
-static inline bool read_form(uint64_t text, uint64_t form, uint64_t room, uint64_t *tens)
-{
-    uint64_t v = text ^ form;
-
-    *tens = v * 10 + (v >> 8);
-    return (((v + room) | v) & LAPSE_HIGHS) == 0;
-}
-
-static int64_t shift_of_day(struct lapse_time_reader *r, int64_t day)
+/* The offset all that day, INT32_MAX: there is no such thing. */
+static int32_t offset_of_day(struct lapse_time_reader *r, int64_t day)
 {
     size_t slot = (size_t)(day & 255);
-    int32_t offset;
+    int32_t found;
 
     if (r->zone->count == 1)
-        return r->zone->offsets[0] * LAPSE_SECOND;
+        return r->zone->offsets[0];
     if (r->days[slot].day != day) {
         r->days[slot].day = (int32_t)day;
-        r->days[slot].offset = lapse_zone_day_is_plain(r->zone, day, &offset) ? offset : INT32_MAX;
+        r->days[slot].offset = lapse_zone_day_is_plain(r->zone, day, &found) ? found : INT32_MAX;
     }
-    return r->days[slot].offset == INT32_MAX ? INT64_MAX : r->days[slot].offset * LAPSE_SECOND;
+    return r->days[slot].offset;
 }
 
 static void keep_date(struct lapse_time_reader *r, const char *text, int64_t day)
 {
+    int32_t shift = offset_of_day(r, day);
+
     r->month = lapse_load8(text);
-    r->day = (uint32_t)((unsigned char)text[8] | (unsigned char)text[9] << 8);
+    r->day = lapse_load2(text + 8);
     r->midnight = day * LAPSE_DAY;
-    r->shift = shift_of_day(r, day);
+    r->known = shift != INT32_MAX;
+    r->start = r->known ? r->midnight - shift * LAPSE_SECOND : 0;
+    r->plain = r->known && r->start > LAPSE_TIME_MIN && r->start < LAPSE_TIME_MAX - LAPSE_DAY &&
+               (r->start > 0 || r->start < -LAPSE_DAY);
 }
 
 void lapse_time_reader_init(struct lapse_time_reader *r, const struct lapse_zone *zone)
@@ -271,7 +262,7 @@ static bool read_date(struct lapse_time_reader *r, const char *text)
     uint64_t tens;
     int day = pair(text + 8), year, month;
 
-    if (!read_form(lapse_load8(text), DATE, DATE_ROOM, &tens))
+    if (!lapse_form_read(lapse_load8(text), LAPSE_FORM_DATE, LAPSE_FORM_DATE_ROOM, &tens))
         return false;
     year = (int)(tens & 0xFF) * 100 + (int)(tens >> 16 & 0xFF);
     month = (int)(tens >> 40 & 0xFF);
@@ -283,46 +274,32 @@ static bool read_date(struct lapse_time_reader *r, const char *text)
 
 /* What is written most often: a date, `T` or a blank, hh:mm[:ss[.f]], and perhaps a Z. False: it is something else, or
  * not valid, or the zone's offset changes near that day. */
-static inline bool read_usual(struct lapse_time_reader *r, const char *text, size_t n, int64_t *out)
+static bool read_usual(struct lapse_time_reader *r, const char *text, size_t n, int64_t *out)
 {
     const char *rule;
-    uint64_t tens, hour, minute, second;
-    int64_t time, shift;
+    int64_t clock = 0;
     int32_t micro = 0;
     size_t at = n >= 19 ? 19 : 16;
+    bool utc = false;
 
     if (n < 10)
         return false;
-    if ((lapse_load8(text) != r->month || (uint32_t)((unsigned char)text[8] | (unsigned char)text[9] << 8) != r->day) &&
-        !read_date(r, text))
+    if ((lapse_load8(text) != r->month || lapse_load2(text + 8) != r->day) && !read_date(r, text))
         return false;
-    time = r->midnight;
-    shift = r->shift;
     if (n > 10) {
         if (n < 16 || (text[10] != 'T' && text[10] != ' ') ||
-            !read_form(n >= 19 ? lapse_load8(text + 11) : lapse_load8(text + 8) >> 24 | NO_SECONDS, CLOCK, CLOCK_ROOM,
-                       &tens))
+            !lapse_clock_read(n >= 19 ? lapse_load8(text + 11) : lapse_load8(text + 8) >> 24 | NO_SECONDS, &clock))
             return false;
-        hour = tens & 0xFF;
-        minute = tens >> 24 & 0xFF;
-        second = tens >> 48 & 0xFF;
-        if ((hour > 23) | (minute > 59) | (second > 59))
-            return false;
-        time += (int64_t)((hour * 60 + minute) * 60 + second) * LAPSE_SECOND;
         if (n > 19 && text[19] == '.') {
             at = 20;
             if (!fraction(text, n, &at, &micro))
                 return false;
-            time += micro;
         }
-        if (at < n && text[at] == 'Z') {
-            shift = 0;
-            at++;
-        }
-        if (at != n)
+        utc = at < n && text[at] == 'Z';
+        if (at + utc != n)
             return false;
     }
-    return shift != INT64_MAX && accept(time - shift, out, &rule);
+    return (utc || r->known) && accept((utc ? r->midnight : r->start) + clock + micro, out, &rule);
 }
 
 bool lapse_time_reader_parse(struct lapse_time_reader *r, const char *text, size_t n, int64_t *out,

@@ -20,6 +20,11 @@ void lapse_flaws_add(struct lapse_flaws *flaws, size_t row, int field, const cha
 bool lapse_flaws_next_good(const struct lapse_flaws *flaws, size_t end, size_t *first, size_t *n)
 {
     size_t i = *first + *n;
+    if (flaws->count == 0) {
+        *first = i;
+        *n = end - i;
+        return *n > 0;
+    }
     while (i < end && flaws->row[i].rule)
         i++;
     *first = i;
@@ -65,7 +70,7 @@ struct pass {
     struct lapse_flaws *flaws;
 };
 
-static bool is_missing(const struct lapse_columns *c, enum lapse_field field, size_t i)
+static bool is_missing(const struct lapse_columns *c, int field, size_t i)
 {
     switch (lapse_fields[field].class) {
     case LAPSE_CLASS_NUMBER:
@@ -81,7 +86,7 @@ static bool is_missing(const struct lapse_columns *c, enum lapse_field field, si
 static const char *needs_rule(const struct lapse_columns *c, size_t i, uint16_t flags, int *field)
 {
     for (size_t k = 0; k < sizeof needs / sizeof needs[0]; k++)
-        if ((flags & needs[k].flag) && is_missing(c, needs[k].field, i)) {
+        if ((flags & needs[k].flag) && is_missing(c, (int)needs[k].field, i)) {
             *field = (int)needs[k].field;
             return needs[k].rule;
         }
@@ -105,19 +110,25 @@ static void check_needs(const struct pass *p)
 
 static inline const char *time_rule(int64_t time, int64_t latest)
 {
-    if (time == LAPSE_MISSING)
-        return "a time is required";
     if (time < LAPSE_TIME_MIN || time > LAPSE_TIME_MAX)
-        return "a time is from 1900-01-01 to 2999-12-31";
+        return time == LAPSE_MISSING ? "a time is required" : "a time is from 1900-01-01 to 2999-12-31";
     if (time == 0)
         return "1970-01-01T00:00:00Z is the usual mark of a missing time and not taken";
     return time > latest ? "a time is not later than the time of receipt plus import.skew" : NULL;
 }
 
+/* Row i of the pass is at i * step of a column: a constant has one entry. */
+static size_t step_of(const struct pass *p, int f)
+{
+    return p->c->constant >> f & 1 ? 0 : 1;
+}
+
 static void check_times(const struct pass *p, int64_t latest)
 {
-    for (size_t i = 0; i < p->n; i++) {
-        const char *rule = time_rule(lapse_columns_number(p->c, LAPSE_F_TIME, p->first + i), latest);
+    const size_t step = step_of(p, LAPSE_F_TIME);
+    const int64_t *time = p->c->number[LAPSE_F_TIME] + p->first * step;
+    for (size_t i = 0; i < p->n; i++, time += step) {
+        const char *rule = time_rule(*time, latest);
         if (rule)
             lapse_flaws_add(p->flaws, i, LAPSE_F_TIME, rule);
     }
@@ -125,18 +136,23 @@ static void check_times(const struct pass *p, int64_t latest)
 
 static void check_customers(const struct pass *p)
 {
-    for (size_t i = 0; i < p->n; i++)
-        if (lapse_columns_text(p->c, LAPSE_F_CUSTOMER, p->first + i).size == 0)
+    const size_t step = step_of(p, LAPSE_F_CUSTOMER);
+    const uint8_t *length = p->c->text[LAPSE_F_CUSTOMER].length + p->first * step;
+    for (size_t i = 0; i < p->n; i++, length += step)
+        if (*length == 0)
             lapse_flaws_add(p->flaws, i, -1, "a customer is required");
 }
 
 static void check_sign(const struct pass *p, enum lapse_field field, const char *rule)
 {
-    for (size_t i = 0; p->c->number[field] && i < p->n; i++) {
-        int64_t number = lapse_columns_number(p->c, field, p->first + i);
-        if (number < 0 && number != LAPSE_MISSING)
-            lapse_flaws_add(p->flaws, i, field, rule);
-    }
+    const size_t step = step_of(p, (int)field);
+    const int64_t *number = p->c->number[field];
+    if (!number)
+        return;
+    number += p->first * step;
+    for (size_t i = 0; i < p->n; i++, number += step)
+        if (*number < 0 && *number != LAPSE_MISSING)
+            lapse_flaws_add(p->flaws, i, (int)field, rule);
 }
 
 void lapse_columns_check(const struct lapse_columns *c, size_t first, size_t n, const struct lapse_check *check,

@@ -149,24 +149,22 @@ static bool unescape(struct lapse_buffer *texts, struct lapse_csv_piece *pieces,
 }
 
 /* The next records, not more than `most`; none at the end. False: no memory. */
-static bool read_block(struct lapse_csv_block *b, struct lapse_csv_scan *scan, struct lapse_buffer *texts, size_t most,
-                       int64_t *line)
+static bool read_block(struct lapse_csv_block *b, struct lapse_csv_scan *scan, struct lapse_buffer *texts, size_t most)
 {
     const size_t columns = b->csv->columns;
     most = most < b->room ? most : b->room;
     b->count = texts->size = 0;
+    b->doubtful = false;
     for (;;) {
+        b->count += lapse_csv_scan_plain(scan, b->pieces + b->count * columns, columns, b->records + b->count,
+                                         most - b->count);
         struct lapse_csv_record *record = b->records + b->count;
         struct lapse_csv_piece *pieces = b->pieces + b->count * columns;
-        for (size_t n = lapse_csv_scan_plain(scan, pieces, columns, record, most - b->count); n > 0; n--) {
-            record++->line = (*line)++;
-            pieces += columns;
-            b->count++;
-        }
-        if (b->count == most || !lapse_csv_scan_record(scan, pieces, columns, record))
+        if (b->count == most || !lapse_csv_scan_record(scan, pieces, columns, record)) {
+            b->doubtful |= b->count > 0 && b->records[0].raw.data < scan->dirty;
             return true;
-        record->line = *line;
-        *line += record->lines;
+        }
+        b->doubtful = true;
         if (record->raw.size == 0)
             continue;
         for (size_t i = record->fields; i < columns; i++)
@@ -280,7 +278,7 @@ static int report(const struct lapse_csv_block *b, size_t i, const struct lapse_
 /* Faults of records as such come before any of their fields. */
 static void check_records(struct lapse_csv_block *b)
 {
-    for (size_t i = 0; i < b->count; i++)
+    for (size_t i = 0; b->doubtful && i < b->count; i++)
         if (!is_whole(b->csv, &b->records[i]))
             lapse_flaws_add(b->flaws, i, -1, "");
 }
@@ -341,12 +339,12 @@ static int parse(struct lapse_csv_block *b, struct lapse_csv_work *work, const c
     struct lapse_csv_scan scan;
     const size_t most = n / 2 + 1 < LAPSE_CSV_BATCH ? n / 2 + 1 : LAPSE_CSV_BATCH; /* a record has two bytes */
     int stopped = 0;
-    lapse_csv_scan_init(&scan, b->csv->delimiter, text, n);
+    lapse_csv_scan_init(&scan, b->csv->delimiter, text, n, line);
     do {
         if (!lapse_rows_begin(b->rows, b->csv->fields, most))
             return no_memory(b);
         do {
-            if (!read_block(b, &scan, &work->texts, most - b->rows->count, &line))
+            if (!read_block(b, &scan, &work->texts, most - b->rows->count))
                 return no_memory(b);
             *count += (int64_t)b->count;
             stopped = take_block(b, sink);

@@ -19,8 +19,7 @@ enum lapse_csv_syntax { LAPSE_CSV_GOOD, LAPSE_CSV_QUOTE, LAPSE_CSV_AFTER, LAPSE_
 
 struct lapse_csv_record {
     struct lapse_text raw; /* without its line end */
-    int64_t line;          /* on which it begins, for who keeps count */
-    uint32_t lines;
+    int64_t line;          /* on which it begins */
     uint32_t fields;       /* how many there are; the array has those that fit */
     uint32_t fault_field;  /* it stands in the array as it was written */
     uint8_t fault;         /* an enum lapse_csv_syntax */
@@ -28,19 +27,25 @@ struct lapse_csv_record {
     bool dirty;            /* there may be NUL or bytes beyond ASCII in it */
 };
 
-/* Marks (delimiter, quote, CR, LF) of 64 bytes at a time as bits, least significant first. */
+/* Delimiters, quotes, CR and LF are found ahead, as places in the text from `base` on; what is read from the text are
+ * these only. */
+enum { LAPSE_CSV_MARKS = 512 };
 struct lapse_csv_scan {
-    const char *at, *block, *end; /* next record, block of the marks */
-    uint64_t marks;
+    const char *at, *end;      /* next record */
+    const char *base, *done;   /* marks are known up to `done` */
+    const char *dirty;         /* end of the last piece of the text with a NUL or bytes beyond ASCII */
+    size_t next, count;        /* of marks */
+    int64_t line;              /* of the next record */
     char delimiter;
-    bool dirty, block_dirty;
+    uint32_t marks[LAPSE_CSV_MARKS + 68]; /* those of a block may be written, and three behind them */
 };
-void lapse_csv_scan_init(struct lapse_csv_scan *scan, char delimiter, const char *text, size_t n);
+void lapse_csv_scan_init(struct lapse_csv_scan *scan, char delimiter, const char *text, size_t n, int64_t line);
 /* The next record; false: there is none. */
 bool lapse_csv_scan_record(struct lapse_csv_scan *scan, struct lapse_csv_piece *pieces, size_t room,
                            struct lapse_csv_record *out);
-/* Up to `room` records as long as they are plain: not empty, of so many columns, without quotes, ended by an LF. What
- * stands where is as lapse_csv_scan_record() finds it; piece i * columns is the first of record i. Returns how many. */
+/* Up to `room` records as long as they are plain: not empty, of so many columns, ended by an LF, without delimiters,
+ * quotes and line ends inside of quotes. What stands where is as lapse_csv_scan_record() finds it; piece i * columns is
+ * the first of record i. Returns how many. */
 size_t lapse_csv_scan_plain(struct lapse_csv_scan *scan, struct lapse_csv_piece *pieces, size_t columns,
                             struct lapse_csv_record *records, size_t room);
 const char *lapse_csv_syntax_rule(enum lapse_csv_syntax fault);
@@ -63,6 +68,7 @@ struct lapse_csv_block {
     struct lapse_csv_record *records;
     struct lapse_csv_piece *pieces;
     size_t count, room;
+    bool doubtful; /* may some record not be whole? */
     bool *failed; /* no memory */
 };
 

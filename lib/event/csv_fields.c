@@ -1,6 +1,7 @@
 /* One field of a block of records to its column. What fills it is chosen when the file is opened; an empty field is a
  * missing fact. Texts are trusted to hold neither NUL nor bad UTF-8: that is checked a record at a time, and a record
  * that breaks it has that fault already. */
+#include "base/quick.h"
 #include "event/csv.h"
 
 bool lapse_csv_same(struct lapse_text a, struct lapse_text b)
@@ -25,23 +26,26 @@ typedef bool number_fn(struct lapse_csv_block *b, const struct lapse_csv_step *s
                        const struct lapse_csv_piece *record, struct lapse_text text, int64_t *out,
                        const char **rule);
 
-/* Inline, so that each parser has a loop of its own. */
+/* Inline, so that each parser has a loop of its own. `i` is the record's place in the block. */
+static inline void fill_number(struct lapse_csv_block *b, const struct lapse_csv_step *step, size_t i,
+                               const struct lapse_csv_piece *record, int64_t *out, number_fn *parse)
+{
+    const char *rule = NULL;
+    struct lapse_text text = text_of(&record[step->column]);
+    *out = LAPSE_MISSING;
+    if (text.size == 0 || parse(b, step, record, text, out, &rule))
+        return;
+    *out = LAPSE_MISSING;
+    lapse_flaws_add(b->flaws, i, step->field, rule);
+}
+
 static inline bool fill_numbers(struct lapse_csv_block *b, const struct lapse_csv_step *step, size_t first, size_t n,
                                 number_fn *parse)
 {
     const struct lapse_csv_piece *record = record_at(b, first);
     int64_t *out = b->rows->number[step->field] + b->rows->count;
-    const uint32_t column = step->column;
-    const size_t columns = b->csv->columns;
-    for (size_t i = 0; i < n; i++, record += columns) {
-        const char *rule = NULL;
-        int64_t number = LAPSE_MISSING;
-        if (record[column].size > 0 && !parse(b, step, record, text_of(&record[column]), &number, &rule)) {
-            number = LAPSE_MISSING;
-            lapse_flaws_add(b->flaws, first + i, step->field, rule);
-        }
-        out[i] = number;
-    }
+    for (size_t i = 0; i < n; i++, record += b->csv->columns)
+        fill_number(b, step, first + i, record, &out[i], parse);
     return true;
 }
 
@@ -168,13 +172,35 @@ uint32_t lapse_csv_bad_factor(const struct lapse_csv_step *step, const struct la
     {                                                                                                                  \
         return fill_numbers(b, step, first, n, parse_##name);                                                          \
     }
-NUMBERS(time)
 NUMBERS(time_format)
-NUMBERS(money)
 NUMBERS(quantity)
 NUMBERS(value)
 NUMBERS(product)
 #undef NUMBERS
+
+static bool fill_time(struct lapse_csv_block *b, const struct lapse_csv_step *step, size_t first, size_t n)
+{
+    const struct lapse_time_reader *times = b->times;
+    const struct lapse_csv_piece *record = record_at(b, first), *field = record + step->column;
+    const size_t columns = b->csv->columns;
+    int64_t *out = b->rows->number[LAPSE_F_TIME] + b->rows->count;
+    for (size_t i = 0; i < n; i++, field += columns)
+        if (!lapse_time_quick(times, field->data, field->size, &out[i]))
+            fill_number(b, step, first + i, record + i * columns, &out[i], parse_time);
+    return true;
+}
+
+static bool fill_money(struct lapse_csv_block *b, const struct lapse_csv_step *step, size_t first, size_t n)
+{
+    const struct lapse_csv_piece *record = record_at(b, first), *field = record + step->column;
+    const size_t columns = b->csv->columns;
+    const int digits = b->csv->check->digits;
+    int64_t *out = b->rows->number[step->field] + b->rows->count;
+    for (size_t i = 0; i < n; i++, field += columns)
+        if (!lapse_money_quick(field->data, field->size, digits, &out[i]))
+            fill_number(b, step, first + i, record + i * columns, &out[i], parse_money);
+    return true;
+}
 
 /* ---- names ---- */
 

@@ -230,7 +230,7 @@ static lapse_status read_header(struct maker *m, const char *header, size_t n)
     struct lapse_csv_scan scan;
     struct lapse_csv_record record;
 
-    lapse_csv_scan_init(&scan, csv->delimiter, header, n);
+    lapse_csv_scan_init(&scan, csv->delimiter, header, n, 1);
     if (n == 0 || !lapse_csv_scan_record(&scan, NULL, 0, &record))
         return header_fail(m, "", "there is no header: the first line names the columns");
     if (record.fault != LAPSE_CSV_GOOD)
@@ -249,7 +249,7 @@ static lapse_status read_header(struct maker *m, const char *header, size_t n)
     struct lapse_csv_piece *pieces = lapse_mem_zero(csv->mem, csv->columns, sizeof *pieces);
     if (!pieces)
         return lapse_fail_memory(m->error);
-    lapse_csv_scan_init(&scan, csv->delimiter, header, n);
+    lapse_csv_scan_init(&scan, csv->delimiter, header, n, 1);
     lapse_csv_scan_record(&scan, pieces, csv->columns, &record);
     lapse_status status = keep_names(m, pieces, n);
     lapse_mem_free(csv->mem, pieces);

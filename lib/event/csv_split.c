@@ -1,5 +1,6 @@
-/* Text to records: where a record ends, and where its fields are. Both find ends in the same way: a quote opens
- * only as the first byte of a field, and after any fault the rest of that field counts as unquoted. */
+/* Text to records: where a record ends, and where its fields are. All find ends in the same way: a quote opens
+ * only as the first byte of a field, and after any fault the rest of that field counts as unquoted. What is usual has a
+ * short way (plain records, regular quotes), which gives up where the long one has more to say. */
 #include "event/csv.h"
 
 #ifdef __SSE2__
@@ -38,21 +39,41 @@ int64_t lapse_csv_lines(const char *text, size_t n)
     return lines;
 }
 
+/* The bytes of a block that equal `c`, as bits. */
+static inline uint64_t find_byte(const char *p, char c)
+{
+    uint64_t found = 0;
+#ifdef __SSE2__
+    const __m128i wanted = _mm_set1_epi8(c);
+    for (int i = 0; i < 4; i++) {
+        __m128i x = _mm_loadu_si128((const __m128i *)(const void *)(p + 16 * i));
+        found |= (uint64_t)(unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(x, wanted)) << (16 * i);
+    }
+#else
+    for (int i = 0; i < 8; i++) {
+        uint64_t m = equal8(lapse_load8(p + 8 * i), LAPSE_ONES * (unsigned char)c);
+        found |= ((m >> 7) * UINT64_C(0x0102040810204080)) >> 56 << (8 * i);
+    }
+#endif
+    return found;
+}
+
 #ifdef __SSE2__
 static inline uint64_t find_marks(const char *p, char delimiter, bool *dirty)
 {
     const __m128i separator = _mm_set1_epi8(delimiter), quote = _mm_set1_epi8('"');
     const __m128i lf = _mm_set1_epi8('\n'), cr = _mm_set1_epi8('\r'), zero = _mm_setzero_si128();
-    __m128i odd = zero;
+    __m128i least = _mm_set1_epi8(-1), most = zero; /* of unsigned bytes; `most` has at least the high bit right */
     uint64_t marks = 0;
     for (int i = 0; i < 4; i++) {
         __m128i x = _mm_loadu_si128((const __m128i *)(const void *)(p + 16 * i));
         __m128i m = _mm_or_si128(_mm_or_si128(_mm_cmpeq_epi8(x, separator), _mm_cmpeq_epi8(x, quote)),
                                  _mm_or_si128(_mm_cmpeq_epi8(x, lf), _mm_cmpeq_epi8(x, cr)));
         marks |= (uint64_t)(unsigned)_mm_movemask_epi8(m) << (16 * i);
-        odd = _mm_or_si128(odd, _mm_or_si128(x, _mm_cmpeq_epi8(x, zero)));
+        least = _mm_min_epu8(least, x);
+        most = _mm_or_si128(most, x);
     }
-    *dirty = _mm_movemask_epi8(odd) != 0;
+    *dirty = _mm_movemask_epi8(_mm_or_si128(most, _mm_cmpeq_epi8(least, zero))) != 0;
     return marks;
 }
 #else
@@ -71,45 +92,82 @@ static inline uint64_t find_marks(const char *p, char delimiter, bool *dirty)
 }
 #endif
 
-/* Marks of the block at `block`, of which fewer bytes than BLOCK may be left before `end`. */
-static inline uint64_t load_block(const char *block, const char *end, char delimiter, bool *dirty)
+static unsigned count_bits(uint64_t v)
 {
-    size_t left = (size_t)(end - block);
-    if (left >= BLOCK)
-        return find_marks(block, delimiter, dirty);
-    char last[BLOCK];
-    memset(last, ' ', sizeof last);
-    memcpy(last, block, left);
-    return find_marks(last, delimiter, dirty) & ((UINT64_C(1) << left) - 1);
+    v -= v >> 1 & LAPSE_ONES * 0x55;
+    v = (v & LAPSE_ONES * 0x33) + (v >> 2 & LAPSE_ONES * 0x33);
+    return (unsigned)(((v + (v >> 4)) & LAPSE_ONES * 0x0F) * LAPSE_ONES >> 56);
+}
+
+/* The places of set bits; returns behind the last. Four at a time: how many there are is guessed less often then. */
+static inline uint32_t *put_marks(uint32_t *out, uint64_t bits, uint32_t place)
+{
+    uint32_t *end = out + count_bits(bits);
+    for (; out < end; out += 4)
+        for (int k = 0; k < 4; k++) {
+            out[k] = place + lapse_lowest_bit(bits | UINT64_C(1) << 63);
+            bits &= bits - 1;
+        }
+    return end;
+}
+
+/* Looks ahead, until marks are many or the text ends. Those left are kept; none of them is before `base`. */
+static void find_more(struct lapse_csv_scan *s, const char *base)
+{
+    size_t left = s->count - s->next;
+    for (size_t i = 0; i < left; i++)
+        s->marks[i] = (uint32_t)(s->base + s->marks[s->next + i] - base);
+    const char *const end = s->end, *done = s->done, *dirty_end = s->dirty;
+    const char delimiter = s->delimiter;
+    uint32_t *out = s->marks + left, *const most = s->marks + LAPSE_CSV_MARKS;
+    while (out < most && end - done >= BLOCK && done - base < INT32_MAX) {
+        bool dirty;
+        out = put_marks(out, find_marks(done, delimiter, &dirty), (uint32_t)(done - base));
+        done += BLOCK;
+        dirty_end = dirty ? done : dirty_end;
+    }
+    if (out < most && end - done < BLOCK && done < end) {
+        char last[BLOCK];
+        bool dirty;
+        size_t n = (size_t)(end - done);
+        memset(last, ' ', sizeof last);
+        memcpy(last, done, n);
+        uint64_t bits = find_marks(last, delimiter, &dirty) & ((UINT64_C(1) << n) - 1);
+        out = put_marks(out, bits, (uint32_t)(done - base));
+        done = end;
+        dirty_end = dirty ? done : dirty_end;
+    }
+    s->base = base;
+    s->done = done;
+    s->dirty = dirty_end;
+    s->next = 0;
+    s->count = (size_t)(out - s->marks);
 }
 
 /* The next mark, NULL: there is none. */
 static inline const char *next_mark(struct lapse_csv_scan *s)
 {
-    while (s->marks == 0) {
-        if (s->end - s->block <= BLOCK)
+    while (s->next == s->count) {
+        if (s->done == s->end)
             return NULL;
-        s->block += BLOCK;
-        s->marks = load_block(s->block, s->end, s->delimiter, &s->block_dirty);
-        s->dirty |= s->block_dirty;
+        find_more(s, s->done);
     }
-    const char *p = s->block + lapse_lowest_bit(s->marks);
-    s->marks &= s->marks - 1;
-    return p;
+    return s->base + s->marks[s->next++];
 }
 
-void lapse_csv_scan_init(struct lapse_csv_scan *scan, char delimiter, const char *text, size_t n)
+void lapse_csv_scan_init(struct lapse_csv_scan *s, char delimiter, const char *text, size_t n, int64_t line)
 {
-    *scan = (struct lapse_csv_scan){ .at = text, .block = text, .end = text + n, .delimiter = delimiter };
-    if (n > 0)
-        scan->marks = load_block(text, scan->end, delimiter, &scan->block_dirty);
-    scan->dirty = scan->block_dirty;
+    s->at = s->base = s->done = s->dirty = text;
+    s->end = text + n;
+    s->next = s->count = 0;
+    s->line = line;
+    s->delimiter = delimiter;
 }
 
 static void set_fault(struct lapse_csv_record *record, enum lapse_csv_syntax fault)
 {
     if (record->fault == LAPSE_CSV_GOOD) {
-        record->fault = fault;
+        record->fault = (uint8_t)fault;
         record->fault_field = record->fields;
     }
 }
@@ -126,7 +184,7 @@ static bool read_quoted(struct lapse_csv_scan *s, struct lapse_csv_record *recor
     const char *p;
     while ((p = next_mark(s)) != NULL) {
         if (*p == '\n') {
-            record->lines++;
+            s->line++;
         } else if (*p == '"') {
             if (p + 1 == s->end || p[1] != '"') {
                 field->close = p;
@@ -177,7 +235,7 @@ bool lapse_csv_scan_record(struct lapse_csv_scan *s, struct lapse_csv_piece *pie
 
     if (s->at == s->end)
         return false;
-    *out = (struct lapse_csv_record){ .lines = 1 };
+    *out = (struct lapse_csv_record){ .line = s->line++ };
     for (bool last = false; !last;) {
         const char *p = next_mark(s);
         end = p;
@@ -204,57 +262,66 @@ bool lapse_csv_scan_record(struct lapse_csv_scan *s, struct lapse_csv_piece *pie
         field = (struct field){ next, NULL, false };
     }
     out->raw = (struct lapse_text){ s->at, (uint32_t)(end - s->at) };
+    out->dirty = s->at < s->dirty;
     s->at = next;
-    out->dirty = s->dirty;
-    s->dirty = s->block_dirty;
     return true;
 }
 
 size_t lapse_csv_scan_plain(struct lapse_csv_scan *s, struct lapse_csv_piece *pieces, size_t columns,
                             struct lapse_csv_record *records, size_t room)
 {
-    const char *begin = s->at, *block = s->block, *const end = s->end;
-    const char delimiter = s->delimiter;
-    uint64_t marks = s->marks;
-    bool dirty = s->dirty, block_dirty = s->block_dirty;
-    size_t count = 0;
-
-    while (count < room && begin < end) {
-        const char *field = begin, *p;
-        struct lapse_csv_piece *piece = pieces + count * columns, *last = piece + columns - 1;
-        for (;;) {
-            while (marks == 0) {
-                if (end - block <= BLOCK)
-                    return count;
-                block += BLOCK;
-                marks = load_block(block, end, delimiter, &block_dirty);
-                dirty |= block_dirty;
-            }
-            p = block + lapse_lowest_bit(marks);
-            marks &= marks - 1;
-            if (*p == delimiter && piece < last) {
-                *piece++ = (struct lapse_csv_piece){ field, (uint32_t)(p - field), false };
-                field = p + 1;
-            } else if (*p == '\n' && piece == last && p > begin) {
-                break;
-            } else if (*p != '\r' || p + 1 == end || p[1] != '\n') {
-                return count;
-            }
+    const char delimiter = s->delimiter, *at = s->at, *base = s->base;
+    const uint32_t *mark = s->marks + s->next, *end = s->marks + s->count;
+    struct lapse_csv_record *record = records, *const full = records + room;
+    const size_t most = 3 * columns + 1; /* two quotes a field, and a CR */
+    int64_t line = s->line;
+    while (record < full) {
+        if ((size_t)(end - mark) < most && s->done < s->end) {
+            s->next = (size_t)(mark - s->marks);
+            find_more(s, at);
+            base = s->base;
+            mark = s->marks;
+            end = mark + s->count;
         }
-        const char *stop = p - (p > field && p[-1] == '\r');
-        if (stop == begin)
-            return count;
-        *piece = (struct lapse_csv_piece){ field, (uint32_t)(stop - field), false };
-        records[count++] = (struct lapse_csv_record){ .raw = { begin, (uint32_t)(stop - begin) },
-                                                      .fields = (uint32_t)columns, .lines = 1, .dirty = dirty };
-        dirty = block_dirty;
-        s->at = begin = p + 1;
-        s->block = block;
-        s->marks = marks;
-        s->dirty = dirty;
-        s->block_dirty = block_dirty;
+        const char *field = at, *p = at, *stop;
+        const uint32_t *next = mark;
+        struct lapse_csv_piece *piece = pieces, *const last = piece + columns - 1;
+        for (;; piece++, field = p + 1) {
+            if (next == end)
+                goto odd;
+            stop = p = base + *next++;
+            if (*p == '"' && p == field) {
+                if (end - next < 2 || base[*next] != '"' || next[1] != next[0] + 1)
+                    goto odd;
+                p = base + *next;
+                *piece = (struct lapse_csv_piece){ field + 1, (uint32_t)(p - field - 1), false };
+                stop = ++p;
+                next += 2;
+            } else {
+                *piece = (struct lapse_csv_piece){ field, (uint32_t)(p - field), false };
+            }
+            if (piece == last)
+                break;
+            if (*p != delimiter)
+                goto odd;
+        }
+        if (*p == '\r' && next < end && p[1] == '\n') {
+            p++;
+            next++;
+        }
+        if (*p != '\n' || stop == at)
+            break;
+        *record++ = (struct lapse_csv_record){ .raw = { at, (uint32_t)(stop - at) }, .line = line++,
+                                               .fields = (uint32_t)columns, .dirty = at < s->dirty };
+        pieces += columns;
+        at = p + 1;
+        mark = next;
     }
-    return count;
+odd:
+    s->next = (size_t)(mark - s->marks);
+    s->at = at;
+    s->line = line;
+    return (size_t)(record - records);
 }
 
 const char *lapse_csv_syntax_rule(enum lapse_csv_syntax fault)
@@ -292,9 +359,51 @@ static const char *after_last_lf(const char *begin, const char *end)
     return end > begin ? end : NULL;
 }
 
+/* Bit i is the parity of bits 0 to i. */
+static uint64_t parity_up_to(uint64_t v)
+{
+    for (int i = 1; i < 64; i *= 2)
+        v ^= v << i;
+    return v;
+}
+
+/* Ends of records where each quote opens a field, is one of two, or closes one: then a byte is in quotes if the quotes
+ * before it are odd. False: some quote is none of these, and must be looked at in its order. */
+static bool split_regular(char delimiter, const char *text, size_t n, size_t *whole, bool *unclosed)
+{
+    uint64_t quoted = 0, may_open = 1, ends = 0; /* all ones in quotes; bit 0: a quote may stand next */
+    size_t at = 0, ends_at = 0;
+    for (; at < n; at += BLOCK) {
+        char last[BLOCK];
+        const char *block = text + at;
+        if (n - at < BLOCK) {
+            memset(last, ' ', sizeof last);
+            block = memcpy(last, block, n - at);
+        }
+        uint64_t quotes = find_byte(block, '"'), lf = find_byte(block, '\n');
+        uint64_t in = parity_up_to(quotes) ^ quoted; /* a quote that opens is in, one that closes is not */
+        uint64_t out = (find_byte(block, delimiter) | lf | quotes) & ~in;
+        if (quotes & in & ~(out << 1 | may_open))
+            return false;
+        if (lf & ~in) {
+            ends = lf & ~in;
+            ends_at = at;
+        }
+        may_open = out >> 63;
+        quoted = in >> 63 ? UINT64_MAX : 0;
+    }
+    for (*whole = ends_at; ends; ends >>= 1)
+        ++*whole;
+    *unclosed = quoted != 0;
+    return true;
+}
+
 size_t lapse_csv_split(int delimiter, const char *text, size_t n, bool last, bool *unclosed)
 {
     const char *end = text + n, *whole = text, *p = text;
+    size_t regular;
+    if (n > 0 && memchr(text, '"', n) && split_regular((char)delimiter, text, n, &regular, unclosed))
+        return last && !*unclosed ? n : regular;
     *unclosed = false;
     while (p < end) {
         /* p is outside quotes: at the begin of the text or just after a quote */

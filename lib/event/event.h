@@ -235,7 +235,7 @@ void lapse_flaws_add(struct lapse_flaws *flaws, size_t row, int field, const cha
 /* The next run of rows without faults, from *first + *n on, before `end`. Begin with 0 and 0. False: no more. */
 bool lapse_flaws_next_good(const struct lapse_flaws *flaws, size_t end, size_t *first, size_t *n);
 /* Checks rows first .. first + n, flaws->row[0] being that of `first`: what is required, times, signs, columns that
- * kinds need (F2, F9, T1, T4, M5). That names and texts are well-formed was checked when they were put into columns. */
+ * kinds need (F2, F9, T1, T4, M5). Customer and time are columns without `code`. That names and texts are well-formed was checked when they were put into columns. */
 void lapse_columns_check(const struct lapse_columns *c, size_t first, size_t n, const struct lapse_check *check,
                          struct lapse_flaws *flaws);
 /* One text: its length and form; an empty one is good. False: *rule. */

@@ -36,7 +36,6 @@ struct reader {
     struct lapse_csv_scan scan;
     struct lapse_csv_record record;
     struct lapse_csv_piece field[FIELDS];
-    int64_t line;              /* where the record begins */
     const char *names[FIELDS]; /* columns in the order of the header, once it is read */
     char *spare;               /* room for fields with doubled quotes */
 };
@@ -50,7 +49,7 @@ static struct lapse_text field_text(const struct reader *in, int field)
 static lapse_status refuse(const struct reader *in, int field, const char *rule, lapse_error *error)
 {
     bool known = field >= 0 && field < FIELDS;
-    struct lapse_place place = { "segment table", in->line, -1, known ? in->names[field] : NULL };
+    struct lapse_place place = { "segment table", in->record.line, -1, known ? in->names[field] : NULL };
     struct lapse_text text = known ? field_text(in, field) : in->record.raw;
     return lapse_fail_at(error, LAPSE_BAD_INPUT, &place, text.data, text.size, rule);
 }
@@ -59,7 +58,6 @@ static lapse_status refuse(const struct reader *in, int field, const char *rule,
 static lapse_status read_record(struct reader *in, lapse_error *error)
 {
     do {
-        in->line += in->record.lines;
         if (!lapse_csv_scan_record(&in->scan, in->field, FIELDS, &in->record))
             return LAPSE_DONE;
     } while (in->record.raw.size == 0);
@@ -191,7 +189,7 @@ static lapse_status read_row(struct lapse_segment_table *t, const struct reader 
     if (++*useless <= MAX_TOLD) {
         char line[400];
         int n = snprintf(line, sizeof line, "segment `%.*s` on line %" PRId64 " can never match: %s",
-                         (int)name.size, name.data, in->line,
+                         (int)name.size, name.data, in->record.line,
                          empty ? "its bounds hold no score" : "the rows before it take all of its cells");
         lapse_buffer_put(&t->notes, line, (size_t)n + 1);
     }
@@ -241,12 +239,12 @@ static void note_open_cells(struct lapse_segment_table *t, const struct open_cel
 
 static lapse_status read_table(struct lapse_segment_table *t, const char *text, size_t size, lapse_error *error)
 {
-    struct reader in = { .line = 1, .spare = t->text + size };
+    struct reader in = { .record.line = 1, .spare = t->text + size };
     struct open_cells open;
     int place[FIELDS], rows = 0, useless = 0;
     size_t mark = size >= 3 && memcmp(text, "\xEF\xBB\xBF", 3) == 0 ? 3 : 0; /* of byte order */
 
-    lapse_csv_scan_init(&in.scan, ',', text + mark, size - mark);
+    lapse_csv_scan_init(&in.scan, ',', text + mark, size - mark, 1);
     for (int r = 0; r < LAPSE_BINS_MAX; r++)
         for (int f = 0; f < LAPSE_BINS_MAX; f++)
             open.m[r][f] = (uint16_t)((1 << t->bins[2]) - 1);

@@ -2,6 +2,8 @@
  * arithmetic with raw numbers, a text to read, or a time format and a text. */
 #include "fuzz.h"
 
+#include "base/quick.h"
+
 enum { ENTRIES = 9 };
 
 /* ---- references: every entry is looked at, all in 128 bits ------------------------------------------------------ */
@@ -155,6 +157,25 @@ static void check_format(int64_t time)
     CHECK(lapse_time_format(time, public, (int32_t)n) == LAPSE_INVALID);
 }
 
+/* The reader of many times says the same, whether it knows the day or not; so does its inline part if it says anything. */
+static void check_reader(const struct lapse_zone *z, struct fuzz text, bool good, int64_t got, const char *rule)
+{
+    struct lapse_time_reader reader;
+    const char *p = (const char *)text.at, *other;
+    int64_t day, again, quick;
+    lapse_time_reader_init(&reader, z);
+    for (int i = 0; i < 3; i++) {
+        other = NULL;
+        again = 0;
+        if (i == 1 && text.left >= 10) /* its day */
+            lapse_time_reader_parse(&reader, p, 10, &day, &other);
+        if (lapse_time_quick(&reader, p, text.left, &quick))
+            CHECK(good && quick == got);
+        CHECK(lapse_time_reader_parse(&reader, p, text.left, &again, &other) == good);
+        CHECK(good ? again == got : other == rule);
+    }
+}
+
 static void check_text(const struct lapse_zone *z, struct fuzz text)
 {
     const char *p = (const char *)text.at, *rule = NULL;
@@ -164,6 +185,7 @@ static void check_text(const struct lapse_zone *z, struct fuzz text)
     CHECK(good ? in_range(got) : rule != NULL);
     if (good)
         check_format(got);
+    check_reader(z, text, good, got, rule);
     if (text.left == 0 || !memchr(p, '\0', text.left)) {
         char *copy = fuzz_text(text);
         lapse_error error = { .size = sizeof error };
