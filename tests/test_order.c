@@ -79,6 +79,7 @@ static struct history history_of(const struct event *given, int n)
     s.h.number[LAPSE_F_TIME] = s.time;
     s.h.number[LAPSE_F_AMOUNT] = s.amount;
     s.h.name[LAPSE_F_KIND] = s.kind;
+    lapse_history_note_kinds(&s.h, s.kind, (size_t)n);
     s.h.text[LAPSE_F_REF] = (struct lapse_text_column){ s.data, s.begin, s.length, NULL };
     return s;
 }

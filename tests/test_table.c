@@ -522,7 +522,7 @@ static void parts_close(void *self)
 
 static lapse_status result_of_parts(struct parts *parts, lapse_result **out)
 {
-    struct lapse_source source = { parts, parts_next, parts_close };
+    struct lapse_source source = { .self = parts, .next = parts_next, .close = parts_close };
     return lapse_result_new(parts->mem, all_types, ALL, source, out, NULL);
 }
 
@@ -1003,7 +1003,7 @@ static void csv_comes_in_chunks(void **state)
         if (chunks.cancel_at < 0) {
             assert_int_equal(status, LAPSE_OK);
             assert_true(chunks.count > 10);
-            assert_true(chunks.smallest >= 65536 && chunks.largest < 65536 + 1024);
+            assert_true(chunks.largest < 8 * 65536 && (cancel_at == 2 || chunks.smallest >= 65536));
             if (cancel_at == 2) {
                 assert_int_equal(chunks.all.size, size);
                 assert_memory_equal(chunks.all.data, whole, size);

@@ -196,6 +196,7 @@ void lapse_sort_indices(uint32_t *v, size_t n, uint32_t *scratch, lapse_order_fn
  * workers block all signals and are joined before return. With threads <= 1, or when none can be started, all
  * run in order on the caller's. A non-zero return keeps tasks that have not begun from beginning. */
 void lapse_parallel(int threads, int64_t tasks, int (*work)(void *user, int64_t task), void *user);
+const void *lapse_thread_mark(void); /* differs from thread to thread */
 
 /* A mutex and two conditions are all the library needs beside that; POSIX threads under these names. */
 struct lapse_lock;

@@ -3,27 +3,38 @@
  * three scores and the id of each customer; the scratch of a part is that of its largest customer. */
 #include "rfm/rfm.h"
 
-enum column { LAST_ORDER, FREQUENCY, MONETARY, ORDERS, COLUMNS };
+#include <stdatomic.h>
 
+/* What a part keeps of a customer; the last is 1 byte wide. */
+enum column { LAST_ORDER, FREQUENCY, MONETARY, ORDERS, ID_SIZE, COLUMNS };
+
+/* Numbers, then sizes of ids, both with room for `capacity` customers; then the ids. */
 struct part {
     struct lapse_orders orders;
     struct lapse_buffer ids;
-    int64_t *column[COLUMNS];
-    size_t capacity[COLUMNS];
-    size_t count;
+    void *column[COLUMNS];
+    size_t count, capacity;
     int64_t left_out, without_order; /* customers */
 };
 
 struct collect {
+    struct lapse_rfm *rfm;
     const lapse_allocator *mem;
     const struct lapse_zone *zone;
     int64_t after; /* of the window */
+    int64_t today;
     uint32_t flags;
     const lapse_policy *policy;
-    bool zero_is_valid, with_ids;
-    int columns;
+    bool zero_is_valid;
+    bool keeps[COLUMNS];
     struct part *parts;
+    size_t first[LAPSE_FOLD_PARTS], first_byte[LAPSE_FOLD_PARTS]; /* of a part, and its ids, among all */
 };
+
+static size_t width_of(int column)
+{
+    return column == ID_SIZE ? 1 : sizeof(int64_t);
+}
 
 /* Distinct calendar days of orders that ascend in time. Where clocks go back over midnight days may not ascend,
  * but each lies within a day of its UTC day; so the days seen around the UTC day are enough to remember. */
@@ -43,12 +54,43 @@ static int64_t count_days(const struct lapse_zone *zone, const struct lapse_orde
     return days;
 }
 
-static lapse_status add_customer(void *user, int32_t index, const struct lapse_history *history,
-                                 lapse_error *error)
+/* Room for more customers in all columns that are kept. */
+static bool grow(const struct collect *c, struct part *part)
+{
+    size_t wanted = part->capacity ? part->capacity + part->capacity / 2 : 1024;
+    for (int i = 0; i < COLUMNS; i++) {
+        void *column = part->column[i];
+        if (!c->keeps[i])
+            continue;
+        if (wanted > PTRDIFF_MAX / sizeof(int64_t) || !(column = lapse_mem_resize(c->mem, column, wanted * width_of(i))))
+            return false;
+        part->column[i] = column;
+    }
+    part->capacity = wanted;
+    return true;
+}
+
+static bool put_customer(const struct collect *c, struct part *part, const int64_t value[ID_SIZE], struct lapse_text id)
+{
+    if (part->count == part->capacity && !grow(c, part))
+        return false;
+    for (int i = 0; i < ID_SIZE; i++)
+        if (c->keeps[i])
+            ((int64_t *)part->column[i])[part->count] = value[i];
+    if (c->keeps[ID_SIZE]) {
+        ((uint8_t *)part->column[ID_SIZE])[part->count] = (uint8_t)id.size;
+        lapse_buffer_put(&part->ids, id.data, id.size);
+    }
+    part->count++;
+    return !part->ids.failed;
+}
+
+static lapse_status add_customer(void *user, int32_t index, const struct lapse_history *history, lapse_error *error)
 {
     struct collect *c = user;
     struct part *part = &c->parts[index];
-    struct lapse_orders *orders = &part->orders;
+    bool in_days = c->flags & LAPSE_RFM_FREQUENCY_DAYS;
+    struct lapse_order_sum sum;
 
     int32_t rights;
     lapse_status status = lapse_rights_at(history, c->zone, c->policy, c->mem, &rights, error);
@@ -56,94 +98,128 @@ static lapse_status add_customer(void *user, int32_t index, const struct lapse_h
         part->left_out++; /* no score of somebody who objected (rulings X1) */
         return status;
     }
-    status = lapse_orders_net(orders, history, c->after, c->zero_is_valid, error);
-    if (status != LAPSE_OK || orders->count == 0) {
+    status = lapse_orders_sum(&part->orders, history, c->after, c->zero_is_valid, in_days, &sum, error);
+    if (status != LAPSE_OK || sum.count == 0) {
         part->without_order++;
         return status;
     }
-
-    lapse_int128 sum = -orders->unknown_refunds;
-    for (size_t i = 0; i < orders->count; i++)
-        sum += orders->items[i].net;
     if (c->flags & LAPSE_RFM_MONETARY_MEAN)
-        sum = lapse_int128_divide_even(sum, (lapse_int128)orders->count);
-
-    int64_t value[COLUMNS] = { orders->items[orders->count - 1].time, (int64_t)orders->count, 0,
-                               (int64_t)orders->count };
-    if (!lapse_int128_fits(sum, &value[MONETARY]))
+        sum.net = lapse_int128_divide_even(sum.net, (lapse_int128)sum.count);
+    int64_t value[ID_SIZE] = { [LAST_ORDER] = sum.last, [FREQUENCY] = sum.count, [ORDERS] = sum.count };
+    if (!lapse_int128_fits(sum.net, &value[MONETARY]))
         return lapse_fail(error, LAPSE_OVERFLOW, "customer `%.*s`: monetary leaves 64 bits",
                           (int)history->customer.size, history->customer.data);
-    if (c->flags & LAPSE_RFM_FREQUENCY_DAYS)
-        value[FREQUENCY] = count_days(c->zone, orders->items, orders->count);
-
-    for (int i = 0; i < c->columns; i++) {
-        if (!lapse_mem_reserve(c->mem, &part->column[i], &part->capacity[i], part->count + 1, sizeof(int64_t)))
-            return lapse_fail_memory(error);
-        part->column[i][part->count] = value[i];
-    }
-    part->count++;
-    if (c->with_ids) {
-        lapse_buffer_byte(&part->ids, (uint8_t)history->customer.size);
-        lapse_buffer_put(&part->ids, history->customer.data, history->customer.size);
-    }
-    return part->ids.failed ? lapse_fail_memory(error) : LAPSE_OK;
+    if (in_days)
+        value[FREQUENCY] = count_days(c->zone, part->orders.items, part->orders.count);
+    return put_customer(c, part, value, history->customer) ? LAPSE_OK : lapse_fail_memory(error);
 }
 
-/* One column of all parts as one array; those of the parts are given up on the way. */
-static int64_t *join(struct collect *c, int column, int64_t count)
-{
-    int64_t *all = lapse_mem_alloc(c->mem, (size_t)count * sizeof *all);
-    size_t at = 0;
-    for (int p = 0; all && p < LAPSE_FOLD_PARTS; p++) {
-        struct part *part = &c->parts[p];
-        if (!part->count)
-            continue;
-        memcpy(all + at, part->column[column], part->count * sizeof *all);
-        at += part->count;
-        lapse_mem_free(c->mem, part->column[column]);
-        part->column[column] = NULL;
-    }
-    return all;
-}
+/* ---- parts to one --------------------------------------------------------------------------------------- */
 
-/* Gives back what growing took too much. */
-static void trim(struct lapse_buffer *b)
+static void free_part(const lapse_allocator *mem, struct part *part)
 {
-    char *data = b->size ? lapse_mem_resize(b->mem, b->data, b->size) : NULL;
-    if (data) {
-        b->data = data;
-        b->capacity = b->size;
+    lapse_orders_free(&part->orders);
+    lapse_buffer_free(&part->ids);
+    for (int i = 0; i < COLUMNS; i++) {
+        lapse_mem_free(mem, part->column[i]);
+        part->column[i] = NULL;
     }
 }
 
-static lapse_status join_all(struct lapse_rfm *rfm, struct collect *c, lapse_error *error)
+/* The arrays of all customers are those of the first part, made as large as all are; mostly it is the only one. */
+static bool take_first(struct lapse_rfm *rfm, struct collect *c, size_t bytes)
 {
-    int64_t **columns[COLUMNS] = { &rfm->last_order, &rfm->frequency, &rfm->monetary, &rfm->orders };
+    struct part *first = &c->parts[0];
+    size_t n = (size_t)rfm->count;
+    rfm->recency = lapse_mem_alloc(c->mem, n * sizeof *rfm->recency);
+    bool ok = rfm->recency;
+    for (int i = 0; ok && i < COLUMNS; i++) {
+        void *column = c->keeps[i] ? lapse_mem_resize(c->mem, first->column[i], n * width_of(i)) : NULL;
+        ok = column || !c->keeps[i];
+        first->column[i] = column ? column : first->column[i];
+    }
+    char *ids = ok && c->keeps[ID_SIZE] ? lapse_mem_resize(c->mem, first->ids.data, bytes) : NULL;
+    if (!ok || (c->keeps[ID_SIZE] && !ids))
+        return false;
+    rfm->last_order = first->column[LAST_ORDER];
+    rfm->frequency = first->column[FREQUENCY];
+    rfm->monetary = first->column[MONETARY];
+    rfm->orders = first->column[ORDERS];
+    rfm->id_size = first->column[ID_SIZE];
+    rfm->ids = ids;
+    memset(first->column, 0, sizeof first->column);
+    lapse_buffer_init(&first->ids, c->mem);
+    return true;
+}
+
+/* Puts a part in its place among all, gives its own arrays back, and finds the days since each last order: never
+ * below 0 (R21), not even where the clock went back to yesterday between the two. */
+static int place_part(void *user, int64_t index)
+{
+    struct collect *c = user;
+    struct lapse_rfm *rfm = c->rfm;
+    struct part *part = &c->parts[index];
+    void *all[COLUMNS] = { rfm->last_order, rfm->frequency, rfm->monetary, rfm->orders, rfm->id_size };
+    size_t first = c->first[index];
+    for (int i = 0; i < COLUMNS; i++)
+        if (part->column[i])
+            memcpy((char *)all[i] + first * width_of(i), part->column[i], part->count * width_of(i));
+    if (part->ids.size)
+        memcpy(rfm->ids + c->first_byte[index], part->ids.data, part->ids.size);
+    free_part(c->mem, part);
+    for (size_t i = first; i < first + part->count; i++) {
+        int64_t days = c->today - lapse_zone_day(c->zone, rfm->last_order[i]);
+        rfm->recency[i] = days > 0 ? days : 0;
+    }
+    return 0;
+}
+
+static bool mark_ids(struct lapse_rfm *rfm)
+{
+    int64_t place = 0;
+    rfm->id_mark = lapse_mem_alloc(&rfm->mem, ((size_t)rfm->count / LAPSE_ID_MARK + 1) * sizeof *rfm->id_mark);
+    for (int64_t i = 0; rfm->id_mark && i < rfm->count; i++) {
+        if (i % LAPSE_ID_MARK == 0)
+            rfm->id_mark[i / LAPSE_ID_MARK] = place;
+        place += rfm->id_size[i];
+    }
+    return rfm->id_mark;
+}
+
+static bool join(struct lapse_rfm *rfm, struct collect *c)
+{
+    size_t count = 0, bytes = 0;
+    int64_t parts = 1; /* up to the last that has customers */
     for (int p = 0; p < LAPSE_FOLD_PARTS; p++) {
-        rfm->count += (int64_t)c->parts[p].count;
-        rfm->left_out += c->parts[p].left_out;
-        rfm->without_order += c->parts[p].without_order;
-        lapse_orders_free(&c->parts[p].orders);
-        rfm->ids[p] = c->parts[p].ids;
-        lapse_buffer_init(&c->parts[p].ids, c->mem);
-        trim(&rfm->ids[p]);
+        struct part *part = &c->parts[p];
+        c->first[p] = count;
+        c->first_byte[p] = bytes;
+        count += part->count;
+        bytes += part->ids.size;
+        parts = part->count ? p + 1 : parts;
+        rfm->left_out += part->left_out;
+        rfm->without_order += part->without_order;
     }
-    for (int i = 0; i < c->columns; i++)
-        if (!(*columns[i] = join(c, i, rfm->count)))
-            return lapse_fail_memory(error);
-    return LAPSE_OK;
+    rfm->count = (int64_t)count;
+    if (!take_first(rfm, c, bytes))
+        return false;
+    lapse_parallel(rfm->options.threads, parts, place_part, c);
+    return !c->keeps[ID_SIZE] || mark_ids(rfm);
 }
 
 static lapse_status collect(struct lapse_rfm *rfm, lapse_view *view, bool with_ids, bool with_orders,
                             lapse_error *error)
 {
     const lapse_rfm_options *o = &rfm->options;
-    struct collect c = { .mem = &rfm->mem,
+    struct collect c = { .rfm = rfm,
+                         .mem = &rfm->mem,
                          .zone = lapse_view_zone(view),
                          .after = INT64_MIN,
                          .flags = o->flags,
-                         .with_ids = with_ids };
-    c.columns = with_orders && (o->flags & LAPSE_RFM_FREQUENCY_DAYS) ? COLUMNS : ORDERS;
+                         .keeps = { [LAST_ORDER] = true, [FREQUENCY] = true, [MONETARY] = true } };
+    c.keeps[ORDERS] = with_orders && (o->flags & LAPSE_RFM_FREQUENCY_DAYS);
+    c.keeps[ID_SIZE] = with_ids;
+    c.today = lapse_zone_day(c.zone, lapse_view_as_of(view));
     c.policy = o->policy;
     c.zero_is_valid = lapse_policy_value(o->policy, LAPSE_SET_ORDER_ZERO_IS_VALID).n != 0;
     if (o->window_unit != LAPSE_UNIT_NONE)
@@ -163,61 +239,68 @@ static lapse_status collect(struct lapse_rfm *rfm, lapse_view *view, bool with_i
                                .on_progress = o->on_progress,
                                .progress_user = o->progress_user };
     lapse_status status = lapse_view_fold(view, &fold, error);
-    if (status == LAPSE_OK)
-        status = join_all(rfm, &c, error);
-    for (int p = 0; p < LAPSE_FOLD_PARTS; p++) {
-        struct part *part = &c.parts[p];
-        lapse_orders_free(&part->orders);
-        lapse_buffer_free(&part->ids);
-        for (int i = 0; i < COLUMNS; i++)
-            lapse_mem_free(c.mem, part->column[i]);
-    }
+    if (status == LAPSE_OK && !join(rfm, &c))
+        status = lapse_fail_memory(error);
+    for (int p = 0; p < LAPSE_FOLD_PARTS; p++)
+        free_part(c.mem, &c.parts[p]);
     lapse_mem_free(c.mem, c.parts);
     return status;
 }
 
-/* Days from the last order to the instant. Never below 0 (R21), not even where the clock went back to yesterday
- * between the two. */
-static bool find_recency(struct lapse_rfm *rfm, const lapse_view *view)
+struct scoring {
+    struct lapse_rfm *rfm;
+    struct lapse_axis axes[3];
+    atomic_bool failed;
+};
+
+static int score_axis(void *user, int64_t axis)
 {
-    const struct lapse_zone *zone = lapse_view_zone(view);
-    int64_t today = lapse_zone_day(zone, lapse_view_as_of(view));
-    rfm->recency = lapse_mem_alloc(&rfm->mem, (size_t)rfm->count * sizeof *rfm->recency);
-    for (int64_t i = 0; rfm->recency && i < rfm->count; i++) {
-        int64_t days = today - lapse_zone_day(zone, rfm->last_order[i]);
-        rfm->recency[i] = days > 0 ? days : 0;
-    }
-    return rfm->recency != NULL;
+    struct scoring *s = user;
+    if (!lapse_axis_score(&s->rfm->mem, &s->axes[axis], s->rfm->scores[axis]))
+        atomic_store(&s->failed, true);
+    return atomic_load(&s->failed);
 }
 
-/* Scores of the three axes. When nested, an axis is cut within each combination of the scores before it. */
+/* When nested, an axis is cut within each combination of the scores before it. */
+static void score_nested(struct lapse_rfm *rfm, struct scoring *s)
+{
+    uint8_t *group = lapse_mem_zero(&rfm->mem, (size_t)rfm->count, 1);
+    int32_t groups = 1;
+    if (!group)
+        atomic_store(&s->failed, true);
+    for (int a = 0; a < 3; a++) {
+        s->axes[a].group = a ? group : NULL;
+        s->axes[a].groups = groups;
+        if (atomic_load(&s->failed) || score_axis(s, a) || a == 2)
+            break;
+        for (int64_t i = 0; i < rfm->count; i++)
+            group[i] = (uint8_t)(group[i] * s->axes[a].bins + rfm->scores[a][i] - 1);
+        groups *= s->axes[a].bins;
+    }
+    lapse_mem_free(&rfm->mem, group);
+}
+
+/* Scores of the three axes. */
 static bool score(struct lapse_rfm *rfm)
 {
     const lapse_rfm_options *o = &rfm->options;
-    bool nested = o->flags & LAPSE_RFM_NESTED, ok = true;
-    uint8_t *group = NULL;
-    struct lapse_axis axes[3] = { { .values = rfm->recency, .bins = o->bins_r, .low_is_best = true },
-                                  { .values = rfm->frequency, .bins = o->bins_f },
-                                  { .values = rfm->monetary, .bins = o->bins_m } };
-
-    if (nested)
-        group = lapse_mem_zero(&rfm->mem, (size_t)rfm->count, 1);
-    if (nested && !group)
-        return false;
-    for (int a = 0, groups = 1; ok && a < 3; a++) {
-        axes[a].count = rfm->count;
-        axes[a].group = a ? group : NULL;
-        axes[a].groups = groups;
+    struct scoring s = { .rfm = rfm,
+                         .axes = { { .values = rfm->recency, .bins = o->bins_r, .low_is_best = true },
+                                   { .values = rfm->frequency, .bins = o->bins_f },
+                                   { .values = rfm->monetary, .bins = o->bins_m } } };
+    atomic_init(&s.failed, false);
+    for (int a = 0; a < 3; a++) {
+        s.axes[a].count = rfm->count;
+        s.axes[a].groups = 1;
         rfm->scores[a] = lapse_mem_alloc(&rfm->mem, (size_t)rfm->count);
-        ok = rfm->scores[a] && lapse_axis_score(&rfm->mem, &axes[a], rfm->scores[a]);
-        if (!ok || !nested || a == 2)
-            continue;
-        for (int64_t i = 0; i < rfm->count; i++)
-            group[i] = (uint8_t)(group[i] * axes[a].bins + rfm->scores[a][i] - 1);
-        groups *= axes[a].bins;
+        if (!rfm->scores[a])
+            return false;
     }
-    lapse_mem_free(&rfm->mem, group);
-    return ok;
+    if (o->flags & LAPSE_RFM_NESTED)
+        score_nested(rfm, &s);
+    else
+        lapse_parallel(o->threads, 3, score_axis, &s);
+    return !atomic_load(&s.failed);
 }
 
 lapse_status lapse_rfm_new(lapse_view *view, const lapse_rfm_options *options, bool with_ids, bool with_orders,
@@ -236,13 +319,11 @@ lapse_status lapse_rfm_new(lapse_view *view, const lapse_rfm_options *options, b
     rfm->mem = *mem;
     rfm->options = ours;
     rfm->digits = lapse_view_digits(view);
-    for (int p = 0; p < LAPSE_FOLD_PARTS; p++)
-        lapse_buffer_init(&rfm->ids[p], &rfm->mem);
 
     status = lapse_segment_table_read(&rfm->segments, &rfm->mem, &ours, error);
     if (status == LAPSE_OK)
         status = collect(rfm, view, with_ids, with_orders, error);
-    if (status == LAPSE_OK && !(find_recency(rfm, view) && score(rfm)))
+    if (status == LAPSE_OK && !score(rfm))
         status = lapse_fail_memory(error);
     if (status == LAPSE_OK)
         *out = rfm;
@@ -278,8 +359,9 @@ void lapse_rfm_free(struct lapse_rfm *rfm)
         lapse_mem_free(&mem, columns[i]);
     for (int a = 0; a < 3; a++)
         lapse_mem_free(&mem, rfm->scores[a]);
-    for (int p = 0; p < LAPSE_FOLD_PARTS; p++)
-        lapse_buffer_free(&rfm->ids[p]);
+    lapse_mem_free(&mem, rfm->ids);
+    lapse_mem_free(&mem, rfm->id_size);
+    lapse_mem_free(&mem, rfm->id_mark);
     lapse_segment_table_free(&rfm->segments);
     lapse_mem_free(&mem, rfm);
 }

@@ -75,6 +75,8 @@ static inline int32_t lapse_segment_of(const struct lapse_segment_table *table, 
 
 /* ---- customers.c: one fold of a view to values, and values to scores ------------------------------------- */
 
+enum { LAPSE_ID_MARK = 4096 }; /* customers between places of ids that are known */
+
 /* Customers with a valid order, ascending by id; entry i of each array is of customer i. */
 struct lapse_rfm {
     lapse_allocator mem;
@@ -85,8 +87,10 @@ struct lapse_rfm {
     int64_t *last_order, *frequency, *monetary;
     int64_t *orders; /* valid orders; NULL: frequency has them */
     int64_t *recency;
-    uint8_t *scores[3];                        /* r, f, m */
-    struct lapse_buffer ids[LAPSE_FOLD_PARTS]; /* one after the other: a byte of length, then the id */
+    uint8_t *scores[3]; /* r, f, m */
+    char *ids;          /* one after the other; NULL: not asked for, as the two below */
+    uint8_t *id_size;
+    int64_t *id_mark;   /* where the ids of customers 0, LAPSE_ID_MARK, ... begin */
     struct lapse_segment_table segments;
 };
 /* Options, segment table, fold, cuts. `with_ids`: collect ids; `with_orders`: collect orders beside days. */

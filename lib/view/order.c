@@ -142,23 +142,25 @@ static lapse_status settle(struct lapse_orders *o, const struct lapse_history *h
     return LAPSE_OK;
 }
 
+static bool is_taken_back(const struct lapse_history *h)
+{
+    return lapse_history_has(h, LAPSE_KIND_ORDER_CANCELLED) || lapse_history_has(h, LAPSE_KIND_ORDER_REFUNDED);
+}
+
 lapse_status lapse_orders_net(struct lapse_orders *o, const struct lapse_history *h, int64_t after,
                               bool zero_is_valid, lapse_error *error)
 {
     const uint8_t *kinds = h->name[LAPSE_F_KIND];
     const int64_t *times = h->number[LAPSE_F_TIME], *amounts = h->number[LAPSE_F_AMOUNT];
     size_t mask = 0;
-    bool taken_back = false;
 
     o->count = o->group_count = 0;
     o->unknown_refunds = 0;
     if (h->count > UINT32_MAX / 4) /* places and slots are 32 bits wide */
         return lapse_fail_memory(error);
     for (int64_t i = 0; i < h->count; i++) {
-        if (kinds[i] != LAPSE_KIND_ORDER_PLACED) {
-            taken_back |= kinds[i] == LAPSE_KIND_ORDER_CANCELLED || kinds[i] == LAPSE_KIND_ORDER_REFUNDED;
+        if (kinds[i] != LAPSE_KIND_ORDER_PLACED)
             continue;
-        }
         struct lapse_text ref = lapse_history_text(h, LAPSE_F_REF, i);
         bool ok = true;
         if (ref.size == 0) { /* an order of its own (M14), which nothing can take back */
@@ -173,9 +175,44 @@ lapse_status lapse_orders_net(struct lapse_orders *o, const struct lapse_history
         if (!ok)
             return lapse_fail_memory(error);
     }
-    if (taken_back)
+    if (is_taken_back(h))
         take_back(o, mask, h, after);
     return settle(o, h, zero_is_valid, error);
+}
+
+/* Orders none of which has a ref or is taken back: each line is an order (M14), whose net is its amount. */
+static void sum_lines(const struct lapse_history *h, int64_t after, bool zero_is_valid, struct lapse_order_sum *out)
+{
+    const uint8_t *kinds = h->name[LAPSE_F_KIND];
+    const int64_t *times = h->number[LAPSE_F_TIME], *amounts = h->number[LAPSE_F_AMOUNT];
+    for (int64_t i = 0; i < h->count; i++) {
+        bool known = amounts[i] != LAPSE_MISSING;
+        int64_t net = known ? amounts[i] : 0;
+        if (kinds[i] != LAPSE_KIND_ORDER_PLACED || times[i] <= after || !is_valid(known, net, net, zero_is_valid))
+            continue;
+        out->count++;
+        out->last = times[i];
+        out->net += net;
+    }
+}
+
+lapse_status lapse_orders_sum(struct lapse_orders *o, const struct lapse_history *h, int64_t after, bool zero_is_valid,
+                              bool with_items, struct lapse_order_sum *out, lapse_error *error)
+{
+    *out = (struct lapse_order_sum){ 0 };
+    if (!with_items && !h->text[LAPSE_F_REF].begin && !is_taken_back(h)) {
+        sum_lines(h, after, zero_is_valid, out);
+        return LAPSE_OK;
+    }
+    lapse_status status = lapse_orders_net(o, h, after, zero_is_valid, error);
+    if (status != LAPSE_OK)
+        return status;
+    out->count = (int64_t)o->count;
+    out->net = -o->unknown_refunds;
+    for (size_t i = 0; i < o->count; i++)
+        out->net += o->items[i].net;
+    out->last = o->count ? o->items[o->count - 1].time : 0;
+    return LAPSE_OK;
 }
 
 void lapse_orders_free(struct lapse_orders *o)

@@ -25,6 +25,7 @@ lapse_status lapse_view_check(const lapse_view *view, lapse_error *error);
 struct lapse_history {
     struct lapse_text customer;
     int64_t count;                                /* at least 1 */
+    uint64_t kinds[2];                            /* bit k: an event of kind k is among them; if kinds are asked for */
     const int64_t *number[LAPSE_FIELDS];          /* CLASS_NUMBER */
     const uint8_t *name[LAPSE_FIELDS];            /* CLASS_NAME */
     struct lapse_text_column text[LAPSE_FIELDS];  /* CLASS_TEXT */
@@ -36,6 +37,20 @@ static inline struct lapse_text lapse_history_text(const struct lapse_history *h
         return (struct lapse_text){ "", 0 };
     size_t slot = t->code ? t->code[i] : (size_t)i;
     return (struct lapse_text){ t->data + t->begin[slot], t->length[slot] };
+}
+
+_Static_assert(LAPSE_KINDS <= 128, "a set of kinds has 128 bits");
+static inline bool lapse_history_has(const struct lapse_history *h, int kind)
+{
+    return h->kinds[kind >> 6] >> (kind & 63) & 1;
+}
+/* Finds `kinds` from the kinds of all events. */
+static inline void lapse_history_note_kinds(struct lapse_history *h, const uint8_t *kind, size_t n)
+{
+    h->kinds[0] = h->kinds[1] = 0;
+    for (size_t i = 0; i < n; i++)
+        if (i == 0 || kind[i] != kind[i - 1])
+            h->kinds[kind[i] >> 6 & 1] |= UINT64_C(1) << (kind[i] & 63);
 }
 
 #define LAPSE_RETRACTED (UINT32_C(1) << 31) /* among the fields asked for: retracted events are shown too */
@@ -88,6 +103,15 @@ struct lapse_orders {
  * customer when the gross or the net of an order leaves int64_t. */
 lapse_status lapse_orders_net(struct lapse_orders *orders, const struct lapse_history *history, int64_t after,
                               bool zero_is_valid, lapse_error *error);
+/* What most answers ask of them. `net` is less the unknown refunds, so that an answer need not look for these. */
+struct lapse_order_sum {
+    int64_t count, last; /* last: time of the last order, when there is one */
+    lapse_int128 net;
+};
+/* Nets a history and adds up. Without `with_items` the items need not be set: where no order has a ref and none is
+ * taken back, every line is an order and the lines are added up as they come. */
+lapse_status lapse_orders_sum(struct lapse_orders *orders, const struct lapse_history *history, int64_t after,
+                              bool zero_is_valid, bool with_items, struct lapse_order_sum *out, lapse_error *error);
 void lapse_orders_free(struct lapse_orders *orders);
 
 /* ---- rights.c: may a customer be scored? --------------------------------------------------------------------- */
