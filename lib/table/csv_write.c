@@ -28,14 +28,31 @@ static void store64(char *p, uint64_t v)
     memcpy(p, &v, 8);
 }
 
-/* Does a text need quotes? Without a branch a byte, so that many are looked at at once. */
+/* The high bit of each byte of `word` that is `byte` (and perhaps of bytes above such a one). */
+static inline uint64_t find_byte(uint64_t word, char byte)
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101);
+    uint64_t x = word ^ ones * (uint8_t)byte;
+    return (x - ones) & ~x;
+}
+
+/* Does a text need quotes? Eight bytes at a time. */
 static bool has_special(const char *text, size_t n)
 {
-    unsigned found = 0;
-    for (size_t i = 0; i < n; i++)
-        found |= (unsigned)(text[i] == ',') | (unsigned)(text[i] == '"') | (unsigned)(text[i] == '\r') |
-                 (unsigned)(text[i] == '\n');
-    return found != 0;
+    uint64_t found = 0, word = 0;
+    size_t i = 0;
+    do {
+        if (n - i >= 8) {
+            memcpy(&word, text + i, 8);
+        } else {
+            word = 0;
+            for (size_t k = i; k < n; k++)
+                word = word << 8 | (uint8_t)text[k];
+        }
+        found |= find_byte(word, ',') | find_byte(word, '"') | find_byte(word, '\r') | find_byte(word, '\n');
+        i += 8;
+    } while (i < n);
+    return found & UINT64_C(0x8080808080808080);
 }
 
 static char *put_quoted(char *at, const char *text, size_t n)
@@ -89,13 +106,13 @@ static uint64_t eight_digits(uint64_t v)
 }
 
 /* v / 10^digits with all its digits; at most 7 of them, v < 10^8. Writes up to 17 bytes. */
-static char *put_small(char *at, uint64_t v, int digits)
+static inline char *put_small(char *at, uint64_t v, int digits)
 {
     uint64_t figures = eight_digits(v), text = figures | UINT64_C(0x3030303030303030);
     int whole = 8 - digits; /* places before the point, of which the last is always printed */
-    int zeros = __builtin_ctzll(figures | UINT64_C(1) << 8 * (whole - 1)) / 8;
-    store64(at, text >> 8 * zeros);
-    at += whole - zeros;
+    int zeros = __builtin_ctzll(figures | UINT64_C(1) << 8 * (whole - 1)) & ~7; /* bits */
+    store64(at, text >> zeros);
+    at += whole - zeros / 8;
     if (digits == 0)
         return at;
     *at++ = '.';
@@ -111,20 +128,53 @@ static const int64_t *ints(const struct lapse_table_column *c, int64_t first)
 /* A column of the batch, each field followed by `end`. */
 typedef void put_fn(struct batch *b, const struct lapse_table_column *c, char end);
 
-static void put_fixed(struct batch *b, const struct lapse_table_column *c, char end)
+/* Inlined with the number of digits where that is known. */
+static inline void put_scaled(struct batch *b, const struct lapse_table_column *c, char end, int digits)
 {
     const int64_t *v = ints(c, b->first);
     const uint8_t *valid = c->validity.data;
-    int digits = c->spec.type == LAPSE_TYPE_MONEY ? c->spec.digits : 0;
-    uint64_t small = digits < 8 ? EIGHT_DIGITS : 0;
-    for (int64_t i = 0; i < b->rows; i++) {
+    const int64_t rows = b->rows, first = b->first; /* kept apart from the bytes written */
+    const uint64_t small = digits < 8 ? EIGHT_DIGITS : 0;
+    for (int64_t i = 0; i < rows; i++) {
+        int64_t value = v[i];
         char *at = b->at[i];
-        if (lapse_bit(valid, b->first + i))
-            at = (uint64_t)v[i] < small ? put_small(at, (uint64_t)v[i], digits)
-                                        : at + lapse_decimal_format(v[i], digits, true, at);
+        if (!valid || lapse_bit(valid, first + i))
+            at = (uint64_t)value < small ? put_small(at, (uint64_t)value, digits)
+                                         : at + lapse_decimal_format(value, digits, true, at);
         *at++ = end;
         b->at[i] = at;
     }
+}
+
+/* Most integers are small: their texts are kept. */
+static void put_integers(struct batch *b, const struct lapse_table_column *c, char end)
+{
+    const int64_t *v = ints(c, b->first), rows = b->rows;
+    const struct lapse_csv_small *kept = b->writer->small;
+    if (c->validity.data) {
+        put_scaled(b, c, end, 0);
+        return;
+    }
+    for (int64_t i = 0; i < rows; i++) {
+        int64_t value = v[i];
+        char *at = b->at[i];
+        if ((uint64_t)value < LAPSE_CSV_SMALL) {
+            memcpy(at, &kept[value], sizeof *kept);
+            at += kept[value].size;
+        } else {
+            at = (uint64_t)value < EIGHT_DIGITS ? put_small(at, (uint64_t)value, 0) : at + lapse_int_format(value, at);
+        }
+        *at++ = end;
+        b->at[i] = at;
+    }
+}
+
+static void put_money(struct batch *b, const struct lapse_table_column *c, char end)
+{
+    if (c->spec.digits == 2)
+        put_scaled(b, c, end, 2);
+    else
+        put_scaled(b, c, end, c->spec.digits);
 }
 
 static void put_decimals(struct batch *b, const struct lapse_table_column *c, char end)
@@ -226,8 +276,8 @@ static void put_texts(struct batch *b, const struct lapse_table_column *c, char 
         if (special && has_special(text, n)) {
             at = put_quoted(at, text, n);
         } else {
-            if (n <= 16 && (size_t)offset[i] + 16 <= c->data.capacity)
-                memcpy(at, text, 16);
+            if (n <= OVER && (size_t)offset[i] + OVER <= c->data.capacity)
+                memcpy(at, text, OVER);
             else
                 memcpy(at, text, n);
             at += n;
@@ -244,9 +294,9 @@ static const struct {
     put_fn *put;
     size_t room;
 } types[] = {
-    [LAPSE_TYPE_INT64] = { put_fixed, 24 },    [LAPSE_TYPE_DOUBLE] = { put_doubles, 400 },
+    [LAPSE_TYPE_INT64] = { put_integers, 24 },    [LAPSE_TYPE_DOUBLE] = { put_doubles, 400 },
     [LAPSE_TYPE_STRING] = { put_texts, 0 },    [LAPSE_TYPE_TIME] = { put_times, 32 },
-    [LAPSE_TYPE_MONEY] = { put_fixed, 48 },    [LAPSE_TYPE_DECIMAL] = { put_decimals, 48 },
+    [LAPSE_TYPE_MONEY] = { put_money, 48 },    [LAPSE_TYPE_DECIMAL] = { put_decimals, 48 },
 };
 
 /* What a slot takes; 0: more than can be asked for. */
@@ -301,6 +351,11 @@ void lapse_csv_writer_init(struct lapse_csv_writer *w, const lapse_allocator *me
     lapse_buffer_init(&w->slots, mem);
     for (int i = 0; i < LAPSE_CSV_DAYS; i++)
         w->days[i].day = -1;
+    for (int i = 0; i < LAPSE_CSV_SMALL; i++) {
+        char text[32] = "";
+        w->small[i].size = (uint8_t)lapse_int_format(i, text);
+        memcpy(w->small[i].text, text, sizeof w->small[i].text);
+    }
 }
 
 void lapse_csv_writer_free(struct lapse_csv_writer *w)

@@ -106,7 +106,12 @@ lapse_status lapse_result_add_note(lapse_result *result, const char *text, size_
 
 enum {
     LAPSE_CSV_CHUNK = 65536,
-    LAPSE_CSV_DAYS = 1024 /* days whose text is kept, by their number modulo this */
+    LAPSE_CSV_DAYS = 1024, /* days whose text is kept, by their number modulo this */
+    LAPSE_CSV_SMALL = 1000 /* integers whose text is kept */
+};
+struct lapse_csv_small {
+    char text[3];
+    uint8_t size;
 };
 struct lapse_csv_day {
     char text[12]; /* 2024-03-01T */
@@ -117,6 +122,7 @@ struct lapse_csv_writer {
     struct lapse_buffer out;   /* what has been written; the caller takes it away. `failed` sticks */
     struct lapse_buffer slots; /* rows under construction */
     struct lapse_csv_day days[LAPSE_CSV_DAYS];
+    struct lapse_csv_small small[LAPSE_CSV_SMALL];
 };
 void lapse_csv_writer_init(struct lapse_csv_writer *w, const lapse_allocator *mem);
 void lapse_csv_writer_free(struct lapse_csv_writer *w);
