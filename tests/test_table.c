@@ -539,7 +539,7 @@ static void collecting_joins_all_parts(void **state)
             /* The same rows as the parts have, put into one table. */
             struct lapse_builder *b = lapse_builder_new(&mem, all_types, ALL, 0);
             while (parts.row < parts.rows) {
-                lapse_table *part;
+                lapse_table *part = NULL;
                 assert_int_equal(parts_next(&parts, &part, NULL), LAPSE_OK);
                 for (int64_t row = 0; row < part->rows; row++)
                     put_row(b, parts.row - part->rows + row, parts.holes && part->rows % 3 != 0);

@@ -172,10 +172,15 @@ bool lapse_random(void *out, size_t n); /* from the operating system; false: it 
 
 /* ---- select.c -------------------------------------------------------------------------------------- */
 
-/* The values that would stand at ascending positions ranks[0..m) if v[0..n) were sorted; v is not changed. By
- * histograms, O(n) for each of at most six levels. Ranks are in [0, n). False: no memory. */
-bool lapse_select(const lapse_allocator *mem, const int64_t *v, int64_t n, const int64_t *ranks, int m,
-                  int64_t *out);
+/* Values that lie in several places. */
+struct lapse_span {
+    const int64_t *v;
+    int64_t n;
+};
+/* The values that would stand at positions ranks[0..m) if those of all spans were sorted; they are not changed. By
+ * histograms, O(n) for each of at most six levels. Ranks are in [0, all values). False: no memory. */
+bool lapse_select(const lapse_allocator *mem, const struct lapse_span *spans, int32_t count, const int64_t *ranks,
+                  int m, int64_t *out);
 
 /* ---- sort.c ---------------------------------------------------------------------------------------- */
 

@@ -1,40 +1,30 @@
-/* The one pass of this room: a fold of the view to three values a customer, then cuts and scores. Parts of
- * the fold grow arrays of their own, which are joined in the order of ids. Cost: three numbers, the days since,
- * three scores and the id of each customer; the scratch of a part is that of its largest customer. */
+/* The one pass of this room: a fold of the view to three values a customer. Each part of the fold grows arrays of
+ * its own, which stay as they are. Cost: three numbers, the days since, and the id of each customer, and in scores.c
+ * three scores; the scratch of a part is that of its largest customer. */
 #include "rfm/rfm.h"
 
-#include <stdatomic.h>
+enum { FIRST_ROOM = 1024, APART = 128 };
 
-/* What a part keeps of a customer; the last is 1 byte wide. */
-enum column { LAST_ORDER, FREQUENCY, MONETARY, ORDERS, ID_SIZE, COLUMNS };
-
-/* Numbers, then sizes of ids, both with room for `capacity` customers; then the ids. */
+/* A part under construction, apart from those that other threads are at. */
 struct part {
+    struct lapse_rfm_part made;
     struct lapse_orders orders;
-    struct lapse_buffer ids;
-    void *column[COLUMNS];
-    size_t count, capacity;
+    size_t capacity;
     int64_t left_out, without_order; /* customers */
+    char apart[APART];
 };
 
 struct collect {
-    struct lapse_rfm *rfm;
     const lapse_allocator *mem;
     const struct lapse_zone *zone;
     int64_t after; /* of the window */
     int64_t today;
     uint32_t flags;
     const lapse_policy *policy;
-    bool zero_is_valid;
-    bool keeps[COLUMNS];
+    bool zero_is_valid, with_ids;
+    bool keeps[LAPSE_RFM_VALUES];
     struct part *parts;
-    size_t first[LAPSE_FOLD_PARTS], first_byte[LAPSE_FOLD_PARTS]; /* of a part, and its ids, among all */
 };
-
-static size_t width_of(int column)
-{
-    return column == ID_SIZE ? 1 : sizeof(int64_t);
-}
 
 /* Distinct calendar days of orders that ascend in time. Where clocks go back over midnight days may not ascend,
  * but each lies within a day of its UTC day; so the days seen around the UTC day are enough to remember. */
@@ -54,35 +44,46 @@ static int64_t count_days(const struct lapse_zone *zone, const struct lapse_orde
     return days;
 }
 
-/* Room for more customers in all columns that are kept. */
-static bool grow(const struct collect *c, struct part *part)
+static bool resize(const lapse_allocator *mem, void *array, size_t n, size_t each)
 {
-    size_t wanted = part->capacity ? part->capacity + part->capacity / 2 : 1024;
-    for (int i = 0; i < COLUMNS; i++) {
-        void *column = part->column[i];
-        if (!c->keeps[i])
-            continue;
-        if (wanted > PTRDIFF_MAX / sizeof(int64_t) || !(column = lapse_mem_resize(c->mem, column, wanted * width_of(i))))
-            return false;
-        part->column[i] = column;
-    }
-    part->capacity = wanted;
-    return true;
+    void *p;
+    memcpy(&p, array, sizeof p); /* `array` is the address of a pointer to any type */
+    p = n <= PTRDIFF_MAX / each ? lapse_mem_resize(mem, p, n * each) : NULL;
+    if (p)
+        memcpy(array, &p, sizeof p);
+    return p;
 }
 
-static bool put_customer(const struct collect *c, struct part *part, const int64_t value[ID_SIZE], struct lapse_text id)
+/* Gives all arrays that are kept room for n customers. */
+static bool set_room(const struct collect *c, struct part *part, size_t n)
 {
-    if (part->count == part->capacity && !grow(c, part))
+    bool ok = true;
+    for (int i = 0; ok && i < LAPSE_RFM_VALUES; i++)
+        ok = !c->keeps[i] || resize(c->mem, &part->made.value[i], n, sizeof(int64_t));
+    ok = ok && (!c->with_ids || resize(c->mem, &part->made.id_size, n, 1));
+    part->capacity = ok ? n : part->capacity;
+    return ok;
+}
+
+static bool put_customer(const struct collect *c, struct part *part, const int64_t value[], struct lapse_text id)
+{
+    struct lapse_rfm_part *p = &part->made;
+    size_t i = (size_t)p->count;
+    if (i == part->capacity && !set_room(c, part, i ? i + i / 2 : FIRST_ROOM))
         return false;
-    for (int i = 0; i < ID_SIZE; i++)
-        if (c->keeps[i])
-            ((int64_t *)part->column[i])[part->count] = value[i];
-    if (c->keeps[ID_SIZE]) {
-        ((uint8_t *)part->column[ID_SIZE])[part->count] = (uint8_t)id.size;
-        lapse_buffer_put(&part->ids, id.data, id.size);
+    for (int v = 0; v < LAPSE_RFM_VALUES; v++)
+        if (c->keeps[v])
+            p->value[v][i] = value[v];
+    if (c->with_ids) {
+        if (i % LAPSE_ID_MARK == 0 && !resize(c->mem, &p->id_mark, i / LAPSE_ID_MARK + 1, sizeof *p->id_mark))
+            return false;
+        if (i % LAPSE_ID_MARK == 0)
+            p->id_mark[i / LAPSE_ID_MARK] = (int64_t)p->ids.size;
+        p->id_size[i] = (uint8_t)id.size;
+        lapse_buffer_put(&p->ids, id.data, id.size);
     }
-    part->count++;
-    return !part->ids.failed;
+    p->count++;
+    return !p->ids.failed;
 }
 
 static lapse_status add_customer(void *user, int32_t index, const struct lapse_history *history, lapse_error *error)
@@ -105,120 +106,66 @@ static lapse_status add_customer(void *user, int32_t index, const struct lapse_h
     }
     if (c->flags & LAPSE_RFM_MONETARY_MEAN)
         sum.net = lapse_int128_divide_even(sum.net, (lapse_int128)sum.count);
-    int64_t value[ID_SIZE] = { [LAST_ORDER] = sum.last, [FREQUENCY] = sum.count, [ORDERS] = sum.count };
-    if (!lapse_int128_fits(sum.net, &value[MONETARY]))
+    /* The days since are never below 0 (R21), not even where the clock went back to yesterday between the two. */
+    int64_t days = c->today - lapse_zone_day(c->zone, sum.last);
+    int64_t value[LAPSE_RFM_VALUES] = { [LAPSE_RFM_LAST_ORDER] = sum.last,
+                                        [LAPSE_RFM_RECENCY] = days > 0 ? days : 0,
+                                        [LAPSE_RFM_FREQUENCY] = sum.count,
+                                        [LAPSE_RFM_ORDERS] = sum.count };
+    if (!lapse_int128_fits(sum.net, &value[LAPSE_RFM_MONETARY]))
         return lapse_fail(error, LAPSE_OVERFLOW, "customer `%.*s`: monetary leaves 64 bits",
                           (int)history->customer.size, history->customer.data);
     if (in_days)
-        value[FREQUENCY] = count_days(c->zone, part->orders.items, part->orders.count);
+        value[LAPSE_RFM_FREQUENCY] = count_days(c->zone, part->orders.items, part->orders.count);
     return put_customer(c, part, value, history->customer) ? LAPSE_OK : lapse_fail_memory(error);
 }
 
-/* ---- parts to one --------------------------------------------------------------------------------------- */
-
-static void free_part(const lapse_allocator *mem, struct part *part)
+static void free_part(const lapse_allocator *mem, struct lapse_rfm_part *p)
 {
-    lapse_orders_free(&part->orders);
-    lapse_buffer_free(&part->ids);
-    for (int i = 0; i < COLUMNS; i++) {
-        lapse_mem_free(mem, part->column[i]);
-        part->column[i] = NULL;
-    }
+    for (int v = 0; v < LAPSE_RFM_VALUES; v++)
+        lapse_mem_free(mem, p->value[v]);
+    for (int axis = 0; axis < 3; axis++)
+        lapse_mem_free(mem, p->scores[axis]);
+    lapse_mem_free(mem, p->id_size);
+    lapse_mem_free(mem, p->id_mark);
+    lapse_buffer_free(&p->ids);
 }
 
-/* The arrays of all customers are those of the first part, made as large as all are; mostly it is the only one. */
-static bool take_first(struct lapse_rfm *rfm, struct collect *c, size_t bytes)
+/* Takes over the parts that have customers, and gives back what growing took too much. */
+static void take_parts(struct lapse_rfm *rfm, struct collect *c)
 {
-    struct part *first = &c->parts[0];
-    size_t n = (size_t)rfm->count;
-    rfm->recency = lapse_mem_alloc(c->mem, n * sizeof *rfm->recency);
-    bool ok = rfm->recency;
-    for (int i = 0; ok && i < COLUMNS; i++) {
-        void *column = c->keeps[i] ? lapse_mem_resize(c->mem, first->column[i], n * width_of(i)) : NULL;
-        ok = column || !c->keeps[i];
-        first->column[i] = column ? column : first->column[i];
-    }
-    char *ids = ok && c->keeps[ID_SIZE] ? lapse_mem_resize(c->mem, first->ids.data, bytes) : NULL;
-    if (!ok || (c->keeps[ID_SIZE] && !ids))
-        return false;
-    rfm->last_order = first->column[LAST_ORDER];
-    rfm->frequency = first->column[FREQUENCY];
-    rfm->monetary = first->column[MONETARY];
-    rfm->orders = first->column[ORDERS];
-    rfm->id_size = first->column[ID_SIZE];
-    rfm->ids = ids;
-    memset(first->column, 0, sizeof first->column);
-    lapse_buffer_init(&first->ids, c->mem);
-    return true;
-}
-
-/* Puts a part in its place among all, gives its own arrays back, and finds the days since each last order: never
- * below 0 (R21), not even where the clock went back to yesterday between the two. */
-static int place_part(void *user, int64_t index)
-{
-    struct collect *c = user;
-    struct lapse_rfm *rfm = c->rfm;
-    struct part *part = &c->parts[index];
-    void *all[COLUMNS] = { rfm->last_order, rfm->frequency, rfm->monetary, rfm->orders, rfm->id_size };
-    size_t first = c->first[index];
-    for (int i = 0; i < COLUMNS; i++)
-        if (part->column[i])
-            memcpy((char *)all[i] + first * width_of(i), part->column[i], part->count * width_of(i));
-    if (part->ids.size)
-        memcpy(rfm->ids + c->first_byte[index], part->ids.data, part->ids.size);
-    free_part(c->mem, part);
-    for (size_t i = first; i < first + part->count; i++) {
-        int64_t days = c->today - lapse_zone_day(c->zone, rfm->last_order[i]);
-        rfm->recency[i] = days > 0 ? days : 0;
-    }
-    return 0;
-}
-
-static bool mark_ids(struct lapse_rfm *rfm)
-{
-    int64_t place = 0;
-    rfm->id_mark = lapse_mem_alloc(&rfm->mem, ((size_t)rfm->count / LAPSE_ID_MARK + 1) * sizeof *rfm->id_mark);
-    for (int64_t i = 0; rfm->id_mark && i < rfm->count; i++) {
-        if (i % LAPSE_ID_MARK == 0)
-            rfm->id_mark[i / LAPSE_ID_MARK] = place;
-        place += rfm->id_size[i];
-    }
-    return rfm->id_mark;
-}
-
-static bool join(struct lapse_rfm *rfm, struct collect *c)
-{
-    size_t count = 0, bytes = 0;
-    int64_t parts = 1; /* up to the last that has customers */
-    for (int p = 0; p < LAPSE_FOLD_PARTS; p++) {
-        struct part *part = &c->parts[p];
-        c->first[p] = count;
-        c->first_byte[p] = bytes;
-        count += part->count;
-        bytes += part->ids.size;
-        parts = part->count ? p + 1 : parts;
+    for (int i = 0; i < LAPSE_FOLD_PARTS; i++) {
+        struct part *part = &c->parts[i];
         rfm->left_out += part->left_out;
         rfm->without_order += part->without_order;
+        if (part->made.count == 0)
+            continue;
+        set_room(c, part, (size_t)part->made.count); /* as it was, should that fail */
+        if (c->with_ids && resize(c->mem, &part->made.ids.data, part->made.ids.size, 1))
+            part->made.ids.capacity = part->made.ids.size;
+        struct lapse_rfm_part *p = &rfm->part[rfm->part_count++];
+        *p = part->made;
+        p->first = rfm->count;
+        p->ids.mem = &rfm->mem;
+        rfm->count += p->count;
+        part->made = (struct lapse_rfm_part){ .ids = { .mem = c->mem } };
     }
-    rfm->count = (int64_t)count;
-    if (!take_first(rfm, c, bytes))
-        return false;
-    lapse_parallel(rfm->options.threads, parts, place_part, c);
-    return !c->keeps[ID_SIZE] || mark_ids(rfm);
 }
 
 static lapse_status collect(struct lapse_rfm *rfm, lapse_view *view, bool with_ids, bool with_orders,
                             lapse_error *error)
 {
     const lapse_rfm_options *o = &rfm->options;
-    struct collect c = { .rfm = rfm,
-                         .mem = &rfm->mem,
+    struct collect c = { .mem = &rfm->mem,
                          .zone = lapse_view_zone(view),
                          .after = INT64_MIN,
                          .flags = o->flags,
-                         .keeps = { [LAST_ORDER] = true, [FREQUENCY] = true, [MONETARY] = true } };
-    c.keeps[ORDERS] = with_orders && (o->flags & LAPSE_RFM_FREQUENCY_DAYS);
-    c.keeps[ID_SIZE] = with_ids;
+                         .with_ids = with_ids,
+                         .keeps = { [LAPSE_RFM_LAST_ORDER] = true,
+                                    [LAPSE_RFM_RECENCY] = true,
+                                    [LAPSE_RFM_FREQUENCY] = true,
+                                    [LAPSE_RFM_MONETARY] = true,
+                                    [LAPSE_RFM_ORDERS] = with_orders && (o->flags & LAPSE_RFM_FREQUENCY_DAYS) } };
     c.today = lapse_zone_day(c.zone, lapse_view_as_of(view));
     c.policy = o->policy;
     c.zero_is_valid = lapse_policy_value(o->policy, LAPSE_SET_ORDER_ZERO_IS_VALID).n != 0;
@@ -229,7 +176,7 @@ static lapse_status collect(struct lapse_rfm *rfm, lapse_view *view, bool with_i
         return lapse_fail_memory(error);
     for (int p = 0; p < LAPSE_FOLD_PARTS; p++) {
         c.parts[p].orders.mem = c.mem;
-        lapse_buffer_init(&c.parts[p].ids, c.mem);
+        lapse_buffer_init(&c.parts[p].made.ids, c.mem);
     }
 
     struct lapse_fold fold = { .fields = LAPSE_ORDER_FIELDS | LAPSE_RIGHTS_FIELDS,
@@ -239,68 +186,14 @@ static lapse_status collect(struct lapse_rfm *rfm, lapse_view *view, bool with_i
                                .on_progress = o->on_progress,
                                .progress_user = o->progress_user };
     lapse_status status = lapse_view_fold(view, &fold, error);
-    if (status == LAPSE_OK && !join(rfm, &c))
-        status = lapse_fail_memory(error);
-    for (int p = 0; p < LAPSE_FOLD_PARTS; p++)
-        free_part(c.mem, &c.parts[p]);
+    if (status == LAPSE_OK)
+        take_parts(rfm, &c);
+    for (int p = 0; p < LAPSE_FOLD_PARTS; p++) {
+        lapse_orders_free(&c.parts[p].orders);
+        free_part(c.mem, &c.parts[p].made);
+    }
     lapse_mem_free(c.mem, c.parts);
     return status;
-}
-
-struct scoring {
-    struct lapse_rfm *rfm;
-    struct lapse_axis axes[3];
-    atomic_bool failed;
-};
-
-static int score_axis(void *user, int64_t axis)
-{
-    struct scoring *s = user;
-    if (!lapse_axis_score(&s->rfm->mem, &s->axes[axis], s->rfm->scores[axis]))
-        atomic_store(&s->failed, true);
-    return atomic_load(&s->failed);
-}
-
-/* When nested, an axis is cut within each combination of the scores before it. */
-static void score_nested(struct lapse_rfm *rfm, struct scoring *s)
-{
-    uint8_t *group = lapse_mem_zero(&rfm->mem, (size_t)rfm->count, 1);
-    int32_t groups = 1;
-    if (!group)
-        atomic_store(&s->failed, true);
-    for (int a = 0; a < 3; a++) {
-        s->axes[a].group = a ? group : NULL;
-        s->axes[a].groups = groups;
-        if (atomic_load(&s->failed) || score_axis(s, a) || a == 2)
-            break;
-        for (int64_t i = 0; i < rfm->count; i++)
-            group[i] = (uint8_t)(group[i] * s->axes[a].bins + rfm->scores[a][i] - 1);
-        groups *= s->axes[a].bins;
-    }
-    lapse_mem_free(&rfm->mem, group);
-}
-
-/* Scores of the three axes. */
-static bool score(struct lapse_rfm *rfm)
-{
-    const lapse_rfm_options *o = &rfm->options;
-    struct scoring s = { .rfm = rfm,
-                         .axes = { { .values = rfm->recency, .bins = o->bins_r, .low_is_best = true },
-                                   { .values = rfm->frequency, .bins = o->bins_f },
-                                   { .values = rfm->monetary, .bins = o->bins_m } } };
-    atomic_init(&s.failed, false);
-    for (int a = 0; a < 3; a++) {
-        s.axes[a].count = rfm->count;
-        s.axes[a].groups = 1;
-        rfm->scores[a] = lapse_mem_alloc(&rfm->mem, (size_t)rfm->count);
-        if (!rfm->scores[a])
-            return false;
-    }
-    if (o->flags & LAPSE_RFM_NESTED)
-        score_nested(rfm, &s);
-    else
-        lapse_parallel(o->threads, 3, score_axis, &s);
-    return !atomic_load(&s.failed);
 }
 
 lapse_status lapse_rfm_new(lapse_view *view, const lapse_rfm_options *options, bool with_ids, bool with_orders,
@@ -323,7 +216,7 @@ lapse_status lapse_rfm_new(lapse_view *view, const lapse_rfm_options *options, b
     status = lapse_segment_table_read(&rfm->segments, &rfm->mem, &ours, error);
     if (status == LAPSE_OK)
         status = collect(rfm, view, with_ids, with_orders, error);
-    if (status == LAPSE_OK && !score(rfm))
+    if (status == LAPSE_OK && !lapse_rfm_score(rfm))
         status = lapse_fail_memory(error);
     if (status == LAPSE_OK)
         *out = rfm;
@@ -354,14 +247,8 @@ lapse_status lapse_rfm_notes(const struct lapse_rfm *rfm, lapse_result *result)
 void lapse_rfm_free(struct lapse_rfm *rfm)
 {
     lapse_allocator mem = rfm->mem;
-    int64_t *columns[] = { rfm->last_order, rfm->frequency, rfm->monetary, rfm->orders, rfm->recency };
-    for (size_t i = 0; i < sizeof columns / sizeof *columns; i++)
-        lapse_mem_free(&mem, columns[i]);
-    for (int a = 0; a < 3; a++)
-        lapse_mem_free(&mem, rfm->scores[a]);
-    lapse_mem_free(&mem, rfm->ids);
-    lapse_mem_free(&mem, rfm->id_size);
-    lapse_mem_free(&mem, rfm->id_mark);
+    for (int32_t p = 0; p < rfm->part_count; p++)
+        free_part(&mem, &rfm->part[p]);
     lapse_segment_table_free(&rfm->segments);
     lapse_mem_free(&mem, rfm);
 }

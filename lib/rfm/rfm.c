@@ -38,80 +38,130 @@ static void make_cells(struct rows *rows)
             }
 }
 
-static const struct cell *cell_of(const struct rows *rows, int64_t i)
+/* A stretch of a part, to be put at row `at` of a table. */
+struct stretch {
+    const struct rows *rows;
+    const struct lapse_rfm_part *part;
+    int64_t first, n, at;
+};
+
+static const struct cell *cell_of(const struct stretch *s, int64_t i)
 {
-    const struct lapse_rfm *rfm = rows->rfm;
-    int32_t r = rfm->scores[0][i] - 1, f = rfm->scores[1][i] - 1, m = rfm->scores[2][i] - 1;
-    return &rows->cells[(r * rfm->options.bins_f + f) * rfm->options.bins_m + m];
+    const lapse_rfm_options *o = &s->rows->rfm->options;
+    uint8_t *const *scores = s->part->scores;
+    int32_t r = scores[0][s->first + i] - 1, f = scores[1][s->first + i] - 1, m = scores[2][s->first + i] - 1;
+    return &s->rows->cells[(r * o->bins_f + f) * o->bins_m + m];
 }
 
-static void put_ids(const struct rows *rows, struct lapse_builder *b, int64_t first, int64_t n)
+/* Bytes of the ids before customer i of a part. */
+static int64_t id_place(const struct lapse_rfm_part *p, int64_t i)
 {
-    const struct lapse_rfm *rfm = rows->rfm;
-    const char *id = rfm->ids + rfm->id_mark[first / LAPSE_ID_MARK];
-    int64_t bytes = 0, *offsets;
-    char *data;
-    for (int64_t i = first / LAPSE_ID_MARK * LAPSE_ID_MARK; i < first; i++)
-        id += rfm->id_size[i];
-    for (int64_t i = first; i < first + n; i++)
-        bytes += rfm->id_size[i];
-    if (!lapse_builder_texts(b, CUSTOMER, n, (size_t)bytes, &offsets, &data))
-        return;
-    memcpy(data, id, (size_t)bytes);
-    for (int64_t i = 0; i < n; i++)
-        offsets[i + 1] = offsets[i] + rfm->id_size[first + i];
+    if (i == p->count)
+        return (int64_t)p->ids.size;
+    int64_t k = i / LAPSE_ID_MARK * LAPSE_ID_MARK, place = p->id_mark[i / LAPSE_ID_MARK];
+    while (k < i)
+        place += p->id_size[k++];
+    return place;
 }
 
-static void put_cells(const struct rows *rows, struct lapse_builder *b, int64_t first, int64_t n)
+static void put_ids(const struct stretch *s, int64_t *offset, char *data)
 {
-    int64_t *score_at, *segment_at;
-    char *scores, *segments;
-    size_t bytes = 0;
-    for (int64_t i = 0; i < n; i++)
-        bytes += cell_of(rows, first + i)->segment.size;
-    if (!lapse_builder_texts(b, SCORE, n, (size_t)n * sizeof rows->cells->score, &score_at, &scores) ||
-        !lapse_builder_texts(b, SEGMENT, n, bytes, &segment_at, &segments))
-        return;
-    for (int64_t i = 0; i < n; i++) {
-        const struct cell *cell = cell_of(rows, first + i);
-        memcpy(scores + score_at[i], cell->score, sizeof cell->score);
-        score_at[i + 1] = score_at[i] + cell->score_size;
-        memcpy(segments + segment_at[i], cell->segment.data, cell->segment.size);
-        segment_at[i + 1] = segment_at[i] + cell->segment.size;
+    int64_t begin = id_place(s->part, s->first), end = id_place(s->part, s->first + s->n);
+    memcpy(data + offset[s->at], s->part->ids.data + begin, (size_t)(end - begin));
+    for (int64_t i = 0; i < s->n; i++)
+        offset[s->at + i + 1] = offset[s->at + i] + s->part->id_size[s->first + i];
+}
+
+static void put_scores(const struct stretch *s, int64_t *offset, char *data)
+{
+    for (int64_t i = s->at; i < s->at + s->n; i++) {
+        const struct cell *cell = cell_of(s, i - s->at);
+        memcpy(data + offset[i], cell->score, sizeof cell->score);
+        offset[i + 1] = offset[i] + cell->score_size;
     }
 }
 
-static void put_numbers(const struct rows *rows, struct lapse_builder *b, int64_t first, int64_t n)
+static void put_segments(const struct stretch *s, int64_t *offset, char *data)
 {
-    const struct lapse_rfm *rfm = rows->rfm;
-    const int64_t *values[] = { rfm->last_order, rfm->recency, rfm->frequency, rfm->monetary };
-    const int64_t weights[] = { rfm->options.weight_r, rfm->options.weight_f, rfm->options.weight_m };
-    int64_t *weighted = rows->columns > WEIGHTED ? lapse_builder_column(b, WEIGHTED, n) : NULL;
-
-    for (int c = LAST; c <= MONETARY; c++) {
-        int64_t *to = lapse_builder_column(b, c, n);
-        if (to)
-            memcpy(to, values[c - LAST] + first, (size_t)n * sizeof *to);
+    for (int64_t i = s->at; i < s->at + s->n; i++) {
+        struct lapse_text name = cell_of(s, i - s->at)->segment;
+        memcpy(data + offset[i], name.data, name.size);
+        offset[i + 1] = offset[i] + name.size;
     }
+}
+
+static const struct {
+    void (*put)(const struct stretch *s, int64_t *offset, char *data);
+    int32_t column;
+} texts[] = { { put_ids, CUSTOMER }, { put_scores, SCORE }, { put_segments, SEGMENT } };
+
+enum { TEXTS = sizeof texts / sizeof *texts };
+
+static void put_numbers(const struct stretch *s, int64_t *const to[COLUMNS])
+{
+    static const struct {
+        int32_t column;
+        enum lapse_rfm_value value;
+    } copied[] = { { LAST, LAPSE_RFM_LAST_ORDER },
+                   { RECENCY, LAPSE_RFM_RECENCY },
+                   { FREQUENCY, LAPSE_RFM_FREQUENCY },
+                   { MONETARY, LAPSE_RFM_MONETARY } };
+    const lapse_rfm_options *o = &s->rows->rfm->options;
+    const int64_t weights[] = { o->weight_r, o->weight_f, o->weight_m };
+    int64_t *weighted = to[WEIGHTED] ? to[WEIGHTED] + s->at : NULL;
+    size_t bytes = (size_t)s->n * sizeof(int64_t);
+
+    for (size_t c = 0; c < sizeof copied / sizeof *copied; c++)
+        memcpy(to[copied[c].column] + s->at, s->part->value[copied[c].value] + s->first, bytes);
     if (weighted)
-        memset(weighted, 0, (size_t)n * sizeof *weighted);
+        memset(weighted, 0, bytes);
     for (int axis = 0; axis < 3; axis++) {
-        const uint8_t *scores = rfm->scores[axis] + first;
-        int64_t *to = lapse_builder_column(b, R + axis, n);
-        for (int64_t i = 0; to && i < n; i++)
-            to[i] = scores[i];
-        for (int64_t i = 0; weighted && i < n; i++)
+        const uint8_t *scores = s->part->scores[axis] + s->first;
+        int64_t *score = to[R + axis] + s->at;
+        for (int64_t i = 0; i < s->n; i++)
+            score[i] = scores[i];
+        for (int64_t i = 0; weighted && i < s->n; i++)
             weighted[i] += weights[axis] * scores[i];
     }
+}
+
+/* The stretch with which customer `first` begins, of those below `end`. */
+static struct stretch stretch_at(const struct rows *rows, int64_t first, int64_t end, int64_t at)
+{
+    const struct lapse_rfm_part *p = rows->rfm->part;
+    while (first >= p->first + p->count)
+        p++;
+    int64_t last = p->first + p->count < end ? p->first + p->count : end;
+    return (struct stretch){ rows, p, first - p->first, last - first, at };
 }
 
 static lapse_status make_rows(void *self, int64_t first, int64_t end, lapse_table **out, lapse_error *error)
 {
     const struct rows *rows = self;
     struct lapse_builder *b = lapse_builder_new(&rows->rfm->mem, rows->specs, rows->columns, end - first);
-    put_ids(rows, b, first, end - first);
-    put_numbers(rows, b, first, end - first);
-    put_cells(rows, b, first, end - first);
+    int64_t *numbers[COLUMNS] = { NULL }, *offsets[TEXTS] = { NULL };
+    size_t bytes[TEXTS] = { 0, (size_t)(end - first) * sizeof rows->cells->score, 0 };
+    char *data[TEXTS];
+    struct stretch s;
+    bool ok = true;
+
+    for (int64_t at = first; at < end; at += s.n) {
+        s = stretch_at(rows, at, end, at - first);
+        bytes[0] += (size_t)(id_place(s.part, s.first + s.n) - id_place(s.part, s.first));
+        for (int64_t i = 0; i < s.n; i++)
+            bytes[2] += cell_of(&s, i)->segment.size;
+    }
+    for (int32_t c = LAST; c < rows->columns; c++)
+        if (rows->specs[c].type != LAPSE_TYPE_STRING)
+            ok = (numbers[c] = lapse_builder_column(b, c, end - first)) && ok;
+    for (int t = 0; t < TEXTS; t++)
+        ok = lapse_builder_texts(b, texts[t].column, end - first, bytes[t], &offsets[t], &data[t]) && ok;
+    for (int64_t at = first; ok && at < end; at += s.n) {
+        s = stretch_at(rows, at, end, at - first);
+        put_numbers(&s, numbers);
+        for (int t = 0; t < TEXTS; t++)
+            texts[t].put(&s, offsets[t], data[t]);
+    }
     return lapse_builder_finish(b, out, error);
 }
 
