@@ -102,7 +102,13 @@ size_t lapse_double_format(double value, char *out);
 /* ---- int128.c: the one place of 128-bit arithmetic ------------------------------------------------ */
 
 __extension__ typedef __int128 lapse_int128;
-bool lapse_int128_fits(lapse_int128 v, int64_t *out);                   /* false: outside int64_t */
+static inline bool lapse_int128_fits(lapse_int128 v, int64_t *out)      /* false: outside int64_t */
+{
+    if (v < INT64_MIN || v > INT64_MAX)
+        return false;
+    *out = (int64_t)v;
+    return true;
+}
 double lapse_int128_ratio(lapse_int128 numerator, lapse_int128 denominator); /* correctly rounded; den > 0 */
 lapse_int128 lapse_int128_divide_even(lapse_int128 n, lapse_int128 d);  /* nearest, half to even; d > 0 */
 /* floor of the type-7 quantile at i/N of sorted x with n values, given x_k and x_k+1 where k is

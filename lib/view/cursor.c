@@ -70,6 +70,27 @@ int64_t lapse_cursor_events(const struct lapse_cursor *c)
     return c->events;
 }
 
+/* Most histories are of one kind, or of a few in no order that could be guessed: so one look at all of them, eight at
+ * a time, and no branch for each. */
+void lapse_history_note_kinds(struct lapse_history *h, const uint8_t *kind, size_t n)
+{
+    uint64_t low = 0, high = 0, other = 0, word;
+    const uint64_t same = n ? UINT64_C(0x0101010101010101) * kind[0] : 0;
+    for (size_t i = 0; n >= 8 && i < n; i += 8) {
+        memcpy(&word, kind + (i + 8 < n ? i : n - 8), 8);
+        other |= word ^ same;
+    }
+    for (size_t i = 0; n < 8 && i < n; i++)
+        other |= (uint64_t)(kind[i] ^ kind[0]);
+    for (size_t i = 0; i < (other ? n : n > 0); i++) {
+        uint64_t bit = UINT64_C(1) << (kind[i] & 63), is_high = 0 - (uint64_t)(kind[i] >> 6 & 1);
+        low |= bit & ~is_high;
+        high |= bit & is_high;
+    }
+    h->kinds[0] = low;
+    h->kinds[1] = high;
+}
+
 /* How many rows are at or before the instant. */
 static size_t visible(const struct lapse_group *g, int64_t as_of)
 {

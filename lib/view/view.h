@@ -44,14 +44,7 @@ static inline bool lapse_history_has(const struct lapse_history *h, int kind)
 {
     return h->kinds[kind >> 6] >> (kind & 63) & 1;
 }
-/* Finds `kinds` from the kinds of all events. */
-static inline void lapse_history_note_kinds(struct lapse_history *h, const uint8_t *kind, size_t n)
-{
-    h->kinds[0] = h->kinds[1] = 0;
-    for (size_t i = 0; i < n; i++)
-        if (i == 0 || kind[i] != kind[i - 1])
-            h->kinds[kind[i] >> 6 & 1] |= UINT64_C(1) << (kind[i] & 63);
-}
+void lapse_history_note_kinds(struct lapse_history *h, const uint8_t *kind, size_t n); /* of all events */
 
 #define LAPSE_RETRACTED (UINT32_C(1) << 31) /* among the fields asked for: retracted events are shown too */
 struct lapse_cursor;
@@ -92,6 +85,7 @@ struct lapse_orders {
     size_t count, capacity;
     lapse_int128 unknown_refunds;   /* sum of the refunds in the window whose order is unknown */
     struct lapse_order_group *groups; /* orders that have a ref, valid or not */
+    uint64_t seen;                  /* a bit of 64 for the end of each ref: one that is not set is new */
     size_t group_count, group_capacity;
     uint32_t *slots;                /* of a hash table of refs, for one customer at a time */
     size_t slot_capacity;
