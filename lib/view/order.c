@@ -221,8 +221,8 @@ lapse_status lapse_orders_net(struct lapse_orders *o, const struct lapse_history
     return settle(o, h, zero_is_valid, error);
 }
 
-/* Orders none of which has a ref or is taken back: each line is an order (M14), whose net is its amount; what makes it
- * valid is is_valid() for that. */
+/* Orders none of which has a ref or is taken back: each line is an order (M14) whose net is its amount, and valid as
+ * is_valid() says of such a one. */
 static void sum_lines(const struct lapse_history *h, int64_t after, bool zero_is_valid, struct lapse_order_sum *out)
 {
     const uint8_t *kinds = h->name[LAPSE_F_KIND];
@@ -231,12 +231,17 @@ static void sum_lines(const struct lapse_history *h, int64_t after, bool zero_is
     int64_t count = 0, last = 0;
     lapse_int128 net = 0;
     for (int64_t i = 0; i < n; i++) {
-        int64_t amount = amounts[i] == LAPSE_MISSING ? 0 : amounts[i];
-        bool valid = (kinds[i] == LAPSE_KIND_ORDER_PLACED) & (times[i] > after) &
-                     ((amount >= least) | (amounts[i] == LAPSE_MISSING));
-        count += valid;
-        net += valid ? amount : 0;
-        last = valid ? times[i] : last;
+        if (kinds[i] != LAPSE_KIND_ORDER_PLACED || times[i] <= after)
+            continue;
+        int64_t amount = amounts[i];
+        if (amount < least) { /* as a missing one is */
+            if (amount != LAPSE_MISSING)
+                continue;
+            amount = 0;
+        }
+        count++;
+        net += amount;
+        last = times[i];
     }
     *out = (struct lapse_order_sum){ count, last, net };
 }
