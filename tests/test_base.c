@@ -507,9 +507,16 @@ static void expect_selection(const int64_t *v, int64_t n, int m)
     qsort(sorted, (size_t)n, sizeof *sorted, by_number);
     for (int i = 0; i < m; i++) /* in any order, some twice, with the ends */
         ranks[i] = i == 0 ? n - 1 : i == 1 ? 0 : i == 2 ? ranks[0] : (int64_t)(draw() % (uint64_t)n);
-    assert_true(lapse_select(&mem, v, n, ranks, m, out));
-    for (int i = 0; i < m; i++)
-        assert_true(out[i] == sorted[ranks[i]]);
+    for (int parts = 1; parts <= 3; parts++) { /* wherever the values lie */
+        struct lapse_span spans[3] = { { v, n }, { v, 0 }, { v, 0 } };
+        if (parts > 1) {
+            spans[0].n = (int64_t)(draw() % (uint64_t)n);
+            spans[parts - 1] = (struct lapse_span){ v + spans[0].n, n - spans[0].n };
+        }
+        assert_true(lapse_select(&mem, spans, parts, ranks, m, out));
+        for (int i = 0; i < m; i++)
+            assert_true(out[i] == sorted[ranks[i]]);
+    }
     assert_int_equal(h.live, 0);
     free(sorted);
     free(ranks);
@@ -570,13 +577,14 @@ static void selection_survives_lack_of_memory(void **state)
     (void)state;
     for (int64_t i = 0; i < N; i++)
         v[i] = value_of(5, i);
-    assert_true(lapse_select(&mem, v, N, ranks, 4, out));
+    const struct lapse_span all = { v, N };
+    assert_true(lapse_select(&mem, &all, 1, ranks, 4, out));
     calls = h.calls;
     assert_true(calls > 4);
     for (int64_t k = 1; k <= calls; k++) {
         h.calls = 0;
         h.fail_at = k;
-        assert_false(lapse_select(&mem, v, N, ranks, 4, out));
+        assert_false(lapse_select(&mem, &all, 1, ranks, 4, out));
         assert_int_equal(h.live, 0);
     }
 }

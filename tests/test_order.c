@@ -79,6 +79,7 @@ static struct history history_of(const struct event *given, int n)
     s.h.number[LAPSE_F_TIME] = s.time;
     s.h.number[LAPSE_F_AMOUNT] = s.amount;
     s.h.name[LAPSE_F_KIND] = s.kind;
+    lapse_history_note_kinds(&s.h, s.kind, (size_t)n);
     s.h.text[LAPSE_F_REF] = (struct lapse_text_column){ s.data, s.begin, s.length, NULL };
     return s;
 }
@@ -354,10 +355,13 @@ static void test_random(void **state)
     seed = 3;
     for (int round = 0; round < 20000; round++) {
         int n = 1 + draw(round % 10 ? 8 : COUNT(events)), span = 1 + draw(30), count;
+        bool no_refs = round % 4 == 0;
         for (int i = 0; i < n; i++)
             events[i] = (struct event){ draw(span), kinds[draw(COUNT(kinds))], draw(5) ? draw(6) * 50 : NO,
-                                        refs[draw(COUNT(refs))] };
+                                        refs[no_refs ? 0 : draw(COUNT(refs))] };
         struct history s = history_of(events, n);
+        if (no_refs) /* as where no run has such a column */
+            s.h.text[LAPSE_F_REF].begin = NULL;
         int64_t after = draw(3) ? EVER : draw(span), unknown;
         bool zero = draw(2);
         naive(&s.h, after, zero, items, &count, &unknown);
@@ -368,9 +372,41 @@ static void test_random(void **state)
             assert_int_equal(o.items[i].time, items[i].time);
             assert_int_equal(o.items[i].net, items[i].net);
         }
+        lapse_int128 net = -unknown;
+        for (int i = 0; i < count; i++)
+            net += items[i].net;
+        for (int with_items = 0; with_items < 2; with_items++) {
+            struct lapse_order_sum sum;
+            o.count = 99;
+            assert_int_equal(lapse_orders_sum(&o, &s.h, after, zero, with_items, &sum, NULL), LAPSE_OK);
+            assert_int_equal(sum.count, count);
+            assert_true(sum.net == net);
+            assert_true(count == 0 || sum.last == items[count - 1].time);
+            assert_true(!with_items || (int)o.count == count);
+        }
         history_free(&s);
     }
     lapse_orders_free(&o);
+}
+
+/* The bits of kinds, however long the history is and wherever a kind stands in it. */
+static void test_kinds(void **state)
+{
+    (void)state;
+    uint8_t kind[40];
+    seed = 9;
+    for (int round = 0; round < 20000; round++) {
+        size_t n = (size_t)draw(COUNT(kind) + 1);
+        int first = 1 + draw(LAPSE_KINDS - 1), others = draw(4);
+        struct lapse_history h = { .count = (int64_t)n };
+        for (size_t i = 0; i < n; i++)
+            kind[i] = (uint8_t)first;
+        for (int i = 0; n && i < others; i++)
+            kind[draw((int)n)] = (uint8_t)(1 + draw(LAPSE_KINDS - 1));
+        lapse_history_note_kinds(&h, kind, n);
+        for (int k = 0; k < LAPSE_KINDS; k++)
+            assert_int_equal(lapse_history_has(&h, k), n && memchr(kind, k, n) != NULL);
+    }
 }
 
 /* ---- size and memory ------------------------------------------------------------------------------------- */
@@ -463,7 +499,8 @@ int main(void)
         cmocka_unit_test(test_lines_and_orders), cmocka_unit_test(test_zero),
         cmocka_unit_test(test_refunds),          cmocka_unit_test(test_cancellations),
         cmocka_unit_test(test_window),           cmocka_unit_test(test_overflow),
-        cmocka_unit_test(test_random),           cmocka_unit_test(test_large),
+        cmocka_unit_test(test_random),
+        cmocka_unit_test(test_kinds),           cmocka_unit_test(test_large),
         cmocka_unit_test(test_no_memory),
     };
     if (lapse_mem_init(&memory, NULL, NULL) != LAPSE_OK)

@@ -65,8 +65,17 @@ static void test_quantiles_exact(void **state)
                 values[i] = (int64_t)(((uint64_t)draw(1 << 30) << 34) ^ (uint64_t)draw(1 << 30) << 8);
             group[i] = (uint8_t)draw(groups);
         }
-        struct lapse_axis axis = { values, n, groups > 1 ? group : NULL, groups, bins, low_is_best };
-        assert_true(lapse_axis_score(&memory, &axis, scores));
+        /* One to three parts, some of which may be empty. */
+        int parts = 1 + draw(3), ends[3] = { parts > 1 ? draw(n + 1) : n, n, n };
+        struct lapse_axis_part part[3];
+        for (int p = 0, begin = 0; p < 3; begin = ends[p++])
+            part[p] = (struct lapse_axis_part){ { values + begin, ends[p] - begin },
+                                                groups > 1 ? group + begin : NULL, scores + begin };
+        struct lapse_axis axis = { part, parts, groups, bins, low_is_best };
+        struct lapse_cuts cuts[7];
+        assert_true(lapse_axis_cut(&memory, &axis, cuts));
+        for (int p = 0; p < parts; p++)
+            lapse_axis_score(&axis, cuts, p);
         for (int g = 0; g < groups; g++) {
             int size = 0;
             for (int i = 0; i < n; i++)
@@ -82,6 +91,12 @@ static void test_quantiles_exact(void **state)
     }
 }
 
+static bool quantile(const int64_t *values, int64_t n, int bins, struct lapse_cuts *out)
+{
+    struct lapse_span span = { values, n };
+    return lapse_cuts_quantile(&memory, &span, 1, bins, out);
+}
+
 static void test_cuts_by_hand(void **state)
 {
     (void)state;
@@ -89,7 +104,7 @@ static void test_cuts_by_hand(void **state)
     const int64_t ten[] = { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10 };
     const int64_t floors[] = { 2, 4, 6, 8 };
     struct lapse_cuts cuts = { .low_is_best = false };
-    assert_true(lapse_cuts_quantile(&memory, ten, 10, 5, &cuts));
+    assert_true(quantile(ten, 10, 5, &cuts));
     for (int i = 0; i < 4; i++)
         assert_int_equal(cuts.above[i], floors[i]);
     for (int i = 0; i < 10; i++)
@@ -100,25 +115,25 @@ static void test_cuts_by_hand(void **state)
 
     /* a constant is in the lowest bin of F and M, and so the freshest of R: nothing is above */
     const int64_t same[] = { 4, 4, 4 };
-    assert_true(lapse_cuts_quantile(&memory, same, 3, 5, &cuts));
+    assert_true(quantile(same, 3, 5, &cuts));
     assert_int_equal(lapse_cuts_score(&cuts, 4), 5);
     cuts.low_is_best = false;
     assert_int_equal(lapse_cuts_score(&cuts, 4), 1);
 
     /* the example on which R's package gives 4/2/2/2/0: 0, 0.5 ... 4.5 in tenths fill the bins evenly */
     const int64_t tenths[] = { 0, 5, 10, 15, 20, 25, 30, 35, 40, 45 };
-    assert_true(lapse_cuts_quantile(&memory, tenths, 10, 5, &cuts));
+    assert_true(quantile(tenths, 10, 5, &cuts));
     for (int i = 0; i < 10; i++)
         assert_int_equal(lapse_cuts_score(&cuts, tenths[i]), 1 + i / 2);
 
     /* negative values: floors go down. Median of -3, 0 is -1.5: -1 is above, -2 is not */
     const int64_t below[] = { 0, -3 };
-    assert_true(lapse_cuts_quantile(&memory, below, 2, 2, &cuts));
+    assert_true(quantile(below, 2, 2, &cuts));
     assert_int_equal(lapse_cuts_score(&cuts, -1), 2);
     assert_int_equal(lapse_cuts_score(&cuts, -2), 1);
 
-    struct lapse_axis none = { .values = ten, .count = 0, .groups = 1, .bins = 5 };
-    assert_true(lapse_axis_score(&memory, &none, NULL));
+    struct lapse_axis none = { .groups = 1, .bins = 5 };
+    assert_true(lapse_axis_cut(&memory, &none, &cuts));
 }
 
 /* ---- segment tables -------------------------------------------------------------------------------------- */

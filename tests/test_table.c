@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include <cmocka.h>
+#include <pthread.h>
 
 #include "table/table.h"
 
@@ -310,6 +311,46 @@ static void a_whole_column_at_once(void **state)
 }
 
 /* Misuse sticks and is told once, at the end. */
+static char *csv_of(lapse_table *table, size_t *size);
+
+static void texts_at_once(void **state)
+{
+    (void)state;
+    struct heap heap = { 0 };
+    lapse_allocator mem = heap_hooks(&heap);
+    static const struct lapse_column_spec columns[] = { { "t", LAPSE_TYPE_STRING, 0 }, { "n", LAPSE_TYPE_INT64, 0 } };
+    int64_t *offsets;
+    char *data;
+    lapse_table *table;
+    struct lapse_builder *b = lapse_builder_new(&mem, columns, 2, 0);
+    assert_true(lapse_builder_texts(b, 0, 3, 5, &offsets, &data));
+    assert_int_equal(offsets[0], 0);
+    memset(data, '#', 5 + LAPSE_TEXT_SLACK);
+    memcpy(data, "annbo", 5);
+    offsets[1] = 3;
+    offsets[2] = 3;
+    offsets[3] = 5;
+    for (int i = 0; i < 3; i++)
+        lapse_builder_int(b, 1, i);
+    assert_int_equal(lapse_builder_finish(b, &table, NULL), LAPSE_OK);
+    check_layout(table);
+    char *csv = csv_of(table, NULL);
+    assert_string_equal(csv, "t,n\nann,0\n,1\nbo,2\n");
+    free(csv);
+    lapse_table_release(table);
+    /* Misuse: a column of numbers, one that has values, no column, more than can be had. */
+    for (int way = 0; way < 5; way++) {
+        b = lapse_builder_new(&mem, columns, 2, 0);
+        if (way == 1)
+            lapse_builder_text(b, 0, "x", 1);
+        assert_false(lapse_builder_texts(b, way == 0 ? 1 : way == 2 ? 2 : 0, way == 3 ? -1 : 1, way == 4 ? SIZE_MAX : 1,
+                                         &offsets, &data));
+        assert_int_equal(lapse_builder_finish(b, &table, NULL), way == 4 ? LAPSE_NO_MEMORY : LAPSE_INVALID);
+    }
+    assert_false(lapse_builder_texts(NULL, 0, 1, 1, &offsets, &data));
+    assert_int_equal(heap.live, 0);
+}
+
 static void errors_stick(void **state)
 {
     (void)state;
@@ -522,7 +563,7 @@ static void parts_close(void *self)
 
 static lapse_status result_of_parts(struct parts *parts, lapse_result **out)
 {
-    struct lapse_source source = { parts, parts_next, parts_close };
+    struct lapse_source source = { .self = parts, .next = parts_next, .close = parts_close };
     return lapse_result_new(parts->mem, all_types, ALL, source, out, NULL);
 }
 
@@ -539,7 +580,7 @@ static void collecting_joins_all_parts(void **state)
             /* The same rows as the parts have, put into one table. */
             struct lapse_builder *b = lapse_builder_new(&mem, all_types, ALL, 0);
             while (parts.row < parts.rows) {
-                lapse_table *part;
+                lapse_table *part = NULL;
                 assert_int_equal(parts_next(&parts, &part, NULL), LAPSE_OK);
                 for (int64_t row = 0; row < part->rows; row++)
                     put_row(b, parts.row - part->rows + row, parts.holes && part->rows % 3 != 0);
@@ -1003,7 +1044,7 @@ static void csv_comes_in_chunks(void **state)
         if (chunks.cancel_at < 0) {
             assert_int_equal(status, LAPSE_OK);
             assert_true(chunks.count > 10);
-            assert_true(chunks.smallest >= 65536 && chunks.largest < 65536 + 1024);
+            assert_true(chunks.largest < 8 * 65536 && (cancel_at == 2 || chunks.smallest >= 65536));
             if (cancel_at == 2) {
                 assert_int_equal(chunks.all.size, size);
                 assert_memory_equal(chunks.all.data, whole, size);
@@ -1025,6 +1066,160 @@ static void csv_comes_in_chunks(void **state)
     free(whole);
     lapse_table_release(table);
     assert_int_equal(heap.live, 0);
+}
+
+/* Numbers of every length, and texts at the lengths where the writer changes its way, against the formatters. */
+static void csv_lengths(void **state)
+{
+    (void)state;
+    struct heap heap = { 0 };
+    lapse_allocator mem = heap_hooks(&heap);
+    enum { ROWS = 30000, NUMBERS = 21 };
+    struct lapse_column_spec columns[NUMBERS + 1] = { { "text", LAPSE_TYPE_STRING, 0 } };
+    for (int i = 1; i <= NUMBERS; i++)
+        columns[i] = (struct lapse_column_spec){ "n", i == NUMBERS ? LAPSE_TYPE_INT64 : LAPSE_TYPE_MONEY, (i - 1) % 19 };
+    columns[NUMBERS].digits = 0;
+    struct lapse_builder *b = lapse_builder_new(&mem, columns, NUMBERS + 1, 0);
+    seed = 17;
+    for (int row = 0; row < ROWS; row++) {
+        char text[600];
+        size_t n = (size_t)(row % 100 == 0 ? draw(600) : draw(40));
+        memset(text, 'x', sizeof text);
+        if (n && row % 3 == 0)
+            text[draw(n)] = ",\"\r\n-+ '"[draw(8)];
+        lapse_builder_text(b, 0, text, n);
+        for (int i = 1; i <= NUMBERS; i++) {
+            int64_t value = (int64_t)(draw(UINT64_C(1) << 31) << 32 | draw(UINT64_C(1) << 31)) >> draw(64);
+            int64_t edge = 1;
+            for (uint64_t k = draw(19); k > 0; k--)
+                edge *= 10;
+            value = row % 5 == 0 ? edge - (int64_t)draw(2) : row % 7 == 0 ? -value : value;
+            lapse_builder_int(b, i, value);
+        }
+    }
+    lapse_table *table;
+    assert_int_equal(lapse_builder_finish(b, &table, NULL), LAPSE_OK);
+    char *csv = csv_of(table, NULL), field[1300], expected[64];
+    const char *at = strchr(csv, '\n') + 1;
+    size_t n;
+    for (int64_t row = 0; row < ROWS; row++)
+        for (int32_t i = 0; i <= NUMBERS; i++) {
+            lapse_column c = column_of(table, i);
+            assert_int_equal(read_field(&at, field, &n), i < NUMBERS ? ',' : '\n');
+            if (i == 0) {
+                assert_int_equal(n, c.offsets[row + 1] - c.offsets[row]);
+                assert_memory_equal(field, (const char *)c.data + c.offsets[row], n);
+            } else {
+                assert_int_equal(n, lapse_decimal_format(int_of(&c, row), c.digits, true, expected));
+                assert_memory_equal(field, expected, n);
+            }
+        }
+    free(csv);
+    lapse_table_release(table);
+    assert_int_equal(heap.live, 0);
+}
+
+/* ---- rows that are all there ---------------------------------------------------------------------------- */
+
+struct ranges {
+    lapse_table *table;
+    int64_t fail_at; /* the range that holds this row fails; -1: none */
+    int closed;
+};
+
+static lapse_status ranges_get(void *self, int64_t first, int64_t end, lapse_table **out, lapse_error *error)
+{
+    struct ranges *r = self;
+    lapse_allocator mem;
+    lapse_mem_init(&mem, NULL, NULL);
+    if (first <= r->fail_at && r->fail_at < end)
+        return lapse_fail(error, LAPSE_OVERFLOW, "row %d is too large", (int)r->fail_at);
+    struct lapse_builder *b = lapse_builder_new(&mem, all_types, ALL, end - first);
+    lapse_builder_append(b, r->table, first, end);
+    return lapse_builder_finish(b, out, error);
+}
+
+static void ranges_close(void *self)
+{
+    ((struct ranges *)self)->closed++;
+}
+
+struct taken {
+    struct lapse_buffer all;
+    pthread_t caller;
+    int64_t cancel_at; /* bytes; -1: never */
+};
+
+static int32_t take(void *user, const char *bytes, int64_t size)
+{
+    struct taken *t = user;
+    assert_true(pthread_equal(t->caller, pthread_self()));
+    lapse_buffer_put(&t->all, bytes, (size_t)size);
+    return t->cancel_at >= 0 && (int64_t)t->all.size > t->cancel_at;
+}
+
+/* Whatever the number of threads, and after parts that were pulled before: the same bytes, on the caller's thread;
+ * what failed or was cancelled ends the result, and what came before it is a beginning of the whole. */
+static void csv_on_threads(void **state)
+{
+    (void)state;
+    lapse_allocator mem;
+    lapse_mem_init(&mem, NULL, NULL);
+    enum { ROWS = 150000 };
+    static const int64_t row_counts[] = { 0, 1, 4096, 4097, ROWS };
+    lapse_table *table = rows_between(&mem, 0, ROWS, true);
+    size_t size;
+    char *whole = csv_of(table, &size);
+    size_t head = (size_t)(strchr(whole, '\n') + 1 - whole);
+    for (int32_t threads = 0; threads <= 5; threads++)
+        for (int way = 0; way < 8; way++) {
+            struct ranges ranges = { table, way == 5 ? 70000 : way == 6 ? 0 : -1, 0 };
+            struct lapse_source source = { .self = &ranges, .close = ranges_close, .range = ranges_get,
+                                           .rows = row_counts[way < 5 ? way : 4], .threads = threads };
+            struct taken taken = { .caller = pthread_self(), .cancel_at = way == 7 ? (int64_t)size / 2 : -1 };
+            lapse_error error = { .size = sizeof error };
+            lapse_result *result;
+            lapse_table *part;
+            lapse_buffer_init(&taken.all, &mem);
+            assert_int_equal(lapse_result_new(&mem, all_types, ALL, source, &result, NULL), LAPSE_OK);
+            lapse_status status = lapse_result_write_csv(result, take, &taken, &error);
+            assert_int_equal(status, way == 7 ? LAPSE_CANCELLED : way > 4 ? LAPSE_OVERFLOW : LAPSE_OK);
+            assert_true(taken.all.size >= (way == 6 ? 0 : head) && taken.all.size <= size);
+            assert_memory_equal(taken.all.data, whole, taken.all.size);
+            if (way == 4)
+                assert_int_equal(taken.all.size, size);
+            if (way == 5)
+                assert_string_equal(error.message, "row 70000 is too large");
+            assert_int_equal(lapse_result_next(result, &part, NULL), status == LAPSE_OK ? LAPSE_DONE : status);
+            /* Once more: the header alone, or the same failure. */
+            taken.all.size = 0;
+            assert_int_equal(lapse_result_write_csv(result, take, &taken, NULL), status);
+            assert_int_equal(taken.all.size, status == LAPSE_OK ? head : 0);
+            lapse_result_free(result);
+            assert_int_equal(ranges.closed, 1);
+            lapse_buffer_free(&taken.all);
+        }
+    /* Parts are pulled in order and whole; the rest is written. */
+    struct ranges ranges = { table, -1, 0 };
+    struct lapse_source source = { .self = &ranges, .close = ranges_close, .range = ranges_get, .rows = ROWS, .threads = 2 };
+    struct taken taken = { .caller = pthread_self(), .cancel_at = -1 };
+    lapse_result *result;
+    lapse_table *part;
+    lapse_buffer_init(&taken.all, &mem);
+    assert_int_equal(lapse_result_new(&mem, all_types, ALL, source, &result, NULL), LAPSE_OK);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(lapse_result_next(result, &part, NULL), LAPSE_OK);
+        assert_int_equal(lapse_table_rows(part), LAPSE_TABLE_ROWS);
+        lapse_table_release(part);
+    }
+    assert_int_equal(lapse_result_write_csv(result, take, &taken, NULL), LAPSE_OK);
+    size_t rest = taken.all.size - head;
+    assert_true(rest > 0 && rest < size / 4);
+    assert_memory_equal(taken.all.data + head, whole + size - rest, rest);
+    lapse_result_free(result);
+    lapse_buffer_free(&taken.all);
+    free(whole);
+    lapse_table_release(table);
 }
 
 /* ---- no memory --------------------------------------------------------------------------------------- */
@@ -1099,6 +1294,7 @@ int main(void)
         cmocka_unit_test(every_type_has_its_layout),
         cmocka_unit_test(missing_values_are_bits),
         cmocka_unit_test(a_whole_column_at_once),
+        cmocka_unit_test(texts_at_once),
         cmocka_unit_test(errors_stick),
         cmocka_unit_test(a_table_keeps_its_names),
         cmocka_unit_test(columns_of_other_versions),
@@ -1114,6 +1310,8 @@ int main(void)
         cmocka_unit_test(csv_round_trip),
         cmocka_unit_test(csv_times),
         cmocka_unit_test(csv_comes_in_chunks),
+        cmocka_unit_test(csv_lengths),
+        cmocka_unit_test(csv_on_threads),
         cmocka_unit_test(every_allocation_may_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -33,7 +33,8 @@ typedef struct lapse_rfm_options {
     uint32_t size;
     uint32_t flags;             /**< LAPSE_RFM_... */
     const lapse_policy *policy; /**< NULL: defaults */
-    int32_t threads;            /**< 1 (default): none beside the caller's; never changes a value; at most 64 */
+    int32_t threads;            /**< 1 (default): none beside the caller's; never changes a value; at most 64. Also for
+                                 the result, while it is written as CSV */
     int32_t cuts;               /**< LAPSE_CUTS_... */
     int32_t bins_r;             /**< 2 to 10, default 5, as the next two */
     int32_t bins_f;

@@ -134,7 +134,13 @@ size_t lapse_double_format(double value, char *out);
 /* ---- int128.c: the one place of 128-bit arithmetic ------------------------------------------------ */
 
 __extension__ typedef __int128 lapse_int128;
-bool lapse_int128_fits(lapse_int128 v, int64_t *out);                   /* false: outside int64_t */
+static inline bool lapse_int128_fits(lapse_int128 v, int64_t *out)      /* false: outside int64_t */
+{
+    if (v < INT64_MIN || v > INT64_MAX)
+        return false;
+    *out = (int64_t)v;
+    return true;
+}
 double lapse_int128_ratio(lapse_int128 numerator, lapse_int128 denominator); /* correctly rounded; den > 0 */
 lapse_int128 lapse_int128_divide_even(lapse_int128 n, lapse_int128 d);  /* nearest, half to even; d > 0 */
 /* floor of the type-7 quantile at i/N of sorted x with n values, given x_k and x_k+1 where k is
@@ -224,10 +230,15 @@ bool lapse_random(void *out, size_t n); /* from the operating system; false: it 
 
 /* ---- select.c -------------------------------------------------------------------------------------- */
 
-/* The values that would stand at ascending positions ranks[0..m) if v[0..n) were sorted; v is not changed. By
- * histograms, O(n) for each of at most six levels. Ranks are in [0, n). False: no memory. */
-bool lapse_select(const lapse_allocator *mem, const int64_t *v, int64_t n, const int64_t *ranks, int m,
-                  int64_t *out);
+/* Values that lie in several places. */
+struct lapse_span {
+    const int64_t *v;
+    int64_t n;
+};
+/* The values that would stand at positions ranks[0..m) if those of all spans were sorted; they are not changed. By
+ * histograms, O(n) for each of at most six levels. Ranks are in [0, all values). False: no memory. */
+bool lapse_select(const lapse_allocator *mem, const struct lapse_span *spans, int32_t count, const int64_t *ranks,
+                  int m, int64_t *out);
 
 /* ---- sort.c ---------------------------------------------------------------------------------------- */
 
@@ -248,6 +259,7 @@ void lapse_sort_indices(uint32_t *v, size_t n, uint32_t *scratch, lapse_order_fn
  * task 0; workers block all signals and are joined before return. With threads <= 1, or when none can be started, all
  * run in order on the caller's. A non-zero return keeps tasks that have not begun from beginning. */
 void lapse_parallel(int threads, int64_t tasks, int (*work)(void *user, int64_t task), void *user);
+const void *lapse_thread_mark(void); /* differs from thread to thread */
 
 /* All the library needs beside that: a mutex, and a condition to wait for under it. */
 struct lapse_lock;

@@ -15,14 +15,6 @@ static int bit_length(uint128 v)
     return bits;
 }
 
-bool lapse_int128_fits(lapse_int128 v, int64_t *out)
-{
-    if (v < INT64_MIN || v > INT64_MAX)
-        return false;
-    *out = (int64_t)v;
-    return true;
-}
-
 /* Long division to at least 55 bits, then one rounding, half to even; what is left of the remainder breaks
  * ties. The quotient of two 128-bit integers lies between 2^-127 and 2^127, so no subnormal arises. */
 double lapse_int128_ratio(lapse_int128 numerator, lapse_int128 denominator)

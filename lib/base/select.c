@@ -79,27 +79,35 @@ static int64_t group(struct wanted *w, int first, int end, int64_t below, int64_
     return kept;
 }
 
-/* Answers w[first..end), whose values are all in v[0..n); `below` values of the whole are less than these. */
-static bool descend(const lapse_allocator *mem, struct wanted *w, int first, int end, const int64_t *v,
-                    int64_t n, int64_t below)
+/* Answers w[first..end), whose values are all in the spans; `below` values of the whole are less than these. */
+static bool descend(const lapse_allocator *mem, struct wanted *w, int first, int end, const struct lapse_span *spans,
+                    int32_t count, int64_t below)
 {
-    int64_t few[FEW], least = v[0], most = v[0], *histogram, *scratch, *next;
-    int bits = bucket_bits(n), shift = 0;
+    int64_t few[FEW], least = INT64_MAX, most = INT64_MIN, n = 0, *histogram, *scratch, *next;
+    int bits, shift = 0;
     uint64_t low, span;
     size_t buckets;
     bool ok = true;
 
+    for (int32_t s = 0; s < count; s++)
+        n += spans[s].n;
+    bits = bucket_bits(n);
     if (n <= FEW) {
-        memcpy(few, v, (size_t)n * sizeof *v);
+        n = 0;
+        for (int32_t s = 0; s < count; s++)
+            for (int64_t i = 0; i < spans[s].n; i++)
+                few[n++] = spans[s].v[i];
         heap_sort(few, n);
         for (int r = first; r < end; r++)
             w[r].answer = few[w[r].rank - below];
         return true;
     }
-    for (int64_t i = 1; i < n; i++) {
-        least = v[i] < least ? v[i] : least;
-        most = v[i] > most ? v[i] : most;
-    }
+    for (int32_t s = 0; s < count; s++)
+        for (int64_t i = 0; i < spans[s].n; i++) {
+            int64_t v = spans[s].v[i];
+            least = v < least ? v : least;
+            most = v > most ? v : most;
+        }
     low = (uint64_t)least;
     span = (uint64_t)most - low; /* unsigned, so that the widest range fits */
     while (span >> shift >> bits)
@@ -108,8 +116,9 @@ static bool descend(const lapse_allocator *mem, struct wanted *w, int first, int
     histogram = lapse_mem_zero(mem, buckets, sizeof *histogram);
     if (!histogram)
         return false;
-    for (int64_t i = 0; i < n; i++)
-        histogram[((uint64_t)v[i] - low) >> shift]++;
+    for (int32_t s = 0; s < count; s++)
+        for (int64_t i = 0; i < spans[s].n; i++)
+            histogram[((uint64_t)spans[s].v[i] - low) >> shift]++;
 
     if (shift == 0) { /* a bucket is one value: nothing is left to look into */
         for (size_t b = 0; first < end; below += histogram[b++])
@@ -120,34 +129,35 @@ static bool descend(const lapse_allocator *mem, struct wanted *w, int first, int
     }
     scratch = lapse_mem_zero(mem, (size_t)group(w, first, end, below, histogram, buckets), sizeof *scratch);
     if (scratch) {
-        for (int64_t i = 0; i < n; i++) {
-            int64_t *at = &histogram[((uint64_t)v[i] - low) >> shift];
+        for (int32_t s = 0; s < count; s++)
+            for (int64_t i = 0; i < spans[s].n; i++) {
+                int64_t v = spans[s].v[i], *at = &histogram[((uint64_t)v - low) >> shift];
 
-            if (*at)
-                scratch[(*at)++ - 1] = v[i];
-        }
+                if (*at)
+                    scratch[(*at)++ - 1] = v;
+            }
     }
     lapse_mem_free(mem, histogram);
     next = scratch;
     for (int r = first, after; ok && r < end; r = after) {
-        int64_t count = w[r].count;
+        struct lapse_span kept = { next, w[r].count };
 
         after = w[r].end;
-        ok = scratch && descend(mem, w, r, after, next, count, w[r].below);
-        next = ok ? next + count : next;
+        ok = scratch && descend(mem, w, r, after, &kept, 1, w[r].below);
+        next = ok ? next + kept.n : next;
     }
     lapse_mem_free(mem, scratch);
     return ok;
 }
 
-bool lapse_select(const lapse_allocator *mem, const int64_t *v, int64_t n, const int64_t *ranks, int m,
-                  int64_t *out)
+bool lapse_select(const lapse_allocator *mem, const struct lapse_span *spans, int32_t count, const int64_t *ranks,
+                  int m, int64_t *out)
 {
     int64_t *sorted;
     struct wanted *w;
     bool ok;
 
-    if (n <= 0 || m <= 0)
+    if (count <= 0 || m <= 0)
         return true;
     sorted = lapse_mem_zero(mem, (size_t)m, sizeof *sorted);
     w = lapse_mem_zero(mem, (size_t)m, sizeof *w);
@@ -157,7 +167,7 @@ bool lapse_select(const lapse_allocator *mem, const int64_t *v, int64_t n, const
         heap_sort(sorted, m);
         for (int i = 0; i < m; i++)
             w[i].rank = sorted[i];
-        ok = descend(mem, w, 0, m, v, n, 0);
+        ok = descend(mem, w, 0, m, spans, count, 0);
     }
     for (int i = 0; ok && i < m; i++) { /* each rank's answer, by bisection */
         int low = 0, high = m;

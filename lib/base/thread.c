@@ -59,6 +59,12 @@ void lapse_parallel(int threads, int64_t tasks, int (*work)(void *user, int64_t 
         pthread_join(workers[--started], NULL);
 }
 
+const void *lapse_thread_mark(void)
+{
+    static _Thread_local char mark;
+    return &mark;
+}
+
 struct lapse_lock {
     pthread_mutex_t mutex;
     pthread_cond_t change;

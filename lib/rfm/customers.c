@@ -1,27 +1,28 @@
-/* The one pass of this room: a fold of the view to three values a customer, then cuts and scores. Parts of
- * the fold grow arrays of their own, which are joined in the order of ids. Cost: three numbers, the days since,
- * three scores and the id of each customer; the scratch of a part is that of its largest customer. */
+/* The one pass of this room: a fold of the view to three values a customer. Each part of the fold grows arrays of
+ * its own, which stay as they are. Cost: three numbers, the days since, and the id of each customer, and in scores.c
+ * three scores; the scratch of a part is that of its largest customer. */
 #include "rfm/rfm.h"
 
-enum column { LAST_ORDER, FREQUENCY, MONETARY, ORDERS, COLUMNS };
+enum { FIRST_ROOM = 1024, APART = 128 };
 
+/* A part under construction, apart from those that other threads are at. */
 struct part {
+    struct lapse_rfm_part made;
     struct lapse_orders orders;
-    struct lapse_buffer ids;
-    int64_t *column[COLUMNS];
-    size_t capacity[COLUMNS];
-    size_t count;
+    size_t capacity;
     int64_t left_out, without_order; /* customers */
+    char apart[APART];
 };
 
 struct collect {
     const lapse_allocator *mem;
     const struct lapse_zone *zone;
     int64_t after; /* of the window */
+    int64_t today;
     uint32_t flags;
     const lapse_policy *policy;
     bool zero_is_valid, with_ids;
-    int columns;
+    bool keeps[LAPSE_RFM_VALUES];
     struct part *parts;
 };
 
@@ -43,12 +44,54 @@ static int64_t count_days(const struct lapse_zone *zone, const struct lapse_orde
     return days;
 }
 
-static lapse_status add_customer(void *user, int32_t index, const struct lapse_history *history,
-                                 lapse_error *error)
+static bool resize(const lapse_allocator *mem, void *array, size_t n, size_t each)
+{
+    void *p;
+    memcpy(&p, array, sizeof p); /* `array` is the address of a pointer to any type */
+    p = n <= PTRDIFF_MAX / each ? lapse_mem_resize(mem, p, n * each) : NULL;
+    if (p)
+        memcpy(array, &p, sizeof p);
+    return p;
+}
+
+/* Gives all arrays that are kept room for n customers. */
+static bool set_room(const struct collect *c, struct part *part, size_t n)
+{
+    bool ok = true;
+    for (int i = 0; ok && i < LAPSE_RFM_VALUES; i++)
+        ok = !c->keeps[i] || resize(c->mem, &part->made.value[i], n, sizeof(int64_t));
+    ok = ok && (!c->with_ids || resize(c->mem, &part->made.id_size, n, 1));
+    part->capacity = ok ? n : part->capacity;
+    return ok;
+}
+
+static bool put_customer(const struct collect *c, struct part *part, const int64_t value[], struct lapse_text id)
+{
+    struct lapse_rfm_part *p = &part->made;
+    size_t i = (size_t)p->count;
+    if (i == part->capacity && !set_room(c, part, i ? i + i / 2 : FIRST_ROOM))
+        return false;
+    for (int v = 0; v < LAPSE_RFM_VALUES; v++)
+        if (c->keeps[v])
+            p->value[v][i] = value[v];
+    if (c->with_ids) {
+        if (i % LAPSE_ID_MARK == 0 && !resize(c->mem, &p->id_mark, i / LAPSE_ID_MARK + 1, sizeof *p->id_mark))
+            return false;
+        if (i % LAPSE_ID_MARK == 0)
+            p->id_mark[i / LAPSE_ID_MARK] = (int64_t)p->ids.size;
+        p->id_size[i] = (uint8_t)id.size;
+        lapse_buffer_put(&p->ids, id.data, id.size);
+    }
+    p->count++;
+    return !p->ids.failed;
+}
+
+static lapse_status add_customer(void *user, int32_t index, const struct lapse_history *history, lapse_error *error)
 {
     struct collect *c = user;
     struct part *part = &c->parts[index];
-    struct lapse_orders *orders = &part->orders;
+    bool in_days = c->flags & LAPSE_RFM_FREQUENCY_DAYS;
+    struct lapse_order_sum sum;
 
     int32_t rights;
     lapse_status status = lapse_rights_at(history, c->zone, c->policy, c->mem, &rights, error);
@@ -56,82 +99,57 @@ static lapse_status add_customer(void *user, int32_t index, const struct lapse_h
         part->left_out++; /* no score of somebody who objected (rulings X1) */
         return status;
     }
-    status = lapse_orders_net(orders, history, c->after, c->zero_is_valid, error);
-    if (status != LAPSE_OK || orders->count == 0) {
+    status = lapse_orders_sum(&part->orders, history, c->after, c->zero_is_valid, in_days, &sum, error);
+    if (status != LAPSE_OK || sum.count == 0) {
         part->without_order++;
         return status;
     }
-
-    lapse_int128 sum = -orders->unknown_refunds;
-    for (size_t i = 0; i < orders->count; i++)
-        sum += orders->items[i].net;
     if (c->flags & LAPSE_RFM_MONETARY_MEAN)
-        sum = lapse_int128_divide_even(sum, (lapse_int128)orders->count);
-
-    int64_t value[COLUMNS] = { orders->items[orders->count - 1].time, (int64_t)orders->count, 0,
-                               (int64_t)orders->count };
-    if (!lapse_int128_fits(sum, &value[MONETARY]))
+        sum.net = lapse_int128_divide_even(sum.net, (lapse_int128)sum.count);
+    /* The days since are never below 0 (R21), not even where the clock went back to yesterday between the two. */
+    int64_t days = c->today - lapse_zone_day(c->zone, sum.last);
+    int64_t value[LAPSE_RFM_VALUES] = { [LAPSE_RFM_LAST_ORDER] = sum.last,
+                                        [LAPSE_RFM_RECENCY] = days > 0 ? days : 0,
+                                        [LAPSE_RFM_FREQUENCY] = sum.count,
+                                        [LAPSE_RFM_ORDERS] = sum.count };
+    if (!lapse_int128_fits(sum.net, &value[LAPSE_RFM_MONETARY]))
         return lapse_fail(error, LAPSE_OVERFLOW, "customer `%.*s`: monetary leaves 64 bits",
                           (int)history->customer.size, history->customer.data);
-    if (c->flags & LAPSE_RFM_FREQUENCY_DAYS)
-        value[FREQUENCY] = count_days(c->zone, orders->items, orders->count);
-
-    for (int i = 0; i < c->columns; i++) {
-        if (!lapse_mem_reserve(c->mem, &part->column[i], &part->capacity[i], part->count + 1, sizeof(int64_t)))
-            return lapse_fail_memory(error);
-        part->column[i][part->count] = value[i];
-    }
-    part->count++;
-    if (c->with_ids) {
-        lapse_buffer_byte(&part->ids, (uint8_t)history->customer.size);
-        lapse_buffer_put(&part->ids, history->customer.data, history->customer.size);
-    }
-    return part->ids.failed ? lapse_fail_memory(error) : LAPSE_OK;
+    if (in_days)
+        value[LAPSE_RFM_FREQUENCY] = count_days(c->zone, part->orders.items, part->orders.count);
+    return put_customer(c, part, value, history->customer) ? LAPSE_OK : lapse_fail_memory(error);
 }
 
-/* One column of all parts as one array; those of the parts are given up on the way. */
-static int64_t *join(struct collect *c, int column, int64_t count)
+static void free_part(const lapse_allocator *mem, struct lapse_rfm_part *p)
 {
-    int64_t *all = lapse_mem_alloc(c->mem, (size_t)count * sizeof *all);
-    size_t at = 0;
-    for (int p = 0; all && p < LAPSE_FOLD_PARTS; p++) {
-        struct part *part = &c->parts[p];
-        if (!part->count)
+    for (int v = 0; v < LAPSE_RFM_VALUES; v++)
+        lapse_mem_free(mem, p->value[v]);
+    for (int axis = 0; axis < 3; axis++)
+        lapse_mem_free(mem, p->scores[axis]);
+    lapse_mem_free(mem, p->id_size);
+    lapse_mem_free(mem, p->id_mark);
+    lapse_buffer_free(&p->ids);
+}
+
+/* Takes over the parts that have customers, and gives back what growing took too much. */
+static void take_parts(struct lapse_rfm *rfm, struct collect *c)
+{
+    for (int i = 0; i < LAPSE_FOLD_PARTS; i++) {
+        struct part *part = &c->parts[i];
+        rfm->left_out += part->left_out;
+        rfm->without_order += part->without_order;
+        if (part->made.count == 0)
             continue;
-        memcpy(all + at, part->column[column], part->count * sizeof *all);
-        at += part->count;
-        lapse_mem_free(c->mem, part->column[column]);
-        part->column[column] = NULL;
+        set_room(c, part, (size_t)part->made.count); /* as it was, should that fail */
+        if (c->with_ids && resize(c->mem, &part->made.ids.data, part->made.ids.size, 1))
+            part->made.ids.capacity = part->made.ids.size;
+        struct lapse_rfm_part *p = &rfm->part[rfm->part_count++];
+        *p = part->made;
+        p->first = rfm->count;
+        p->ids.mem = &rfm->mem;
+        rfm->count += p->count;
+        part->made = (struct lapse_rfm_part){ .ids = { .mem = c->mem } };
     }
-    return all;
-}
-
-/* Gives back what growing took too much. */
-static void trim(struct lapse_buffer *b)
-{
-    char *data = b->size ? lapse_mem_resize(b->mem, b->data, b->size) : NULL;
-    if (data) {
-        b->data = data;
-        b->capacity = b->size;
-    }
-}
-
-static lapse_status join_all(struct lapse_rfm *rfm, struct collect *c, lapse_error *error)
-{
-    int64_t **columns[COLUMNS] = { &rfm->last_order, &rfm->frequency, &rfm->monetary, &rfm->orders };
-    for (int p = 0; p < LAPSE_FOLD_PARTS; p++) {
-        rfm->count += (int64_t)c->parts[p].count;
-        rfm->left_out += c->parts[p].left_out;
-        rfm->without_order += c->parts[p].without_order;
-        lapse_orders_free(&c->parts[p].orders);
-        rfm->ids[p] = c->parts[p].ids;
-        lapse_buffer_init(&c->parts[p].ids, c->mem);
-        trim(&rfm->ids[p]);
-    }
-    for (int i = 0; i < c->columns; i++)
-        if (!(*columns[i] = join(c, i, rfm->count)))
-            return lapse_fail_memory(error);
-    return LAPSE_OK;
 }
 
 static lapse_status collect(struct lapse_rfm *rfm, lapse_view *view, bool with_ids, bool with_orders,
@@ -142,8 +160,13 @@ static lapse_status collect(struct lapse_rfm *rfm, lapse_view *view, bool with_i
                          .zone = lapse_view_zone(view),
                          .after = INT64_MIN,
                          .flags = o->flags,
-                         .with_ids = with_ids };
-    c.columns = with_orders && (o->flags & LAPSE_RFM_FREQUENCY_DAYS) ? COLUMNS : ORDERS;
+                         .with_ids = with_ids,
+                         .keeps = { [LAPSE_RFM_LAST_ORDER] = true,
+                                    [LAPSE_RFM_RECENCY] = true,
+                                    [LAPSE_RFM_FREQUENCY] = true,
+                                    [LAPSE_RFM_MONETARY] = true,
+                                    [LAPSE_RFM_ORDERS] = with_orders && (o->flags & LAPSE_RFM_FREQUENCY_DAYS) } };
+    c.today = lapse_zone_day(c.zone, lapse_view_as_of(view));
     c.policy = o->policy;
     c.zero_is_valid = lapse_policy_value(o->policy, LAPSE_SET_ORDER_ZERO_IS_VALID).n != 0;
     if (o->window_unit != LAPSE_UNIT_NONE)
@@ -153,7 +176,7 @@ static lapse_status collect(struct lapse_rfm *rfm, lapse_view *view, bool with_i
         return lapse_fail_memory(error);
     for (int p = 0; p < LAPSE_FOLD_PARTS; p++) {
         c.parts[p].orders.mem = c.mem;
-        lapse_buffer_init(&c.parts[p].ids, c.mem);
+        lapse_buffer_init(&c.parts[p].made.ids, c.mem);
     }
 
     struct lapse_fold fold = { .fields = LAPSE_ORDER_FIELDS | LAPSE_RIGHTS_FIELDS,
@@ -164,60 +187,13 @@ static lapse_status collect(struct lapse_rfm *rfm, lapse_view *view, bool with_i
                                .progress_user = o->progress_user };
     lapse_status status = lapse_view_fold(view, &fold, error);
     if (status == LAPSE_OK)
-        status = join_all(rfm, &c, error);
+        take_parts(rfm, &c);
     for (int p = 0; p < LAPSE_FOLD_PARTS; p++) {
-        struct part *part = &c.parts[p];
-        lapse_orders_free(&part->orders);
-        lapse_buffer_free(&part->ids);
-        for (int i = 0; i < COLUMNS; i++)
-            lapse_mem_free(c.mem, part->column[i]);
+        lapse_orders_free(&c.parts[p].orders);
+        free_part(c.mem, &c.parts[p].made);
     }
     lapse_mem_free(c.mem, c.parts);
     return status;
-}
-
-/* Days from the last order to the instant. Never below 0 (R21), not even where the clock went back to yesterday
- * between the two. */
-static bool find_recency(struct lapse_rfm *rfm, const lapse_view *view)
-{
-    const struct lapse_zone *zone = lapse_view_zone(view);
-    int64_t today = lapse_zone_day(zone, lapse_view_as_of(view));
-    rfm->recency = lapse_mem_alloc(&rfm->mem, (size_t)rfm->count * sizeof *rfm->recency);
-    for (int64_t i = 0; rfm->recency && i < rfm->count; i++) {
-        int64_t days = today - lapse_zone_day(zone, rfm->last_order[i]);
-        rfm->recency[i] = days > 0 ? days : 0;
-    }
-    return rfm->recency != NULL;
-}
-
-/* Scores of the three axes. When nested, an axis is cut within each combination of the scores before it. */
-static bool score(struct lapse_rfm *rfm)
-{
-    const lapse_rfm_options *o = &rfm->options;
-    bool nested = o->flags & LAPSE_RFM_NESTED, ok = true;
-    uint8_t *group = NULL;
-    struct lapse_axis axes[3] = { { .values = rfm->recency, .bins = o->bins_r, .low_is_best = true },
-                                  { .values = rfm->frequency, .bins = o->bins_f },
-                                  { .values = rfm->monetary, .bins = o->bins_m } };
-
-    if (nested)
-        group = lapse_mem_zero(&rfm->mem, (size_t)rfm->count, 1);
-    if (nested && !group)
-        return false;
-    for (int a = 0, groups = 1; ok && a < 3; a++) {
-        axes[a].count = rfm->count;
-        axes[a].group = a ? group : NULL;
-        axes[a].groups = groups;
-        rfm->scores[a] = lapse_mem_alloc(&rfm->mem, (size_t)rfm->count);
-        ok = rfm->scores[a] && lapse_axis_score(&rfm->mem, &axes[a], rfm->scores[a]);
-        if (!ok || !nested || a == 2)
-            continue;
-        for (int64_t i = 0; i < rfm->count; i++)
-            group[i] = (uint8_t)(group[i] * axes[a].bins + rfm->scores[a][i] - 1);
-        groups *= axes[a].bins;
-    }
-    lapse_mem_free(&rfm->mem, group);
-    return ok;
 }
 
 lapse_status lapse_rfm_new(lapse_view *view, const lapse_rfm_options *options, bool with_ids, bool with_orders,
@@ -236,13 +212,11 @@ lapse_status lapse_rfm_new(lapse_view *view, const lapse_rfm_options *options, b
     rfm->mem = *mem;
     rfm->options = ours;
     rfm->digits = lapse_view_digits(view);
-    for (int p = 0; p < LAPSE_FOLD_PARTS; p++)
-        lapse_buffer_init(&rfm->ids[p], &rfm->mem);
 
     status = lapse_segment_table_read(&rfm->segments, &rfm->mem, &ours, error);
     if (status == LAPSE_OK)
         status = collect(rfm, view, with_ids, with_orders, error);
-    if (status == LAPSE_OK && !(find_recency(rfm, view) && score(rfm)))
+    if (status == LAPSE_OK && !lapse_rfm_score(rfm))
         status = lapse_fail_memory(error);
     if (status == LAPSE_OK)
         *out = rfm;
@@ -273,13 +247,8 @@ lapse_status lapse_rfm_notes(const struct lapse_rfm *rfm, lapse_result *result)
 void lapse_rfm_free(struct lapse_rfm *rfm)
 {
     lapse_allocator mem = rfm->mem;
-    int64_t *columns[] = { rfm->last_order, rfm->frequency, rfm->monetary, rfm->orders, rfm->recency };
-    for (size_t i = 0; i < sizeof columns / sizeof *columns; i++)
-        lapse_mem_free(&mem, columns[i]);
-    for (int a = 0; a < 3; a++)
-        lapse_mem_free(&mem, rfm->scores[a]);
-    for (int p = 0; p < LAPSE_FOLD_PARTS; p++)
-        lapse_buffer_free(&rfm->ids[p]);
+    for (int32_t p = 0; p < rfm->part_count; p++)
+        free_part(&mem, &rfm->part[p]);
     lapse_segment_table_free(&rfm->segments);
     lapse_mem_free(&mem, rfm);
 }

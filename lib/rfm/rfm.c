@@ -1,100 +1,167 @@
 /* The answer `rfm`: one row a customer. Values and scores are all there when the result is; tables are made of
- * them one part at a time, as they are pulled. */
+ * them one part at a time, as they are pulled, column by column. */
 #include "rfm/rfm.h"
 
 enum { CUSTOMER, LAST, RECENCY, FREQUENCY, MONETARY, R, F, M, SCORE, SEGMENT, WEIGHTED, COLUMNS };
 
+/* What the texts of a row are chosen by: its three scores. */
+struct cell {
+    struct lapse_text segment;
+    char score[8]; /* of score_size bytes */
+    uint32_t score_size;
+};
 struct rows {
     struct lapse_rfm *rfm;
-    int64_t at;   /* next customer */
-    int32_t part; /* its id is at ids[part].data + place */
-    size_t place;
     int32_t columns;
     struct lapse_column_spec specs[COLUMNS];
+    struct cell cells[];
 };
 
-static struct lapse_text next_id(struct rows *rows)
+static void make_cells(struct rows *rows)
 {
-    while (rows->place == rows->rfm->ids[rows->part].size) {
-        rows->part++;
-        rows->place = 0;
-    }
-    const char *id = rows->rfm->ids[rows->part].data + rows->place;
-    struct lapse_text text = { id + 1, (uint8_t)*id };
-    rows->place += 1 + (size_t)text.size;
-    return text;
-}
-
-static size_t score_text(const int score[3], bool dashes, char *out)
-{
-    size_t n = 0;
-    for (int axis = 0; axis < 3; axis++) {
-        if (axis && dashes)
-            out[n++] = '-';
-        if (score[axis] == 10)
-            out[n++] = '1';
-        out[n++] = (char)('0' + score[axis] % 10);
-    }
-    return n;
-}
-
-/* The texts of a row; its numbers are copied column by column. */
-static void put_texts(struct rows *rows, struct lapse_builder *b, int64_t i)
-{
-    const struct lapse_rfm *rfm = rows->rfm;
-    const lapse_rfm_options *o = &rfm->options;
+    const lapse_rfm_options *o = &rows->rfm->options;
     bool dashes = o->bins_r == 10 || o->bins_f == 10 || o->bins_m == 10; /* R14 */
-    int score[3] = { rfm->scores[0][i], rfm->scores[1][i], rfm->scores[2][i] };
-    int32_t segment = lapse_segment_of(&rfm->segments, score[0], score[1], score[2]);
-    struct lapse_text id = next_id(rows), name = { LAPSE_SEGMENT_NONE, sizeof LAPSE_SEGMENT_NONE - 1 };
-    char text[8];
-
-    if (segment >= 0)
-        name = rfm->segments.names[segment];
-    lapse_builder_text(b, CUSTOMER, id.data, id.size);
-    lapse_builder_text(b, SCORE, text, score_text(score, dashes, text));
-    lapse_builder_text(b, SEGMENT, name.data, name.size);
+    struct cell *cell = rows->cells;
+    for (int32_t r = 1; r <= o->bins_r; r++)
+        for (int32_t f = 1; f <= o->bins_f; f++)
+            for (int32_t m = 1; m <= o->bins_m; m++, cell++) {
+                int32_t segment = lapse_segment_of(&rows->rfm->segments, r, f, m), score[3] = { r, f, m };
+                cell->segment = segment >= 0 ? rows->rfm->segments.names[segment]
+                                             : (struct lapse_text){ LAPSE_SEGMENT_NONE, sizeof LAPSE_SEGMENT_NONE - 1 };
+                for (int axis = 0; axis < 3; axis++) {
+                    if (axis && dashes)
+                        cell->score[cell->score_size++] = '-';
+                    if (score[axis] == 10)
+                        cell->score[cell->score_size++] = '1';
+                    cell->score[cell->score_size++] = (char)('0' + score[axis] % 10);
+                }
+            }
 }
 
-static void put_numbers(const struct rows *rows, struct lapse_builder *b, int64_t n)
-{
-    const struct lapse_rfm *rfm = rows->rfm;
-    const int64_t *values[] = { rfm->last_order, rfm->recency, rfm->frequency, rfm->monetary };
-    const int64_t weights[] = { rfm->options.weight_r, rfm->options.weight_f, rfm->options.weight_m };
-    int64_t *weighted = rows->columns > WEIGHTED ? lapse_builder_column(b, WEIGHTED, n) : NULL;
+/* A stretch of a part, to be put at row `at` of a table. */
+struct stretch {
+    const struct rows *rows;
+    const struct lapse_rfm_part *part;
+    int64_t first, n, at;
+};
 
-    for (int c = LAST; c <= MONETARY; c++) {
-        int64_t *to = lapse_builder_column(b, c, n);
-        if (to)
-            memcpy(to, values[c - LAST] + rows->at, (size_t)n * sizeof *to);
+static const struct cell *cell_of(const struct stretch *s, int64_t i)
+{
+    const lapse_rfm_options *o = &s->rows->rfm->options;
+    uint8_t *const *scores = s->part->scores;
+    int32_t r = scores[0][s->first + i] - 1, f = scores[1][s->first + i] - 1, m = scores[2][s->first + i] - 1;
+    return &s->rows->cells[(r * o->bins_f + f) * o->bins_m + m];
+}
+
+/* Bytes of the ids before customer i of a part. */
+static int64_t id_place(const struct lapse_rfm_part *p, int64_t i)
+{
+    if (i == p->count)
+        return (int64_t)p->ids.size;
+    int64_t k = i / LAPSE_ID_MARK * LAPSE_ID_MARK, place = p->id_mark[i / LAPSE_ID_MARK];
+    while (k < i)
+        place += p->id_size[k++];
+    return place;
+}
+
+static void put_ids(const struct stretch *s, int64_t *offset, char *data)
+{
+    int64_t begin = id_place(s->part, s->first), end = id_place(s->part, s->first + s->n);
+    memcpy(data + offset[s->at], s->part->ids.data + begin, (size_t)(end - begin));
+    for (int64_t i = 0; i < s->n; i++)
+        offset[s->at + i + 1] = offset[s->at + i] + s->part->id_size[s->first + i];
+}
+
+static void put_scores(const struct stretch *s, int64_t *offset, char *data)
+{
+    for (int64_t i = s->at; i < s->at + s->n; i++) {
+        const struct cell *cell = cell_of(s, i - s->at);
+        memcpy(data + offset[i], cell->score, sizeof cell->score);
+        offset[i + 1] = offset[i] + cell->score_size;
     }
+}
+
+static void put_segments(const struct stretch *s, int64_t *offset, char *data)
+{
+    for (int64_t i = s->at; i < s->at + s->n; i++) {
+        struct lapse_text name = cell_of(s, i - s->at)->segment;
+        memcpy(data + offset[i], name.data, name.size);
+        offset[i + 1] = offset[i] + name.size;
+    }
+}
+
+static const struct {
+    void (*put)(const struct stretch *s, int64_t *offset, char *data);
+    int32_t column;
+} texts[] = { { put_ids, CUSTOMER }, { put_scores, SCORE }, { put_segments, SEGMENT } };
+
+enum { TEXTS = sizeof texts / sizeof *texts };
+
+static void put_numbers(const struct stretch *s, int64_t *const to[COLUMNS])
+{
+    static const struct {
+        int32_t column;
+        enum lapse_rfm_value value;
+    } copied[] = { { LAST, LAPSE_RFM_LAST_ORDER },
+                   { RECENCY, LAPSE_RFM_RECENCY },
+                   { FREQUENCY, LAPSE_RFM_FREQUENCY },
+                   { MONETARY, LAPSE_RFM_MONETARY } };
+    const lapse_rfm_options *o = &s->rows->rfm->options;
+    const int64_t weights[] = { o->weight_r, o->weight_f, o->weight_m };
+    int64_t *weighted = to[WEIGHTED] ? to[WEIGHTED] + s->at : NULL;
+    size_t bytes = (size_t)s->n * sizeof(int64_t);
+
+    for (size_t c = 0; c < sizeof copied / sizeof *copied; c++)
+        memcpy(to[copied[c].column] + s->at, s->part->value[copied[c].value] + s->first, bytes);
     if (weighted)
-        memset(weighted, 0, (size_t)n * sizeof *weighted);
+        memset(weighted, 0, bytes);
     for (int axis = 0; axis < 3; axis++) {
-        const uint8_t *scores = rfm->scores[axis] + rows->at;
-        int64_t *to = lapse_builder_column(b, R + axis, n);
-        for (int64_t i = 0; to && i < n; i++)
-            to[i] = scores[i];
-        for (int64_t i = 0; weighted && i < n; i++)
+        const uint8_t *scores = s->part->scores[axis] + s->first;
+        int64_t *score = to[R + axis] + s->at;
+        for (int64_t i = 0; i < s->n; i++)
+            score[i] = scores[i];
+        for (int64_t i = 0; weighted && i < s->n; i++)
             weighted[i] += weights[axis] * scores[i];
     }
 }
 
-static lapse_status next_rows(void *self, lapse_table **out, lapse_error *error)
+/* The stretch with which customer `first` begins, of those below `end`. */
+static struct stretch stretch_at(const struct rows *rows, int64_t first, int64_t end, int64_t at)
 {
-    struct rows *rows = self;
-    int64_t n = rows->rfm->count - rows->at;
-    if (n == 0)
-        return LAPSE_DONE;
-    if (n > LAPSE_TABLE_ROWS)
-        n = LAPSE_TABLE_ROWS;
-    struct lapse_builder *b = lapse_builder_new(&rows->rfm->mem, rows->specs, rows->columns, n);
-    if (!b)
-        return lapse_fail_memory(error);
-    put_numbers(rows, b, n);
-    for (int64_t i = 0; i < n; i++)
-        put_texts(rows, b, rows->at + i);
-    rows->at += n;
+    const struct lapse_rfm_part *p = rows->rfm->part;
+    while (first >= p->first + p->count)
+        p++;
+    int64_t last = p->first + p->count < end ? p->first + p->count : end;
+    return (struct stretch){ rows, p, first - p->first, last - first, at };
+}
+
+static lapse_status make_rows(void *self, int64_t first, int64_t end, lapse_table **out, lapse_error *error)
+{
+    const struct rows *rows = self;
+    struct lapse_builder *b = lapse_builder_new(&rows->rfm->mem, rows->specs, rows->columns, end - first);
+    int64_t *numbers[COLUMNS] = { NULL }, *offsets[TEXTS] = { NULL };
+    size_t bytes[TEXTS] = { 0, (size_t)(end - first) * sizeof rows->cells->score, 0 };
+    char *data[TEXTS];
+    struct stretch s;
+    bool ok = true;
+
+    for (int64_t at = first; at < end; at += s.n) {
+        s = stretch_at(rows, at, end, at - first);
+        bytes[0] += (size_t)(id_place(s.part, s.first + s.n) - id_place(s.part, s.first));
+        for (int64_t i = 0; i < s.n; i++)
+            bytes[2] += cell_of(&s, i)->segment.size;
+    }
+    for (int32_t c = LAST; c < rows->columns; c++)
+        if (rows->specs[c].type != LAPSE_TYPE_STRING)
+            ok = (numbers[c] = lapse_builder_column(b, c, end - first)) && ok;
+    for (int t = 0; t < TEXTS; t++)
+        ok = lapse_builder_texts(b, texts[t].column, end - first, bytes[t], &offsets[t], &data[t]) && ok;
+    for (int64_t at = first; ok && at < end; at += s.n) {
+        s = stretch_at(rows, at, end, at - first);
+        put_numbers(&s, numbers);
+        for (int t = 0; t < TEXTS; t++)
+            texts[t].put(&s, offsets[t], data[t]);
+    }
     return lapse_builder_finish(b, out, error);
 }
 
@@ -118,7 +185,8 @@ lapse_status lapse_view_rfm(lapse_view *view, const lapse_rfm_options *options, 
         return status;
 
     lapse_allocator mem = rfm->mem;
-    struct rows *rows = lapse_mem_zero(&mem, 1, sizeof *rows);
+    size_t cells = (size_t)(rfm->options.bins_r * rfm->options.bins_f * rfm->options.bins_m);
+    struct rows *rows = lapse_mem_zero(&mem, 1, sizeof *rows + cells * sizeof rows->cells[0]);
     if (!rows) {
         lapse_rfm_free(rfm);
         return lapse_fail_memory(error);
@@ -139,7 +207,9 @@ lapse_status lapse_view_rfm(lapse_view *view, const lapse_rfm_options *options, 
     memcpy(rows->specs, specs, sizeof specs);
     rows->rfm = rfm;
     rows->columns = rfm->options.flags & LAPSE_RFM_WEIGHTED ? COLUMNS : WEIGHTED;
-    struct lapse_source source = { rows, next_rows, close_rows };
+    make_cells(rows);
+    struct lapse_source source = { .self = rows, .close = close_rows, .range = make_rows,
+                                   .rows = rfm->count, .threads = rfm->options.threads };
     lapse_result *result;
     status = lapse_result_new(&mem, rows->specs, rows->columns, source, &result, error);
     if (status != LAPSE_OK)

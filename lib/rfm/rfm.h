@@ -25,8 +25,8 @@ struct lapse_cuts {
     bool low_is_best; /* the lowest bin gets the highest score: recency */
     int64_t above[LAPSE_BINS_MAX - 1];
 };
-/* Type-7 quantiles at i/bins of values[0..n). Sets bins and above. False: no memory. */
-bool lapse_cuts_quantile(const lapse_allocator *mem, const int64_t *values, int64_t n, int32_t bins,
+/* Type-7 quantiles at i/bins of the values of all spans. Sets bins and above. False: no memory. */
+bool lapse_cuts_quantile(const lapse_allocator *mem, const struct lapse_span *spans, int32_t span_count, int32_t bins,
                          struct lapse_cuts *out);
 static inline uint8_t lapse_cuts_score(const struct lapse_cuts *cuts, int64_t value)
 {
@@ -36,17 +36,21 @@ static inline uint8_t lapse_cuts_score(const struct lapse_cuts *cuts, int64_t va
     return (uint8_t)(cuts->low_is_best ? cuts->bins - above : 1 + above);
 }
 
-/* Values of one axis to be cut as a whole, or within each of `groups` groups (group[i] is that of value i). */
+/* Values of one axis, in parts, to be cut as a whole, or within each of `groups` groups. */
+struct lapse_axis_part {
+    struct lapse_span values;
+    const uint8_t *group; /* of each value; NULL when there is one group */
+    uint8_t *scores;
+};
 struct lapse_axis {
-    const int64_t *values;
-    int64_t count;
-    const uint8_t *group; /* NULL: one group */
-    int32_t groups;
-    int32_t bins;
+    const struct lapse_axis_part *parts; /* at most LAPSE_FOLD_PARTS */
+    int32_t part_count, groups, bins;
     bool low_is_best;
 };
-/* Scores of all values. False: no memory. */
-bool lapse_axis_score(const lapse_allocator *mem, const struct lapse_axis *axis, uint8_t *scores);
+/* The cuts of each group. False: no memory. */
+bool lapse_axis_cut(const lapse_allocator *mem, const struct lapse_axis *axis, struct lapse_cuts *cuts);
+/* Scores of one part by these cuts. */
+void lapse_axis_score(const struct lapse_axis *axis, const struct lapse_cuts *cuts, int32_t part);
 
 /* ---- segment.c: names for cells of scores ---------------------------------------------------------------- */
 
@@ -73,20 +77,35 @@ static inline int32_t lapse_segment_of(const struct lapse_segment_table *table, 
 }
 #define LAPSE_SEGMENT_NONE "(none)"
 
-/* ---- customers.c: one fold of a view to values, and values to scores ------------------------------------- */
+/* ---- customers.c: one fold of a view to values, which scores.c scores --------------------------------------- */
 
-/* Customers with a valid order, ascending by id; entry i of each array is of customer i. */
+enum { LAPSE_ID_MARK = 4096 }; /* customers between places of ids that are known */
+enum lapse_rfm_value {
+    LAPSE_RFM_LAST_ORDER,
+    LAPSE_RFM_RECENCY,
+    LAPSE_RFM_FREQUENCY,
+    LAPSE_RFM_MONETARY,
+    LAPSE_RFM_ORDERS, /* where frequency is not their number and they are asked for */
+    LAPSE_RFM_VALUES
+};
+/* Customers with a valid order, ascending by id; entry i of each array is of customer first + i. */
+struct lapse_rfm_part {
+    int64_t first, count;
+    int64_t *value[LAPSE_RFM_VALUES]; /* NULL: not kept */
+    uint8_t *scores[3];               /* r, f, m */
+    uint8_t *id_size;                 /* NULL: ids are not kept */
+    int64_t *id_mark;                 /* where the ids of customers 0, LAPSE_ID_MARK, ... of the part begin */
+    struct lapse_buffer ids;          /* one after the other */
+};
+/* The customers in the parts in which the fold found them, so that none is copied. */
 struct lapse_rfm {
     lapse_allocator mem;
     lapse_rfm_options options; /* its pointers are those of the call and not to be used after it */
     int digits;
     int64_t count;
     int64_t left_out, without_order; /* customers that are not among them: by their rights, or no valid order */
-    int64_t *last_order, *frequency, *monetary;
-    int64_t *orders; /* valid orders; NULL: frequency has them */
-    int64_t *recency;
-    uint8_t *scores[3];                        /* r, f, m */
-    struct lapse_buffer ids[LAPSE_FOLD_PARTS]; /* one after the other: a byte of length, then the id */
+    int32_t part_count;
+    struct lapse_rfm_part part[LAPSE_FOLD_PARTS];
     struct lapse_segment_table segments;
 };
 /* Options, segment table, fold, cuts. `with_ids`: collect ids; `with_orders`: collect orders beside days. */
@@ -95,5 +114,10 @@ lapse_status lapse_rfm_new(lapse_view *view, const lapse_rfm_options *options, b
 /* Who is not among the rows, and the notes of the segment table. */
 lapse_status lapse_rfm_notes(const struct lapse_rfm *rfm, lapse_result *result);
 void lapse_rfm_free(struct lapse_rfm *rfm);
+
+/* ---- scores.c ---------------------------------------------------------------------------------------------- */
+
+/* Scores all customers on the three axes. False: no memory; what is there is freed with the rest. */
+bool lapse_rfm_score(struct lapse_rfm *rfm);
 
 #endif

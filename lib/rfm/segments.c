@@ -7,13 +7,23 @@ struct total {
     lapse_int128 orders, monetary, recency, frequency;
 };
 
-static void add_customer(struct total *t, const struct lapse_rfm *rfm, int64_t i)
+static void add_customer(struct total *t, const struct lapse_rfm_part *p, int64_t i)
 {
+    const int64_t *orders = p->value[LAPSE_RFM_ORDERS];
     t->customers++;
-    t->orders += rfm->orders ? rfm->orders[i] : rfm->frequency[i];
-    t->monetary += rfm->monetary[i];
-    t->recency += rfm->recency[i];
-    t->frequency += rfm->frequency[i];
+    t->orders += orders ? orders[i] : p->value[LAPSE_RFM_FREQUENCY][i];
+    t->monetary += p->value[LAPSE_RFM_MONETARY][i];
+    t->recency += p->value[LAPSE_RFM_RECENCY][i];
+    t->frequency += p->value[LAPSE_RFM_FREQUENCY][i];
+}
+
+static void add_total(struct total *to, const struct total *t)
+{
+    to->customers += t->customers;
+    to->orders += t->orders;
+    to->monetary += t->monetary;
+    to->recency += t->recency;
+    to->frequency += t->frequency;
 }
 
 static void put_ratio(struct lapse_builder *b, int32_t column, lapse_int128 part, lapse_int128 whole)
@@ -56,11 +66,13 @@ static lapse_status put_all(struct lapse_builder *b, const struct lapse_rfm *rfm
     lapse_status status = LAPSE_OK;
     int64_t sum;
 
-    for (int64_t i = 0; i < rfm->count; i++) {
-        int32_t s = lapse_segment_of(table, rfm->scores[0][i], rfm->scores[1][i], rfm->scores[2][i]);
-        add_customer(&totals[s >= 0 ? s : table->count], rfm, i);
-        add_customer(&all, rfm, i);
-    }
+    for (const struct lapse_rfm_part *p = rfm->part; p < rfm->part + rfm->part_count; p++)
+        for (int64_t i = 0; i < p->count; i++) {
+            int32_t s = lapse_segment_of(table, p->scores[0][i], p->scores[1][i], p->scores[2][i]);
+            add_customer(&totals[s >= 0 ? s : table->count], p, i);
+        }
+    for (int32_t s = 0; s <= table->count; s++)
+        add_total(&all, &totals[s]);
     if (!lapse_int128_fits(all.monetary, &sum) || !lapse_int128_fits(all.orders, &sum))
         return lapse_fail(error, LAPSE_OVERFLOW, "the total of all customers leaves 64 bits");
     for (int32_t s = 0; s < table->count && status == LAPSE_OK; s++)

@@ -202,6 +202,24 @@ int64_t *lapse_builder_column(struct lapse_builder *b, int32_t column, int64_t r
     return (int64_t *)(void *)c->data.data;
 }
 
+bool lapse_builder_texts(struct lapse_builder *b, int32_t column, int64_t rows, size_t bytes, int64_t **offsets,
+                         char **data)
+{
+    struct lapse_table_column *c = column_at(b, column);
+    if (!c)
+        return false;
+    if (!is_text(c) || c->rows > 0 || rows < 0)
+        return fail(b, LAPSE_INVALID);
+    if (bytes > PTRDIFF_MAX - LAPSE_TEXT_SLACK)
+        return fail(b, LAPSE_NO_MEMORY);
+    if (!room_for_rows(b, c, rows) || !reserve(b, &c->data, bytes + LAPSE_TEXT_SLACK))
+        return false;
+    c->rows = rows;
+    *offsets = offsets_of(c);
+    *data = (char *)c->data.data;
+    return true;
+}
+
 /* Rows [first, end) of column `from`. */
 static void append_column(struct lapse_builder *b, struct lapse_table_column *c,
                           const struct lapse_table_column *from, int64_t first, int64_t end)

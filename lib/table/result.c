@@ -6,6 +6,7 @@
 struct lapse_result {
     lapse_allocator mem;
     struct lapse_source source;
+    int64_t at; /* rows of a source of ranges that have been given */
     struct lapse_column_spec *columns;
     int32_t count;
     lapse_status ended; /* LAPSE_OK while there may be more */
@@ -63,12 +64,23 @@ static lapse_status tell_end(const lapse_result *result, lapse_error *error)
     return result->ended == LAPSE_DONE ? LAPSE_DONE : lapse_fail_again(error, &result->error);
 }
 
+static lapse_status next_range(lapse_result *result, lapse_table **out)
+{
+    const struct lapse_source *source = &result->source;
+    int64_t first = result->at, left = source->rows - first;
+    if (left == 0)
+        return LAPSE_DONE;
+    result->at += left < LAPSE_TABLE_ROWS ? left : LAPSE_TABLE_ROWS;
+    return source->range(source->self, first, result->at, out, &result->error);
+}
+
 /* The next part, or why there is none; a failure is kept in result->error, not yet told. */
 static lapse_status pull(lapse_result *result, lapse_table **out)
 {
     *out = NULL;
     if (result->ended == LAPSE_OK) {
-        result->ended = result->source.next(result->source.self, out, &result->error);
+        result->ended = result->source.range ? next_range(result, out)
+                                             : result->source.next(result->source.self, out, &result->error);
         result->error.status = result->ended;
     }
     return result->ended;
@@ -109,15 +121,141 @@ lapse_status lapse_result_collect(lapse_result *result, lapse_table **out, lapse
     return tell_end(result, error);
 }
 
-/* Hands on what the buffer holds, if it holds anything. */
-static lapse_status flush(struct lapse_buffer *buffer, lapse_write_fn write, void *user, lapse_error *error)
+/* ---- CSV ---------------------------------------------------------------------------------------------- */
+
+struct output {
+    lapse_result *result;
+    lapse_write_fn write;
+    void *user;
+};
+
+/* Hands on what a buffer holds, if it holds anything. */
+static lapse_status flush(const struct output *o, struct lapse_buffer *buffer)
 {
     if (buffer->failed)
-        return lapse_fail_memory(error);
-    if (buffer->size > 0 && write(user, buffer->data, (int64_t)buffer->size) != 0)
-        return lapse_fail(error, LAPSE_CANCELLED, "cancelled by the function that takes the output");
+        return lapse_fail_memory(&o->result->error);
+    if (buffer->size > 0 && o->write(o->user, buffer->data, (int64_t)buffer->size) != 0)
+        return lapse_fail(&o->result->error, LAPSE_CANCELLED, "cancelled by the function that takes the output");
     buffer->size = 0;
     return LAPSE_OK;
+}
+
+/* Part by part, in chunks that go over their ends. */
+static lapse_status write_stream(const struct output *o)
+{
+    lapse_result *result = o->result;
+    struct lapse_csv_writer *w = lapse_mem_alloc(&result->mem, sizeof *w);
+    lapse_status status = LAPSE_OK;
+    lapse_table *part;
+    if (!w)
+        return lapse_fail_memory(&result->error);
+    lapse_csv_writer_init(w, &result->mem);
+    lapse_csv_header(&w->out, result);
+    while (status == LAPSE_OK && pull(result, &part) == LAPSE_OK) {
+        for (int64_t row = 0; status == LAPSE_OK && row < part->rows;) {
+            row = lapse_csv_rows(w, part, row, LAPSE_CSV_CHUNK);
+            if (w->out.failed || w->out.size >= LAPSE_CSV_CHUNK)
+                status = flush(o, &w->out);
+        }
+        lapse_table_release(part);
+    }
+    if (status == LAPSE_OK)
+        status = result->ended == LAPSE_DONE ? flush(o, &w->out) : result->ended;
+    lapse_csv_writer_free(w);
+    lapse_mem_free(&result->mem, w);
+    return status;
+}
+
+/* Rows that are all there are written in rounds of some pieces, each made and printed by one thread, while the
+ * caller's thread hands on those of the round before. So memory is that of two rounds. */
+enum { PIECE_ROWS = 4096, PIECES_A_THREAD = 4, THREADS_MOST = 16 };
+
+struct piece {
+    struct lapse_csv_writer writer;
+    lapse_status status;
+    lapse_error error;
+};
+struct rounds {
+    const struct output *output;
+    const void *caller;
+    int32_t width;                    /* pieces of a round */
+    struct piece *made, *being_made;  /* the round before, this round */
+    int64_t made_count, first;        /* first: row of this round */
+    lapse_status status;              /* of what was handed on */
+};
+
+/* On the caller's thread. */
+static lapse_status hand_on(struct rounds *r)
+{
+    for (int64_t i = 0; i < r->made_count && r->status == LAPSE_OK; i++) {
+        r->status = r->made[i].status;
+        if (r->status == LAPSE_OK)
+            r->status = flush(r->output, &r->made[i].writer.out);
+        else
+            r->output->result->error = r->made[i].error;
+    }
+    r->made_count = 0;
+    return r->status;
+}
+
+static int make_piece(void *user, int64_t index)
+{
+    struct rounds *r = user;
+    const struct lapse_source *source = &r->output->result->source;
+    struct piece *p = &r->being_made[index];
+    lapse_table *table;
+    if (lapse_thread_mark() == r->caller && hand_on(r) != LAPSE_OK)
+        return 1;
+    int64_t first = r->first + index * PIECE_ROWS, left = source->rows - first;
+    p->status = source->range(source->self, first, first + (left < PIECE_ROWS ? left : PIECE_ROWS), &table, &p->error);
+    if (p->status != LAPSE_OK)
+        return 1;
+    lapse_csv_rows(&p->writer, table, 0, SIZE_MAX);
+    lapse_table_release(table);
+    return 0;
+}
+
+static void free_pieces(const lapse_allocator *mem, struct piece *pieces, int32_t count)
+{
+    for (int32_t i = 0; pieces && i < count; i++)
+        lapse_csv_writer_free(&pieces[i].writer);
+    lapse_mem_free(mem, pieces);
+}
+
+static lapse_status write_ranges(const struct output *o)
+{
+    lapse_result *result = o->result;
+    int32_t threads = result->source.threads < THREADS_MOST ? result->source.threads : THREADS_MOST;
+    struct rounds r = { .output = o, .caller = lapse_thread_mark(), .first = result->at };
+    r.width = threads > 1 ? threads * PIECES_A_THREAD : 1;
+    struct piece *pieces = lapse_mem_alloc(&result->mem, 2 * (size_t)r.width * sizeof *pieces);
+    if (!pieces)
+        return lapse_fail_memory(&result->error);
+    for (int32_t i = 0; i < 2 * r.width; i++) {
+        lapse_csv_writer_init(&pieces[i].writer, &result->mem);
+        pieces[i].error = (lapse_error){ .size = sizeof pieces[i].error, .row = -1 };
+    }
+    r.made = pieces;
+    r.being_made = pieces + r.width;
+    lapse_csv_header(&r.being_made->writer.out, result);
+    while (r.status == LAPSE_OK && r.first < result->source.rows) {
+        int64_t count = (result->source.rows - r.first - 1) / PIECE_ROWS + 1;
+        count = count < r.width ? count : r.width;
+        for (int64_t i = 0; i < count; i++)
+            r.being_made[i].status = LAPSE_OK;
+        lapse_parallel(threads, count, make_piece, &r);
+        hand_on(&r);
+        struct piece *swap = r.made;
+        r.made = r.being_made;
+        r.being_made = swap;
+        r.made_count = count;
+        r.first += count * PIECE_ROWS;
+    }
+    if (hand_on(&r) == LAPSE_OK && result->at == result->source.rows) /* no row is left: the header alone */
+        r.status = flush(o, &r.being_made->writer.out);
+    result->at = result->source.rows;
+    free_pieces(&result->mem, pieces, 2 * r.width);
+    return r.status == LAPSE_OK ? LAPSE_DONE : r.status;
 }
 
 lapse_status lapse_result_write_csv(lapse_result *result, lapse_write_fn write, void *user, lapse_error *error)
@@ -126,22 +264,8 @@ lapse_status lapse_result_write_csv(lapse_result *result, lapse_write_fn write, 
         return lapse_fail(error, LAPSE_INVALID, "lapse_result_write_csv() was given a NULL pointer");
     if (result->ended != LAPSE_OK && result->ended != LAPSE_DONE)
         return tell_end(result, error);
-    struct lapse_buffer buffer;
-    lapse_buffer_init(&buffer, &result->mem);
-    lapse_csv_header(&buffer, result);
-    lapse_status status = LAPSE_OK;
-    lapse_table *part;
-    while (status == LAPSE_OK && pull(result, &part) == LAPSE_OK) {
-        for (int64_t row = 0; status == LAPSE_OK && row < part->rows;) {
-            row = lapse_csv_rows(&buffer, part, row);
-            if (buffer.failed || buffer.size >= LAPSE_CSV_CHUNK)
-                status = flush(&buffer, write, user, &result->error);
-        }
-        lapse_table_release(part);
-    }
-    if (result->ended == LAPSE_DONE)
-        status = flush(&buffer, write, user, &result->error);
-    lapse_buffer_free(&buffer);
+    struct output output = { result, write, user };
+    lapse_status status = result->source.range ? write_ranges(&output) : write_stream(&output);
     if (status != LAPSE_OK)
         result->ended = status;
     return result->ended == LAPSE_DONE ? LAPSE_OK : tell_end(result, error);
@@ -190,26 +314,19 @@ const char *lapse_result_note(const lapse_result *result, int32_t index)
 struct table_source {
     lapse_allocator mem;
     lapse_table *table;
-    int64_t row; /* the first that has not been given yet */
     struct lapse_column_spec columns[];
 };
 
-static lapse_status table_next(void *self, lapse_table **out, lapse_error *error)
+static lapse_status table_range(void *self, int64_t first, int64_t end, lapse_table **out, lapse_error *error)
 {
     struct table_source *s = self;
-    int64_t first = s->row, left = s->table->rows - first;
-    if (left == 0)
-        return LAPSE_DONE;
-    if (left > LAPSE_TABLE_ROWS)
-        left = LAPSE_TABLE_ROWS;
-    s->row += left;
-    if (left == s->table->rows) {
+    if (end - first == s->table->rows) {
         lapse_table_retain(s->table);
         *out = s->table;
         return LAPSE_OK;
     }
-    struct lapse_builder *b = lapse_builder_new(&s->mem, s->columns, s->table->count, left);
-    lapse_builder_append(b, s->table, first, s->row);
+    struct lapse_builder *b = lapse_builder_new(&s->mem, s->columns, s->table->count, end - first);
+    lapse_builder_append(b, s->table, first, end);
     return lapse_builder_finish(b, out, error);
 }
 
@@ -235,6 +352,6 @@ lapse_status lapse_result_of_table(const lapse_allocator *mem, lapse_table *tabl
     s->table = table;
     for (size_t i = 0; i < count; i++)
         s->columns[i] = table->column[i].spec;
-    return lapse_result_new(mem, s->columns, table->count, (struct lapse_source){ s, table_next, table_close },
-                            out, error);
+    struct lapse_source source = { .self = s, .close = table_close, .range = table_range, .rows = table->rows };
+    return lapse_result_new(mem, s->columns, table->count, source, out, error);
 }

@@ -69,6 +69,11 @@ void lapse_builder_missing(struct lapse_builder *b, int32_t column);
 /* The values of a whole numeric column at once: room for `rows` values to be written by the caller before the
  * builder is finished; none of them is missing. The column must be empty. NULL after a failure. */
 int64_t *lapse_builder_column(struct lapse_builder *b, int32_t column, int64_t rows);
+/* The same for texts: room for `rows` + 1 offsets, of which the first is 0, and for `bytes` bytes, which may be
+ * overrun by LAPSE_TEXT_SLACK. Offsets ascend and stay within `bytes`. False after a failure. */
+enum { LAPSE_TEXT_SLACK = 16 };
+bool lapse_builder_texts(struct lapse_builder *b, int32_t column, int64_t rows, size_t bytes, int64_t **offsets,
+                         char **data);
 /* Rows [first, end) of a table whose columns have the builder's types, added to every column. */
 void lapse_builder_append(struct lapse_builder *b, const lapse_table *table, int64_t first, int64_t end);
 /* Ends and frees the builder in any case. LAPSE_NO_MEMORY, or LAPSE_INVALID for columns of unequal length. */
@@ -76,12 +81,16 @@ lapse_status lapse_builder_finish(struct lapse_builder *b, lapse_table **out, la
 
 /* ---- result.c ----------------------------------------------------------------------------------------- */
 
-/* Where an answer's parts come from. `next` gives LAPSE_OK with a table of at least one row, or LAPSE_DONE;
- * `close` frees the source, once. */
+/* Where an answer's parts come from, and what frees it, once. Either `next` makes them one after another: LAPSE_OK
+ * with a table of at least one row, or LAPSE_DONE. Or all `rows` are there and `range` makes a table of any of them,
+ * on any thread and on several at once; then the answer may be written on `threads` threads. */
 struct lapse_source {
     void *self;
     lapse_status (*next)(void *self, lapse_table **out, lapse_error *error);
     void (*close)(void *self);
+    lapse_status (*range)(void *self, int64_t first, int64_t end, lapse_table **out, lapse_error *error);
+    int64_t rows;
+    int32_t threads;
 };
 /* Copies the specs (not the names' text). On failure the source has been closed. */
 lapse_status lapse_result_new(const lapse_allocator *mem, const struct lapse_column_spec *columns,
@@ -95,11 +104,32 @@ lapse_status lapse_result_add_note(lapse_result *result, const char *text, size_
 
 /* ---- csv_write.c: CSV rows into a buffer; lapse_result_write_csv() hands them on ----------------------- */
 
-enum { LAPSE_CSV_CHUNK = 65536 };
+enum {
+    LAPSE_CSV_CHUNK = 65536,
+    LAPSE_CSV_DAYS = 1024, /* days whose text is kept, by their number modulo this */
+    LAPSE_CSV_SMALL = 1000 /* integers whose text is kept */
+};
+struct lapse_csv_small {
+    char text[3];
+    uint8_t size;
+};
+struct lapse_csv_day {
+    char text[12]; /* 2024-03-01T */
+    int32_t day;   /* since 1900; -1: none */
+};
+/* For one thread at a time. */
+struct lapse_csv_writer {
+    struct lapse_buffer out;   /* what has been written; the caller takes it away. `failed` sticks */
+    struct lapse_buffer slots; /* rows under construction */
+    struct lapse_csv_day days[LAPSE_CSV_DAYS];
+    struct lapse_csv_small small[LAPSE_CSV_SMALL];
+};
+void lapse_csv_writer_init(struct lapse_csv_writer *w, const lapse_allocator *mem);
+void lapse_csv_writer_free(struct lapse_csv_writer *w);
+/* Writes rows from `first` on until `out` holds `enough` bytes or more, or the table ends; returns the row to go
+ * on with. Stops at once when the writer has failed. */
+int64_t lapse_csv_rows(struct lapse_csv_writer *w, const lapse_table *table, int64_t first, size_t enough);
 void lapse_csv_header(struct lapse_buffer *out, const lapse_result *result);
-/* Writes rows from `first` on until the buffer holds LAPSE_CSV_CHUNK bytes or more, or the table ends; returns
- * the row to go on with. Stops at once when the buffer has failed. */
-int64_t lapse_csv_rows(struct lapse_buffer *out, const lapse_table *table, int64_t first);
 /* A field quoted when it holds a quote, a comma, CR or LF, as it is otherwise. */
 void lapse_csv_field(struct lapse_buffer *out, const char *text, size_t n);
 

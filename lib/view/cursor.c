@@ -4,10 +4,13 @@
  * Only a customer with a retraction needs more: what it names is taken out. Nothing is copied otherwise. */
 #include "view/private.h"
 
+enum { CLASSES = LAPSE_CLASS_TEXT + 1 };
+
 struct lapse_cursor {
     lapse_view *view;
     struct lapse_merge *merge;
-    uint32_t fields;               /* asked for */
+    uint8_t fields[CLASSES][LAPSE_FIELDS]; /* asked for, by class */
+    int count[CLASSES];
     bool raw;                      /* retracted events stay */
     int64_t events;
     struct lapse_history history;
@@ -28,13 +31,16 @@ lapse_status lapse_cursor_open(lapse_view *view, uint32_t fields, const struct l
     if (!c)
         return lapse_fail_memory(error);
     c->raw = fields & LAPSE_RETRACTED;
-    c->fields = (fields & LAPSE_ALL_FIELDS) | LAPSE_FIELD_BIT(LAPSE_F_TIME);
+    fields = (fields & LAPSE_ALL_FIELDS) | LAPSE_FIELD_BIT(LAPSE_F_TIME);
+    for (int f = 0; f < LAPSE_FIELDS; f++)
+        if (fields & LAPSE_FIELD_BIT(f))
+            c->fields[lapse_fields[f].class][c->count[lapse_fields[f].class]++] = (uint8_t)f;
     lapse_rows_init(&c->rows, mem);
     /* Events with ids are rare where there are no ids at all: then nothing can be retracted. */
     uint32_t stored = 0;
     for (size_t i = 0; i < view->run_count; i++)
         stored |= view->runs[i]->fields;
-    uint32_t read = c->fields | (stored & LAPSE_FIELD_BIT(LAPSE_F_EVENT_ID) ? identity : 0);
+    uint32_t read = fields | (stored & LAPSE_FIELD_BIT(LAPSE_F_EVENT_ID) ? identity : 0);
     lapse_status status = lapse_merge_open(view->store, view->runs, view->run_count, read, from, to, &c->merge, error);
     if (status != LAPSE_OK) {
         lapse_mem_free(mem, c);
@@ -62,6 +68,27 @@ void lapse_cursor_close(struct lapse_cursor *c)
 int64_t lapse_cursor_events(const struct lapse_cursor *c)
 {
     return c->events;
+}
+
+/* Most histories are of one kind, or of a few in no order that could be guessed: so one look at all of them, eight at
+ * a time, and no branch for each. */
+void lapse_history_note_kinds(struct lapse_history *h, const uint8_t *kind, size_t n)
+{
+    uint64_t low = 0, high = 0, other = 0, word;
+    const uint64_t same = n ? UINT64_C(0x0101010101010101) * kind[0] : 0;
+    for (size_t i = 0; n >= 8 && i < n; i += 8) {
+        memcpy(&word, kind + (i + 8 < n ? i : n - 8), 8);
+        other |= word ^ same;
+    }
+    for (size_t i = 0; n < 8 && i < n; i++)
+        other |= (uint64_t)(kind[i] ^ kind[0]);
+    for (size_t i = 0; i < (other ? n : n > 0); i++) {
+        uint64_t bit = UINT64_C(1) << (kind[i] & 63), is_high = 0 - (uint64_t)(kind[i] >> 6 & 1);
+        low |= bit & ~is_high;
+        high |= bit & is_high;
+    }
+    h->kinds[0] = low;
+    h->kinds[1] = high;
 }
 
 /* How many rows are at or before the instant. */
@@ -128,12 +155,6 @@ static bool take_out(struct lapse_cursor *c, const struct lapse_columns *from, s
     return ok;
 }
 
-static bool has_retraction(const struct lapse_columns *c, size_t first, size_t n)
-{
-    const uint8_t *kind = c->name[LAPSE_F_KIND];
-    return kind && memchr(kind + first, LAPSE_KIND_EVENT_RETRACTED, n);
-}
-
 /* Numbers of LAPSE_MISSING, or names of 0, for a column that no run has. */
 static bool stand_in(struct lapse_cursor *c, size_t n)
 {
@@ -156,31 +177,29 @@ static bool stand_in(struct lapse_cursor *c, size_t n)
 static bool fill(struct lapse_cursor *c, const struct lapse_columns *from, size_t first, size_t n)
 {
     struct lapse_history *h = &c->history;
+    if (!stand_in(c, n))
+        return false;
     h->count = (int64_t)n;
-    for (int f = 0; f < LAPSE_FIELDS; f++) {
-        if (!(c->fields & LAPSE_FIELD_BIT(f)))
+    for (int i = 0; i < c->count[LAPSE_CLASS_NUMBER]; i++) {
+        int f = c->fields[LAPSE_CLASS_NUMBER][i];
+        h->number[f] = from->number[f] ? from->number[f] + first : c->missing;
+    }
+    for (int i = 0; i < c->count[LAPSE_CLASS_NAME]; i++) {
+        int f = c->fields[LAPSE_CLASS_NAME][i];
+        h->name[f] = from->name[f] ? from->name[f] + first : (uint8_t *)((int64_t *)c->missing + c->missing_count);
+    }
+    for (int i = 0; i < c->count[LAPSE_CLASS_TEXT]; i++) {
+        int f = c->fields[LAPSE_CLASS_TEXT][i];
+        struct lapse_text_column *t = &h->text[f];
+        t->begin = from->text[f].begin;
+        if (!t->begin)
             continue;
-        const struct lapse_text_column *t = &from->text[f];
-        switch (lapse_fields[f].class) {
-        case LAPSE_CLASS_NUMBER:
-            if (!from->number[f] && !stand_in(c, n))
-                return false;
-            h->number[f] = from->number[f] ? from->number[f] + first : c->missing;
-            break;
-        case LAPSE_CLASS_NAME:
-            if (!from->name[f] && !stand_in(c, n))
-                return false;
-            h->name[f] = from->name[f] ? from->name[f] + first : (uint8_t *)((int64_t *)c->missing + c->missing_count);
-            break;
-        case LAPSE_CLASS_TEXT:
-            h->text[f] = *t;
-            if (t->begin && t->code)
-                h->text[f].code += first;
-            else if (t->begin) {
-                h->text[f].begin += first;
-                h->text[f].length += first;
-            }
-            break;
+        *t = from->text[f];
+        if (t->code) {
+            t->code += first;
+        } else {
+            t->begin += first;
+            t->length += first;
         }
     }
     return true;
@@ -197,21 +216,25 @@ lapse_status lapse_cursor_next(struct lapse_cursor *c, const struct lapse_histor
         c->events += g->count;
         const struct lapse_columns *from = g->columns;
         struct lapse_columns kept;
+        struct lapse_history *h = &c->history;
         size_t first = g->first, n = visible(g, c->view->as_of);
-        if (n && !c->raw && has_retraction(from, first, n)) {
+        const uint8_t *kind = from->name[LAPSE_F_KIND];
+        lapse_history_note_kinds(h, kind ? kind + first : NULL, kind ? n : 0);
+        if (!c->raw && lapse_history_has(h, LAPSE_KIND_EVENT_RETRACTED)) {
             if (!take_out(c, from, first, n))
                 return lapse_fail_memory(error);
             lapse_rows_columns(&c->rows, &kept);
             from = &kept;
             first = 0;
             n = c->rows.count;
+            lapse_history_note_kinds(h, kept.name[LAPSE_F_KIND], n);
         }
         if (n == 0)
             continue;
-        c->history.customer = g->key;
+        h->customer = g->key;
         if (!fill(c, from, first, n))
             return lapse_fail_memory(error);
-        *out = &c->history;
+        *out = h;
         return LAPSE_OK;
     }
 }

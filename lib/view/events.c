@@ -149,7 +149,7 @@ static lapse_status list(lapse_view *view, uint32_t fields, const struct lapse_t
 
 static lapse_status give(struct listing *l, lapse_result **out, lapse_error *error)
 {
-    struct lapse_source source = { l, next, close_listing };
+    struct lapse_source source = { .self = l, .next = next, .close = close_listing };
     return lapse_result_new(l->mem, l->columns, l->count + 1, source, out, error);
 }
 

@@ -19,13 +19,6 @@ struct folding {
     atomic_bool stop;
 };
 
-/* A mark that differs from thread to thread. */
-static const void *this_thread(void)
-{
-    static _Thread_local char mark;
-    return &mark;
-}
-
 static int order_keys(const void *user, uint32_t a, uint32_t b)
 {
     const struct lapse_run_block *const *blocks = user;
@@ -73,7 +66,7 @@ static lapse_status cut(struct folding *f, lapse_error *error)
 static bool tell(struct folding *f, int64_t events)
 {
     int64_t done = atomic_fetch_add(&f->done, events) + events;
-    if (f->fold->on_progress && this_thread() == f->caller &&
+    if (f->fold->on_progress && lapse_thread_mark() == f->caller &&
         f->fold->on_progress(f->fold->progress_user, done, f->total))
         atomic_store(&f->stop, true);
     return !atomic_load(&f->stop);
@@ -111,7 +104,7 @@ lapse_status lapse_view_fold(lapse_view *view, const struct lapse_fold *fold, la
         return lapse_fail_memory(error);
     f->view = view;
     f->fold = fold;
-    f->caller = this_thread();
+    f->caller = lapse_thread_mark();
     atomic_init(&f->done, 0);
     atomic_init(&f->stop, false);
     lapse_status status = cut(f, error);

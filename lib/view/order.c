@@ -1,13 +1,16 @@
 /* The valid orders of one customer (rulings 3). Net looks at the set of events, not at their order (M8), so the
- * lines are gathered first and refunds and cancellations find them afterwards through a hash table of refs.
+ * lines are gathered first and refunds and cancellations find them afterwards: through a hash table of refs, or one
+ * by one where the history is short.
  * An order takes its place in `items` with its earliest line: events ascend in time, so the items do too and
  * nothing is sorted. Time and memory are linear in the history; without refs no table is touched. */
 #include "view/view.h"
 
 #define OUTSIDE UINT32_MAX /* place of an order that is not in the window */
+enum { FEW = 16 };         /* events up to which refs are compared one by one: most histories are short */
 
 struct lapse_order_group {
     const char *ref;
+    uint64_t tail; /* of the ref, where most refs differ */
     uint32_t item; /* place in items, or OUTSIDE */
     uint8_t ref_size;
     uint8_t known;     /* a line has an amount */
@@ -47,39 +50,75 @@ static bool clear_table(struct lapse_orders *o, int64_t events, size_t *mask)
     return true;
 }
 
-/* The slot that holds the number (from 1) of the group of `ref`, or a 0 where it belongs. */
-static uint32_t *find_slot(const struct lapse_orders *o, size_t mask, struct lapse_text ref)
+/* The last bytes of a text in one number, up to eight; texts of one size below nine differ iff these do. */
+static uint64_t tail_of(struct lapse_text t)
 {
-    size_t at = (size_t)lapse_hash(ref.data, ref.size, o->seed) & mask;
-    for (;; at = (at + 1) & mask) {
-        uint32_t number = o->slots[at];
-        if (number == 0)
-            return &o->slots[at];
-        const struct lapse_order_group *g = &o->groups[number - 1];
-        if (g->ref_size == ref.size && memcmp(g->ref, ref.data, ref.size) == 0)
-            return &o->slots[at];
+    uint64_t tail = 0;
+    uint32_t half[2];
+    if (t.size >= 8) {
+        memcpy(&tail, t.data + t.size - 8, 8);
+    } else if (t.size >= 4) {
+        memcpy(&half[0], t.data, 4);
+        memcpy(&half[1], t.data + t.size - 4, 4);
+        tail = (uint64_t)half[0] << 32 | half[1];
+    } else {
+        for (uint32_t i = 0; i < t.size; i++)
+            tail = tail << 8 | (uint8_t)t.data[i];
     }
+    return tail;
+}
+
+static bool is_group_of(const struct lapse_order_group *g, struct lapse_text ref, uint64_t tail)
+{
+    return g->tail == tail && g->ref_size == ref.size && (ref.size <= 8 || memcmp(g->ref, ref.data, ref.size) == 0);
+}
+
+static uint64_t seen_bit(uint64_t tail)
+{
+    return UINT64_C(1) << (tail * UINT64_C(0x9e3779b97f4a7c15) >> 58);
+}
+
+/* The order `ref`, or NULL. With a table (mask is not 0) *slot is where its number, from 1, is or belongs. */
+static struct lapse_order_group *find_group(const struct lapse_orders *o, size_t mask, struct lapse_text ref,
+                                            uint64_t tail, uint32_t **slot)
+{
+    if (!mask) {
+        for (size_t i = 0; o->seen & seen_bit(tail) && i < o->group_count; i++)
+            if (is_group_of(&o->groups[i], ref, tail))
+                return &o->groups[i];
+        return NULL;
+    }
+    size_t at = (size_t)lapse_hash(ref.data, ref.size, o->seed) & mask;
+    while (o->slots[at] && !is_group_of(&o->groups[o->slots[at] - 1], ref, tail))
+        at = (at + 1) & mask;
+    *slot = &o->slots[at];
+    return o->slots[at] ? &o->groups[o->slots[at] - 1] : NULL;
 }
 
 /* One line of the order `ref`; its first line in time opens the order. */
 static bool put_line(struct lapse_orders *o, size_t mask, struct lapse_text ref, int64_t time, int64_t amount,
                      int64_t after)
 {
-    uint32_t *slot = find_slot(o, mask, ref);
-    if (*slot == 0) {
+    uint64_t tail = tail_of(ref);
+    uint32_t *slot = NULL;
+    struct lapse_order_group *g = find_group(o, mask, ref, tail, &slot);
+    if (!g) {
         if (o->group_count == o->group_capacity &&
             !lapse_mem_reserve(o->mem, &o->groups, &o->group_capacity, o->group_count + 1, sizeof *o->groups))
             return false;
-        struct lapse_order_group *g = &o->groups[o->group_count];
-        *g = (struct lapse_order_group){ .ref = ref.data, .ref_size = (uint8_t)ref.size, .item = OUTSIDE };
+        g = &o->groups[o->group_count++];
+        *g = (struct lapse_order_group){
+            .ref = ref.data, .ref_size = (uint8_t)ref.size, .tail = tail, .item = OUTSIDE
+        };
         if (time > after) {
             g->item = (uint32_t)o->count;
             if (!put_item(o, time, 0))
                 return false;
         }
-        *slot = (uint32_t)++o->group_count;
+        o->seen |= seen_bit(tail);
+        if (slot)
+            *slot = (uint32_t)o->group_count;
     }
-    struct lapse_order_group *g = &o->groups[*slot - 1];
     if (amount != LAPSE_MISSING) {
         g->gross += amount;
         g->known = 1;
@@ -97,8 +136,9 @@ static void take_back(struct lapse_orders *o, size_t mask, const struct lapse_hi
             continue;
         struct lapse_text ref = lapse_history_text(h, LAPSE_F_REF, i);
         int64_t amount = h->number[LAPSE_F_AMOUNT][i];
-        uint32_t number = ref.size && o->group_count ? *find_slot(o, mask, ref) : 0;
-        struct lapse_order_group *g = number ? &o->groups[number - 1] : NULL;
+        uint32_t *slot;
+        struct lapse_order_group *g =
+            ref.size && o->group_count ? find_group(o, mask, ref, tail_of(ref), &slot) : NULL;
         if (kind == LAPSE_KIND_ORDER_CANCELLED || amount == LAPSE_MISSING) {
             if (g)
                 g->cancelled = 1;
@@ -142,23 +182,26 @@ static lapse_status settle(struct lapse_orders *o, const struct lapse_history *h
     return LAPSE_OK;
 }
 
+static bool is_taken_back(const struct lapse_history *h)
+{
+    return lapse_history_has(h, LAPSE_KIND_ORDER_CANCELLED) || lapse_history_has(h, LAPSE_KIND_ORDER_REFUNDED);
+}
+
 lapse_status lapse_orders_net(struct lapse_orders *o, const struct lapse_history *h, int64_t after,
                               bool zero_is_valid, lapse_error *error)
 {
     const uint8_t *kinds = h->name[LAPSE_F_KIND];
     const int64_t *times = h->number[LAPSE_F_TIME], *amounts = h->number[LAPSE_F_AMOUNT];
     size_t mask = 0;
-    bool taken_back = false;
 
     o->count = o->group_count = 0;
+    o->seen = 0;
     o->unknown_refunds = 0;
     if (h->count > UINT32_MAX / 4) /* places and slots are 32 bits wide */
         return lapse_fail_memory(error);
     for (int64_t i = 0; i < h->count; i++) {
-        if (kinds[i] != LAPSE_KIND_ORDER_PLACED) {
-            taken_back |= kinds[i] == LAPSE_KIND_ORDER_CANCELLED || kinds[i] == LAPSE_KIND_ORDER_REFUNDED;
+        if (kinds[i] != LAPSE_KIND_ORDER_PLACED)
             continue;
-        }
         struct lapse_text ref = lapse_history_text(h, LAPSE_F_REF, i);
         bool ok = true;
         if (ref.size == 0) { /* an order of its own (M14), which nothing can take back */
@@ -167,15 +210,59 @@ lapse_status lapse_orders_net(struct lapse_orders *o, const struct lapse_history
             if (times[i] > after && is_valid(known, net, net, zero_is_valid))
                 ok = put_item(o, times[i], net);
         } else {
-            ok = (mask || clear_table(o, h->count, &mask)) &&
+            ok = (h->count <= FEW || mask || clear_table(o, h->count, &mask)) &&
                  put_line(o, mask, ref, times[i], amounts[i], after);
         }
         if (!ok)
             return lapse_fail_memory(error);
     }
-    if (taken_back)
+    if (is_taken_back(h))
         take_back(o, mask, h, after);
     return settle(o, h, zero_is_valid, error);
+}
+
+/* Orders none of which has a ref or is taken back: each line is an order (M14) whose net is its amount, and valid as
+ * is_valid() says of such a one. */
+static void sum_lines(const struct lapse_history *h, int64_t after, bool zero_is_valid, struct lapse_order_sum *out)
+{
+    const uint8_t *kinds = h->name[LAPSE_F_KIND];
+    const int64_t *times = h->number[LAPSE_F_TIME], *amounts = h->number[LAPSE_F_AMOUNT];
+    const int64_t n = h->count, least = zero_is_valid ? 0 : 1;
+    int64_t count = 0, last = 0;
+    lapse_int128 net = 0;
+    for (int64_t i = 0; i < n; i++) {
+        if (kinds[i] != LAPSE_KIND_ORDER_PLACED || times[i] <= after)
+            continue;
+        int64_t amount = amounts[i];
+        if (amount < least) { /* as a missing one is */
+            if (amount != LAPSE_MISSING)
+                continue;
+            amount = 0;
+        }
+        count++;
+        net += amount;
+        last = times[i];
+    }
+    *out = (struct lapse_order_sum){ count, last, net };
+}
+
+lapse_status lapse_orders_sum(struct lapse_orders *o, const struct lapse_history *h, int64_t after, bool zero_is_valid,
+                              bool with_items, struct lapse_order_sum *out, lapse_error *error)
+{
+    *out = (struct lapse_order_sum){ 0 };
+    if (!with_items && !h->text[LAPSE_F_REF].begin && !is_taken_back(h)) {
+        sum_lines(h, after, zero_is_valid, out);
+        return LAPSE_OK;
+    }
+    lapse_status status = lapse_orders_net(o, h, after, zero_is_valid, error);
+    if (status != LAPSE_OK)
+        return status;
+    out->count = (int64_t)o->count;
+    out->net = -o->unknown_refunds;
+    for (size_t i = 0; i < o->count; i++)
+        out->net += o->items[i].net;
+    out->last = o->count ? o->items[o->count - 1].time : 0;
+    return LAPSE_OK;
 }
 
 void lapse_orders_free(struct lapse_orders *o)

@@ -3,7 +3,7 @@
  * Erased by customer.erased, for good. Objected by consent.objected, until a later consent.granted of purpose profiling,
  * or a consent.confirmed of it that counts (X11 to X13): its token was requested on that channel after everything that
  * voids tokens, before the confirmation and not longer ago than consent.token. Consents of a topic decide about their
- * topic only. Events come in canonical order, so "later" is a later row. Cost: two searches for a kind; only customers
+ * topic only. Events come in canonical order, so "later" is a later row. Cost: two bits; only customers
  * with an objection are looked at further, and requests are found by binary search. */
 #include "view/view.h"
 
@@ -118,11 +118,11 @@ lapse_status lapse_rights_at(const struct lapse_history *h, const struct lapse_z
 {
     const uint8_t *kind = h->name[LAPSE_F_KIND];
     *out = LAPSE_RIGHTS_NONE;
-    if (memchr(kind, LAPSE_KIND_CUSTOMER_ERASED, (size_t)h->count)) {
+    if (lapse_history_has(h, LAPSE_KIND_CUSTOMER_ERASED)) {
         *out = LAPSE_RIGHTS_ERASED;
         return LAPSE_OK;
     }
-    if (!memchr(kind, LAPSE_KIND_CONSENT_OBJECTED, (size_t)h->count))
+    if (!lapse_history_has(h, LAPSE_KIND_CONSENT_OBJECTED))
         return LAPSE_OK;
     struct seek s = { .h = h, .zone = zone, .token = lapse_policy_value(policy, LAPSE_SET_CONSENT_TOKEN) };
     for (s.objection = h->count - 1; kind[s.objection] != LAPSE_KIND_CONSENT_OBJECTED; s.objection--)

@@ -25,6 +25,7 @@ lapse_status lapse_view_check(const lapse_view *view, lapse_error *error);
 struct lapse_history {
     struct lapse_text customer;
     int64_t count;                                /* at least 1 */
+    uint64_t kinds[2];                            /* bit k: an event of kind k is among them; if kinds are asked for */
     const int64_t *number[LAPSE_FIELDS];          /* CLASS_NUMBER */
     const uint8_t *name[LAPSE_FIELDS];            /* CLASS_NAME */
     struct lapse_text_column text[LAPSE_FIELDS];  /* CLASS_TEXT */
@@ -37,6 +38,13 @@ static inline struct lapse_text lapse_history_text(const struct lapse_history *h
     size_t slot = t->code ? t->code[i] : (size_t)i;
     return (struct lapse_text){ t->data + t->begin[slot], t->length[slot] };
 }
+
+_Static_assert(LAPSE_KINDS <= 128, "a set of kinds has 128 bits");
+static inline bool lapse_history_has(const struct lapse_history *h, int kind)
+{
+    return h->kinds[kind >> 6] >> (kind & 63) & 1;
+}
+void lapse_history_note_kinds(struct lapse_history *h, const uint8_t *kind, size_t n); /* of all events */
 
 #define LAPSE_RETRACTED (UINT32_C(1) << 31) /* among the fields asked for: retracted events are shown too */
 struct lapse_cursor;
@@ -77,6 +85,7 @@ struct lapse_orders {
     size_t count, capacity;
     lapse_int128 unknown_refunds;   /* sum of the refunds in the window whose order is unknown */
     struct lapse_order_group *groups; /* orders that have a ref, valid or not */
+    uint64_t seen;                  /* a bit of 64 for the end of each ref: one that is not set is new */
     size_t group_count, group_capacity;
     uint32_t *slots;                /* of a hash table of refs, for one customer at a time */
     size_t slot_capacity;
@@ -88,6 +97,15 @@ struct lapse_orders {
  * customer when the gross or the net of an order leaves int64_t. */
 lapse_status lapse_orders_net(struct lapse_orders *orders, const struct lapse_history *history, int64_t after,
                               bool zero_is_valid, lapse_error *error);
+/* What most answers ask of them. `net` is less the unknown refunds, so that an answer need not look for these. */
+struct lapse_order_sum {
+    int64_t count, last; /* last: time of the last order, when there is one */
+    lapse_int128 net;
+};
+/* Nets a history and adds up. Without `with_items` the items need not be set: where no order has a ref and none is
+ * taken back, every line is an order and the lines are added up as they come. */
+lapse_status lapse_orders_sum(struct lapse_orders *orders, const struct lapse_history *history, int64_t after,
+                              bool zero_is_valid, bool with_items, struct lapse_order_sum *out, lapse_error *error);
 void lapse_orders_free(struct lapse_orders *orders);
 
 /* ---- rights.c: may a customer be scored? --------------------------------------------------------------------- */
