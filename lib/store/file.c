@@ -337,14 +337,13 @@ lapse_status lapse_file_values(struct lapse_file *file,
     sqlite3_stmt *q = take(file, VALUES);
     int code = SQLITE_ERROR;
     while (q && told == LAPSE_OK && (code = sqlite3_step(q)) == SQLITE_ROW) {
-        const char *name = (const char *)sqlite3_column_text(q, 0);
+        bool nameless = sqlite3_column_type(q, 0) == SQLITE_NULL;
+        const char *name = nameless ? "" : (const char *)sqlite3_column_text(q, 0);
         const void *data = sqlite3_column_blob(q, 1);
         size_t n = data ? (size_t)sqlite3_column_bytes(q, 1) : 0;
-        if (!name)
-            told = lapse_fail_memory(error);
-        else
-            told = each(user, name, n ? data : "", n,
-                        sqlite3_column_int64(q, 2) == checksum(name, n ? data : "", n), error);
+        data = n ? data : "";
+        told = name ? each(user, name, data, n, !nameless && sqlite3_column_int64(q, 2) == checksum(name, data, n), error)
+                    : lapse_fail_memory(error);
     }
     lapse_status status = done(file, VALUES, told == LAPSE_OK ? code : SQLITE_OK, error);
     return told != LAPSE_OK ? told : status;

@@ -1,7 +1,7 @@
 /* What the functions that keep a store in order share: options, progress, cancelling. */
 #include "store/upkeep.h"
 
-enum { TOLD_EVERY = 1 << 16 }; /* rows */
+enum { TOLD_EVERY = LAPSE_BLOCK_ROWS }; /* rows */
 
 static const lapse_upkeep_options defaults = { .size = sizeof defaults };
 static const size_t oldest = offsetof(lapse_upkeep_options, progress_user) + sizeof(void *);
