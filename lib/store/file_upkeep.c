@@ -155,25 +155,31 @@ static bool worth_it(struct lapse_file *file)
 
 lapse_status lapse_file_shrink(struct lapse_file *file, struct lapse_upkeep *u, lapse_error *error)
 {
+    static const char *const syncs[] = { "PRAGMA synchronous = OFF", "PRAGMA synchronous = NORMAL",
+                                         "PRAGMA synchronous = FULL" };
     struct lapse_file other = { .mem = file->mem };
     const char *name = lapse_file_name(file);
+    int64_t sync = 2;
     if (!name)
         return LAPSE_OK;
+    lapse_lock_take(file->lock);
+    lapse_file_pragma(file, "PRAGMA synchronous", &sync);
+    lapse_lock_give(file->lock);
     int code = lapse_file_connect(&other, name, SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE | SQLITE_OPEN_READWRITE);
     if (code == SQLITE_OK) {
         sqlite3_busy_timeout(other.db, file->timeout_ms);
+        sqlite3_exec(other.db, syncs[sync < 0 || sync > 2 ? 2 : sync], NULL, NULL, NULL);
         sqlite3_progress_handler(other.db, ASKED_EVERY, stop, u);
         if (worth_it(file))
             code = sqlite3_exec(other.db, "VACUUM", NULL, NULL, NULL);
+        sqlite3_progress_handler(other.db, 0, NULL, NULL);
     }
     lapse_status status = LAPSE_OK;
     if ((code & 0xff) == SQLITE_INTERRUPT && u->stopped)
         status = lapse_fail(error, LAPSE_CANCELLED, "cancelled");
     else if (code != SQLITE_OK)
         status = lapse_file_fail(&other, code, error);
-    /* Where a reader is in the way, the log is emptied another time. */
-    sqlite3_progress_handler(other.db, 0, NULL, NULL);
-    if (status == LAPSE_OK)
+    else /* where a reader is in the way, the log is emptied another time */
         lapse_file_pragma(&other, "PRAGMA wal_checkpoint(TRUNCATE)", NULL);
     sqlite3_close(other.db);
     return status;
