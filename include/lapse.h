@@ -20,6 +20,7 @@
 #include <lapse/rfm.h>
 #include <lapse/store.h>
 #include <lapse/table.h>
+#include <lapse/upkeep.h>
 #include <lapse/version.h>
 #include <lapse/view.h>
 

@@ -23,7 +23,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.join(HERE, '..')
 EXAMPLES = os.path.join(ROOT, 'examples')
 MAN = os.path.join(EXAMPLES, 'lapse', 'lapse.1')
-COMMANDS = ['create', 'import', 'info', 'history', 'rfm', 'segments', 'export', 'policy', 'help']
+COMMANDS = ['create', 'import', 'info', 'history', 'rfm', 'segments', 'export', 'backup', 'compact', 'verify', 'policy',
+            'help']
 ORDERS = ('customer,time,ref,amount\n'
           'ann,2024-01-05,1,10.00\n'
           'ann,2024-02-20,2,15.50\n'
@@ -111,7 +112,8 @@ class Usage(Command):
         for args in (['create'], ['create', 'a', 'b'], ['import'], ['import', 's'], ['info'], ['info', 'a',
                                                                                                'b'],
                      ['history', 'a'], ['history', 'a', 'b', 'c'], ['rfm'], ['rfm', 'a', 'b'], ['segments'],
-                     ['export'], ['policy', 'a', 'b'], ['help', 'a', 'b'], ['import', '-', 'orders.csv'],
+                     ['export'], ['backup'], ['backup', 'a'], ['backup', 'a', 'b', 'c'], ['compact'],
+                     ['compact', 'a', 'b'], ['verify'], ['verify', 'a', 'b'], ['policy', 'a', 'b'], ['help', 'a', 'b'], ['import', '-', 'orders.csv'],
                      ['create', '-']):
             with self.subTest(args):
                 self.run_lapse(*args, code=2)
@@ -764,6 +766,21 @@ class Answers(Command):
         self.run_lapse('import', 'again.lapse', 'e.csv')
         self.assertEqual(self.run_lapse('export', 'again.lapse')[0], self.read('e.csv'))
 
+    def test_export_of_what_is_awkward(self):
+        """Rows without an id keep their source, also an empty one; counts of equal rows and retractions are kept."""
+        self.write('a.csv', 'customer,time,kind,ref,amount,source,event_id\n'
+                            'ann,2024-01-05,,1,1,,\nann,2024-01-05,,1,1,,\nann,2024-01-05,,1,1,web,\n'
+                            'ann,2024-01-06,,2,1,web,e1\nann,2024-01-07,event.retracted,e1,,web,r1\n'
+                            'ann,2024-01-06,,3,1,,e1\n"b, ""x""\n",2024-01-06T01:02:03.000004,,3,0.005,web,\n')
+        self.run_lapse('import', 's.lapse', 'a.csv', '--digits', '3')
+        self.run_lapse('import', 's.lapse', 'a.csv')
+        self.run_lapse('export', 's.lapse', '--output', 'e.csv')
+        self.assertEqual(len(self.rows('export', 's.lapse')), 7)
+        for name in ('again.csv', 'e.csv'):
+            self.write(name, self.read('e.csv'))
+            self.run_lapse('import', name + '.lapse', name, name, '--digits', '3')
+            self.assertEqual(self.run_lapse('export', name + '.lapse')[0], self.read('e.csv'))
+
     def test_policy(self):
         rows = self.rows('policy')
         self.assertEqual(list(rows[0]), ['name', 'value', 'default', 'unit', 'origin'])
@@ -794,6 +811,94 @@ class Answers(Command):
             self.assertIn(setting, self.run_lapse('policy', '--set', setting, code=1)[1])
 
 
+class Upkeep(Command):
+    def names(self):
+        return sorted(set(os.listdir(self.folder.name)) - {'orders.csv'})
+
+    def damage(self, *statements):
+        db = sqlite3.connect(self.path('s.lapse'))
+        for statement in statements:
+            db.execute(statement)
+        db.commit()
+        db.close()
+
+    def test_backup(self):
+        store = self.store()
+        before = self.run_lapse('export', store)[0]
+        rows = self.rows('backup', store, 'copy')
+        self.assertEqual(rows, [{'name': 'bytes', 'value': str(os.path.getsize(self.path('copy')))}])
+        self.assertEqual(self.run_lapse('export', 'copy')[0], before)
+        self.assertEqual(stat.S_IMODE(os.stat(self.path('copy')).st_mode), 0o600)
+        self.assertEqual(self.names(), ['copy', 's.lapse'])
+        self.assertIn('exists', self.run_lapse('backup', store, 'copy', code=1)[1])
+        self.run_lapse('backup', store, 'copy', '--replace')
+        self.assertIn('itself', self.run_lapse('backup', store, store, '--replace', code=1)[1])
+        self.run_lapse('backup', store, 'no/such/folder', code=1)
+        self.run_lapse('backup', 'missing', 'other', code=3)
+        self.assertEqual(self.names(), ['copy', 's.lapse'])
+        self.run_lapse('backup', 'orders.csv', 'made', '--source', 'orders.csv')  # a store from an event file
+        self.assertEqual(self.run_lapse('export', 'made')[0], before)
+
+    def test_compact(self):
+        store = self.store()
+        for i in range(12):
+            self.write('more.csv', 'customer,time,event_id\n' + ''.join('c%d,2024-01-01,%d-%d\n' % (n, i, n) for n in range(500)))
+            self.run_lapse('import', store, 'more.csv')
+        before = self.run_lapse('export', store)[0]
+        size = os.path.getsize(self.path(store))
+        rows = self.rows('compact', store)
+        self.assertEqual([row['name'] for row in rows], ['bytes_before', 'bytes_after'])
+        self.assertEqual([int(row['value']) for row in rows], [size, os.path.getsize(self.path(store))])
+        self.assertLess(int(rows[1]['value']), size)
+        self.run_lapse('compact', store, '--upgrade')
+        self.assertEqual(self.run_lapse('export', store)[0], before)
+        self.assertEqual(self.names(), ['more.csv', 's.lapse'])
+        self.run_lapse('compact', 'missing', code=3)
+        self.assertEqual(self.names(), ['more.csv', 's.lapse'])
+        self.run_lapse('compact', 'orders.csv', code=3)
+        db = sqlite3.connect(self.path(store), isolation_level=None)
+        db.execute('PRAGMA journal_mode = WAL')
+        db.execute('BEGIN IMMEDIATE')
+        self.run_lapse('compact', store, code=4)
+        db.close()
+
+    def test_verify(self):
+        store = self.store()
+        rows = self.rows('verify', store)
+        self.assertEqual([(row['name'], row['value']) for row in rows],
+                         [('blocks', '1'), ('events', '4'), ('customers', '3'), ('ok', '1')])
+        self.assertEqual(self.rows('verify', 'orders.csv')[-1]['value'], '1')
+        self.run_lapse('verify', 'missing', code=3)
+        os.chmod(self.path(store), 0o400)
+        self.rows('verify', store)
+        self.assertEqual(self.names(), ['s.lapse'])
+        os.chmod(self.path(store), 0o600)
+        self.write('more.csv', 'customer,time,event_id\neve,2024-01-01,1\n')
+        self.run_lapse('import', store, 'more.csv')
+        self.damage('UPDATE block SET data = zeroblob(length(data))')
+        before = self.read_bytes(store)
+        out, err = self.run_lapse('verify', store, code=3)
+        self.assertIn('ok,0\n', out)
+        told = err.splitlines()
+        self.assertEqual(len(told), 3, err)  # each of them
+        self.assertIn('customers "ann" to "cleo"', err)
+        self.assertIn('customers "eve" to "eve"', err)
+        self.assertIn('fingerprints', err)
+        self.damage("UPDATE meta SET value = '9' WHERE name = 'digits'")
+        self.run_lapse('export', store, code=3)
+        out, err = self.run_lapse('verify', store, code=3)
+        self.assertEqual(len(err.splitlines()), 4)
+        self.assertIn('digits', err)
+        self.assertNotEqual(self.read_bytes(store), before)
+        with open(self.path(store), 'r+b') as f:
+            f.truncate(5000)
+        self.assertNotEqual(self.run_lapse('verify', store, code=3)[1], '')
+
+    def read_bytes(self, name):
+        with open(self.path(name), 'rb') as f:
+            return f.read()
+
+
 class Help(Command):
     def options_of(self, command):
         return set(re.findall(r'^  --([a-z-]+)', self.run_lapse('help', command)[0], re.M))
@@ -822,12 +927,13 @@ class Help(Command):
                   'time-format': '%Y-%m-%d', 'kind': 'order.placed', 'negative': 'refund', 'on-error': 'skip',
                   'rejects': 'r', 'received-at': '2025-01-01', 'source': 'x', 'zone': '+01:00',
                   'currency': 'EUR',
-                  'digits': '3'}
+                  'digits': '3', 'replace': None, 'upgrade': None}
         self.write('seg.csv', 'segment,r_min,r_max,f_min,f_max,m_min,m_max\nall,,,,,,\n')
         self.write('p', '')
-        self.write('orders.csv', 'customer,time,amount\nann,2024-01-05,10\n')
         operands = {'create': ['new'], 'import': ['new', 'orders.csv'], 'history': ['orders.csv', 'ann'],
-                    'policy': [], 'help': []}
+                    'policy': [], 'help': [], 'backup': ['orders.csv', 'new'], 'compact': ['s.lapse']}
+        self.store()
+        self.write('orders.csv', 'customer,time,amount\nann,2024-01-05,10\n')
         for command in COMMANDS:
             for option in self.options_of(command):
                 with self.subTest((command, option)):

@@ -301,6 +301,17 @@ def random_file(seed):
         compare(held, path, options, made + ['--source', 'till'])
     expected = answers(first)
 
+    # Sound, also as a copy, and as one run.
+    ids = {e.customer for e in held.events()}
+    copy = suite.path('copy.lapse')
+    lapse('backup', first, copy, '--replace')
+    for place in (first, copy):
+        report = dict(lapse('verify', place, '--format', 'csv').rows()[1:])
+        assert (report['events'], report['customers'], report['ok']) == (str(len(held.events())), str(len(ids)), '1'), report
+    lapse('compact', copy)
+    lapse('verify', copy)
+    assert answers(copy) == expected, 'a copy, compacted, gives other answers'
+
     # The same file again, and under its own name the second time round: nothing is new.
     again = lapse.counts(first, path, path, '--source', 'till')
     assert again == [(len(events), 0, len(events), 0, 0, 0)] * 2, again

@@ -793,6 +793,87 @@ static void asking(void **state)
     close_store(store);
 }
 
+/* ---- upkeep -------------------------------------------------------------------------------------------------------------- */
+
+static lapse_status back_up(lapse_store *store, void *user, lapse_error *error)
+{
+    (void)user;
+    lapse_status status = lapse_store_backup(store, "copy.lapse", NULL, error);
+    assert_int_equal(unlink("copy.lapse") == 0, status == LAPSE_OK);
+    return status;
+}
+
+static lapse_status verify(lapse_store *store, void *user, lapse_error *error)
+{
+    lapse_result *report;
+    (void)user;
+    lapse_status status = lapse_store_verify(store, NULL, &report, error);
+    assert_int_equal(report != NULL, status == LAPSE_OK);
+    lapse_result_free(report);
+    return status;
+}
+
+static lapse_store *with_runs(const char *path)
+{
+    struct file files[] = {
+        { .text = first_file, .threads = 1 },
+        { .text = second_file, .threads = 1, .flags = LAPSE_IMPORT_SKIP_BAD_ROWS },
+        { .text = third_file, .threads = 1, .flags = LAPSE_IMPORT_NEGATIVE_REFUND, .map = "amount=n*each,source=who" },
+    };
+    lapse_store *store;
+    assert_int_equal(open_store(path, 0, &store, NULL), LAPSE_OK);
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+        assert_int_equal(import_file(store, &files[i], NULL), LAPSE_OK);
+        free(files[i].told.data);
+    }
+    return store;
+}
+
+/* Copies and verifying change nothing; nothing of a copy that failed is left, and remove_folder() sees to that too. */
+static void copying_and_verifying(void **state)
+{
+    (void)state;
+    for (int for_good = 0; for_good < 2; for_good++)
+        for (int in_file = 0; in_file < 2; in_file++) {
+            lapse_store *store = with_runs(in_file ? store_path : NULL);
+            fail_each(store, back_up, NULL, for_good, false);
+            fail_each(store, verify, NULL, for_good, false);
+            close_store(store);
+            unlink(store_path);
+        }
+}
+
+static void compacting(void **state)
+{
+    (void)state;
+    for (int for_good = 0; for_good < 2; for_good++)
+        for (int in_file = 0; in_file < 2; in_file++) {
+            bool fired = true;
+            for (long n = 1; fired; n++) {
+                lapse_store *store = with_runs(in_file ? store_path : NULL);
+                char *before = export_of(store), *after;
+                lapse_error error = { .size = sizeof error };
+                fail_from(n, for_good);
+                lapse_status status = lapse_store_compact(store, NULL, &error);
+                fired = atomic_load(&hook.fired);
+                fail_from(0, false);
+                assert_int_equal(status, fired ? LAPSE_NO_MEMORY : LAPSE_OK);
+                assert_true(n > 1 || fired);
+                after = export_of(store);
+                assert_string_equal(after, before);
+                free(after);
+                assert_int_equal(lapse_store_compact(store, NULL, NULL), LAPSE_OK);
+                assert_int_equal(verify(store, NULL, NULL), LAPSE_OK);
+                after = export_of(store);
+                assert_string_equal(after, before);
+                free(after);
+                free(before);
+                close_store(store);
+                unlink(store_path);
+            }
+        }
+}
+
 /* ---- all of it ------------------------------------------------------------------------------------------------------------ */
 
 static int make_folder(void **state)
@@ -824,6 +905,8 @@ int main(void)
         cmocka_unit_test(appending),
         cmocka_unit_test(merging),
         cmocka_unit_test(asking),
+        cmocka_unit_test(copying_and_verifying),
+        cmocka_unit_test(compacting),
     };
     return cmocka_run_group_tests_name("memory", tests, make_folder, remove_folder);
 }

@@ -276,6 +276,60 @@ static void making(void **state)
     }
 }
 
+static lapse_status back_up(lapse_store *store)
+{
+    lapse_status status = lapse_store_backup(store, "copy.lapse", NULL, NULL);
+    assert_int_equal(unlink("copy.lapse") == 0, status == LAPSE_OK);
+    return status;
+}
+
+static lapse_status verify(lapse_store *store)
+{
+    lapse_result *report;
+    lapse_status status = lapse_store_verify(store, NULL, &report, NULL);
+    assert_int_equal(report != NULL, status == LAPSE_OK);
+    lapse_result_free(report);
+    return status;
+}
+
+static lapse_status compact(lapse_store *store)
+{
+    return lapse_store_compact(store, NULL, NULL);
+}
+
+/* Copies, verifying and compacting: each failure is told as what it is, and the store holds what it held. */
+static void upkeep(void **state)
+{
+    static struct text before;
+    static lapse_status (*const tasks[])(lapse_store *store) = { back_up, verify, compact };
+    (void)state;
+    for (size_t t = 0; t < sizeof tasks / sizeof tasks[0]; t++)
+        for (int for_good = 0; for_good < 2; for_good++) {
+            bool fired = true;
+            for (long n = 1; fired; n += n < 20 ? 1 : 7) {
+                lapse_store *store = opened(path);
+                for (int i = 0; i < 4; i++)
+                    assert_int_equal(import_text(store, files[i]), LAPSE_OK);
+                assert_int_equal(export_to(store, &before), LAPSE_OK);
+                fail_from(n, for_good);
+                lapse_status status = tasks[t](store);
+                fired = hook.fired;
+                fail_from(0, false);
+                if (status != LAPSE_OK && status != LAPSE_NO_MEMORY)
+                    print_error("task %zu, allocation %ld: %s\n", t, n, lapse_status_name(status));
+                assert_true(status == LAPSE_OK || (fired && status == LAPSE_NO_MEMORY));
+                check_store(store, &before);
+                assert_int_equal(compact(store), LAPSE_OK);
+                assert_int_equal(verify(store), LAPSE_OK);
+                lapse_store_close(store);
+                store = opened(path);
+                check_store(store, &before);
+                lapse_store_close(store);
+                unlink(path);
+            }
+        }
+}
+
 /* ---- all of it -------------------------------------------------------------------------------------------------------- */
 
 static int set_up(void **state)
@@ -288,7 +342,7 @@ static int set_up(void **state)
     ours.xMalloc = hook_malloc;
     ours.xRealloc = hook_realloc;
     if (sqlite3_config(SQLITE_CONFIG_MALLOC, &ours) != SQLITE_OK ||
-        sqlite3_config(SQLITE_CONFIG_LOOKASIDE, 0, 0) != SQLITE_OK || !mkdtemp(folder))
+        sqlite3_config(SQLITE_CONFIG_LOOKASIDE, 0, 0) != SQLITE_OK || !mkdtemp(folder) || chdir(folder) != 0)
         return 1;
     snprintf(path, sizeof path, "%s/a.lapse", folder);
     return 0;
@@ -308,6 +362,7 @@ int main(void)
         cmocka_unit_test(merging),
         cmocka_unit_test(opening_and_asking),
         cmocka_unit_test(making),
+        cmocka_unit_test(upkeep),
     };
     return cmocka_run_group_tests_name("memory_sqlite", tests, set_up, tear_down);
 }

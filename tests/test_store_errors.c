@@ -251,7 +251,7 @@ static void options_are_checked(void **state)
     } cases[40];
     size_t n = 0;
 #define BAD(text, change) cases[n].says = text, cases[n].o = d, cases[n].o.change, n++
-    BAD("flags", flags = 8);
+    BAD("flags", flags = 16);
     BAD("new and exist", flags = LAPSE_STORE_MUST_BE_NEW | LAPSE_STORE_MUST_EXIST);
     BAD("new and exist", flags = LAPSE_STORE_MUST_BE_NEW | LAPSE_STORE_READ_ONLY);
     BAD("memory_limit", memory_limit = (16 << 20) - 1);

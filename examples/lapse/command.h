@@ -29,6 +29,8 @@ enum {
     GROUP_AS_OF = 32,
     GROUP_RFM = 64,
     GROUP_THREADS = 128,
+    GROUP_BACKUP = 256,
+    GROUP_COMPACT = 512,
     /* what every command takes whose STORE may be an event file */
     GROUPS_STORE = GROUP_OUTPUT | GROUP_CREATE | GROUP_READ | GROUP_POLICY | GROUP_THREADS
 };
@@ -63,6 +65,7 @@ struct args {
     int64_t frequency, monetary, nested;
     int64_t weights[3];       /* -1: none given */
     const char *segments;
+    int64_t replace, upgrade;
 };
 
 struct option {
@@ -202,7 +205,9 @@ int work_check(struct work *work, lapse_status status);
 int work_opens(struct work *work, const char *path, uint32_t flags, lapse_status status);
 /* Fills what zone, currency and digits say. The zone is to be freed after the store is open. */
 int work_store_options(struct work *work, lapse_store_options *store, struct zone *zone);
-int work_open(struct work *work, const char *path);         /* a store, or an event file read into memory */
+/* A store, or an event file read into memory. `flags` are added to those of opening a store to read. */
+int work_open_with(struct work *work, const char *path, uint32_t flags);
+int work_open(struct work *work, const char *path);
 enum { AS_OF_LAST, AS_OF_ALL };                             /* the default instant */
 int work_view(struct work *work, int default_instant);
 int work_print(struct work *work);                          /* the result, and its notes */
@@ -216,7 +221,7 @@ int import_rejects_open(struct work *work);
 void hint_at_header(const struct args *args, const char *path, const char *head, size_t size,
                     const lapse_error *error);
 
-/* The commands: import.c, answers.c */
+/* The commands: import.c, answers.c, upkeep.c */
 int run_create(struct work *work);
 int run_import(struct work *work);
 int run_info(struct work *work);
@@ -224,6 +229,9 @@ int run_history(struct work *work);
 int run_rfm(struct work *work);
 int run_segments(struct work *work);
 int run_export(struct work *work);
+int run_backup(struct work *work);
+int run_compact(struct work *work);
+int run_verify(struct work *work);
 int run_policy(struct work *work);
 
 #endif

@@ -54,7 +54,19 @@ const struct command command_table[] = {
       "customers and money by segment",
       "Prints one row for each segment of rfm: customers, orders, money, shares and means." },
     { "export", "STORE", run_export, GROUPS_STORE | GROUP_AS_OF, "all events, as a file that can be imported",
-      "Prints all events as an event file. Imported again, it makes an equal store." },
+      "Prints all events as an event file, retracted ones too, with those columns that are not empty. Imported into a "
+      "new store of the same digits, under any name, it makes an equal one." },
+    { "backup", "STORE FILE", run_backup, GROUPS_STORE | GROUP_BACKUP, "a copy of a store that is in use",
+      "Copies what STORE holds at one moment into the new store FILE, while others go on reading and writing. FILE "
+      "appears when it is whole and on the disk, and can be read by its owner alone. Prints its bytes." },
+    { "compact", "STORE", run_compact, GROUP_OUTPUT | GROUP_COMPACT, "a smaller file, and faster answers",
+      "Merges what was stored bit by bit, and gives the space that is free then back. Answers do not change. Others can "
+      "read meanwhile; who writes has to wait. Needs, for a time, free space of about three times the store, once "
+      "that in the folder for temporary files. Interrupted, the store is whole, and the next time goes on from there. "
+      "Prints the bytes of the file before and after." },
+    { "verify", "STORE", run_verify, GROUPS_STORE, "check every checksum and count of a store",
+      "Reads all of STORE and checks it: every page, checksum, count and order. Never writes. Prints blocks, events, "
+      "customers, and ok: 1 or 0; what is damaged is named on standard error, all of it, and the exit code is 3." },
     { "policy", "[STORE]", run_policy, GROUP_OUTPUT | GROUP_POLICY,
       "every setting, its value and where it is from",
       "Prints every threshold and rule: name, value, default, unit and origin." },

@@ -214,6 +214,12 @@ const struct option option_table[] = {
     { "threads", "N", GROUP_THREADS, take_number, TO(threads), 1, 64,
       "Work on so many threads, default 1. Values never depend on it." },
 
+    { "replace", NULL, GROUP_BACKUP, take_flag, TO(replace), 0, 0,
+      "FILE may exist; the whole copy takes its place. Nobody should be using it." },
+    { "upgrade", NULL, GROUP_COMPACT, take_flag, TO(upgrade), 0, 0,
+      "Write all of the store anew, in the latest format that this version knows. Older versions may not be able to "
+      "read it afterwards." },
+
     { "dry-run", NULL, GROUP_IMPORT, take_flag, TO(dry_run), 0, 0, "Do all but store." },
     { "sync", "full|normal|off", GROUP_IMPORT, take_choice, TO(sync), 0, 0,
       "What storing waits for: the disk (default), its order only, or nothing." },

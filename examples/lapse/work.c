@@ -243,7 +243,7 @@ static int open_events(struct work *work, const char *path, struct reader *reade
     return code;
 }
 
-static int open_store(struct work *work, const char *path)
+static int open_store(struct work *work, const char *path, uint32_t flags)
 {
     lapse_store_options options;
 
@@ -252,11 +252,11 @@ static int open_store(struct work *work, const char *path)
         return EXIT_USAGE;
     }
     lapse_store_options_init(&options, sizeof options);
-    options.flags = LAPSE_STORE_READ_ONLY | LAPSE_STORE_MUST_EXIST;
+    options.flags = LAPSE_STORE_READ_ONLY | LAPSE_STORE_MUST_EXIST | flags;
     return work_opens(work, path, options.flags, lapse_store_open(path, &options, &work->store, &work->error));
 }
 
-int work_open(struct work *work, const char *path)
+int work_open_with(struct work *work, const char *path, uint32_t flags)
 {
     static const char magic[16] = "SQLite format 3";
     struct reader reader;
@@ -281,10 +281,15 @@ int work_open(struct work *work, const char *path)
         tell("a store cannot be read from standard input");
     } else {
         reader_close(&reader); /* before SQLite locks it: closing any descriptor of a file drops its locks */
-        return open_store(work, path);
+        return open_store(work, path, flags);
     }
     reader_close(&reader);
     return code;
+}
+
+int work_open(struct work *work, const char *path)
+{
+    return work_open_with(work, path, 0);
 }
 
 int work_view(struct work *work, int default_instant)

@@ -20,7 +20,9 @@ typedef struct lapse_store lapse_store;
 enum {
     LAPSE_STORE_READ_ONLY = 1,  /**< never write, neither to the file nor beside it */
     LAPSE_STORE_MUST_EXIST = 2, /**< do not make a missing file; LAPSE_IO */
-    LAPSE_STORE_MUST_BE_NEW = 4 /**< refuse a file that exists; LAPSE_BAD_INPUT */
+    LAPSE_STORE_MUST_BE_NEW = 4, /**< refuse a file that exists; LAPSE_BAD_INPUT */
+    LAPSE_STORE_VERIFY = 8      /**< read-only; what opening finds damaged is left to lapse_store_verify() to tell, and
+                                     every other call with such a handle is LAPSE_DAMAGED. In memory it means nothing */
 };
 
 /** What a commit waits for. @since 0.9 */
@@ -55,8 +57,8 @@ LAPSE_API lapse_status lapse_store_options_init(lapse_store_options *options, ui
 
 /** Opens the store in file `path` (UTF-8), or one in memory when `path` is NULL, making it when it is not
  *  there. A new file can be read by its owner alone. `options` may be NULL. LAPSE_IO: not to be opened;
- *  LAPSE_DAMAGED: not a store, or a broken one; LAPSE_UNSUPPORTED: of a newer library. `*out` is NULL on
- *  failure. @since 0.9 */
+ *  LAPSE_DAMAGED: not a store, or a broken one; LAPSE_UNSUPPORTED: of a newer library (some of these can
+ *  still be read, which is said). A file keeps the format that it has. `*out` is NULL on failure. @since 0.9 */
 LAPSE_API lapse_status lapse_store_open(const char *path, const lapse_store_options *options,
                                         lapse_store **out, lapse_error *error);
 /** Gives the handle up. Views and results of it stay usable until they are freed too. NULL is allowed.

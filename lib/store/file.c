@@ -12,7 +12,7 @@
 #include "store/file.h"
 
 enum statement { BEGIN, COMMIT, ROLLBACK, PUT_BLOCK, GET_BLOCK, DROP_BLOCK, PUT_RUN, DROP_RUN, RUNS, SET, GET, VERSION,
-                 IDS, HAS_RUN, STATEMENTS };
+                 IDS, HAS_RUN, PUT_BLOCK_AS, PUT_RUN_AS, VALUES, STATEMENTS };
 static_assert((int)STATEMENTS <= (int)LAPSE_FILE_STATEMENTS, "there is room for all statements");
 static const char *const sql[STATEMENTS] = {
     [BEGIN] = "BEGIN IMMEDIATE",
@@ -29,6 +29,9 @@ static const char *const sql[STATEMENTS] = {
     [VERSION] = "PRAGMA data_version",
     [IDS] = "SELECT id FROM block ORDER BY id",
     [HAS_RUN] = "SELECT 1 FROM run WHERE id = ?",
+    [PUT_BLOCK_AS] = "INSERT INTO block(id, data) VALUES(?, ?)",
+    [PUT_RUN_AS] = "INSERT INTO run(id, family, directory) VALUES(?, ?, ?)",
+    [VALUES] = "SELECT name, value, checksum FROM meta ORDER BY name",
 };
 
 lapse_status lapse_file_status(int code)
@@ -47,6 +50,7 @@ lapse_status lapse_file_status(int code)
         return LAPSE_BUSY;
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
+    case SQLITE_ERROR: /* the statements are right, so the tables are not */
         return LAPSE_DAMAGED;
     case SQLITE_READONLY:
         return LAPSE_READ_ONLY;
@@ -209,6 +213,28 @@ lapse_status lapse_file_put_run(struct lapse_file *file, int family, const void 
     return done(file, PUT_RUN, code, error);
 }
 
+lapse_status lapse_file_put_block_as(struct lapse_file *file, int64_t id, const void *data, size_t n, lapse_error *error)
+{
+    sqlite3_stmt *q = take(file, PUT_BLOCK_AS);
+    if (q) {
+        sqlite3_bind_int64(q, 1, id);
+        sqlite3_bind_blob64(q, 2, data, n, SQLITE_STATIC);
+    }
+    return done(file, PUT_BLOCK_AS, q ? sqlite3_step(q) : SQLITE_ERROR, error);
+}
+
+lapse_status lapse_file_put_run_as(struct lapse_file *file, int64_t id, int family, const void *data, size_t n,
+                                   lapse_error *error)
+{
+    sqlite3_stmt *q = take(file, PUT_RUN_AS);
+    if (q) {
+        sqlite3_bind_int64(q, 1, id);
+        sqlite3_bind_int(q, 2, family);
+        sqlite3_bind_blob64(q, 3, data, n, SQLITE_STATIC);
+    }
+    return done(file, PUT_RUN_AS, q ? sqlite3_step(q) : SQLITE_ERROR, error);
+}
+
 lapse_status lapse_file_drop_run(struct lapse_file *file, int64_t id, lapse_error *error)
 {
     sqlite3_stmt *q = take(file, DROP_RUN);
@@ -302,6 +328,27 @@ lapse_status lapse_file_get(struct lapse_file *file, const char *name, struct la
     return status;
 }
 
+lapse_status lapse_file_values(struct lapse_file *file,
+                               lapse_status (*each)(void *user, const char *name, const void *data, size_t n, bool sound,
+                                                    lapse_error *error),
+                               void *user, lapse_error *error)
+{
+    lapse_status told = LAPSE_OK;
+    sqlite3_stmt *q = take(file, VALUES);
+    int code = SQLITE_ERROR;
+    while (q && told == LAPSE_OK && (code = sqlite3_step(q)) == SQLITE_ROW) {
+        bool nameless = sqlite3_column_type(q, 0) == SQLITE_NULL;
+        const char *name = nameless ? "" : (const char *)sqlite3_column_text(q, 0);
+        const void *data = sqlite3_column_blob(q, 1);
+        size_t n = data ? (size_t)sqlite3_column_bytes(q, 1) : 0;
+        data = n ? data : "";
+        told = name ? each(user, name, data, n, !nameless && sqlite3_column_int64(q, 2) == checksum(name, data, n), error)
+                    : lapse_fail_memory(error);
+    }
+    lapse_status status = done(file, VALUES, told == LAPSE_OK ? code : SQLITE_OK, error);
+    return told != LAPSE_OK ? told : status;
+}
+
 lapse_status lapse_file_version(struct lapse_file *file, int64_t *out, lapse_error *error)
 {
     sqlite3_stmt *q = take(file, VERSION);
@@ -334,6 +381,11 @@ int64_t lapse_file_bytes(struct lapse_file *file)
     lapse_file_pragma(file, "PRAGMA page_size", &size);
     lapse_lock_give(file->lock);
     return pages * size;
+}
+
+int64_t lapse_file_format(const struct lapse_file *file)
+{
+    return file->format;
 }
 
 bool lapse_file_read_only(const struct lapse_file *file)

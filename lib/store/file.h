@@ -1,4 +1,4 @@
-/* Shared by file.c and file_open.c only. */
+/* Shared by the files file*.c only. */
 #ifndef LAPSE_LIB_STORE_FILE_H
 #define LAPSE_LIB_STORE_FILE_H
 
@@ -6,7 +6,7 @@
 
 #include "store/store.h"
 
-enum { LAPSE_FILE_STATEMENTS = 16 }; /* room for those of file.c */
+enum { LAPSE_FILE_STATEMENTS = 24 }; /* room for those of file.c */
 
 struct lapse_file {
     lapse_allocator mem;
@@ -14,10 +14,14 @@ struct lapse_file {
     sqlite3 *db;
     sqlite3_stmt *statements[LAPSE_FILE_STATEMENTS];
     bool memory, read_only, wal;
+    int32_t timeout_ms;
+    int64_t format; /* the write version of the file; 0 until one is made */
 };
 
 lapse_status lapse_file_status(int code); /* of a result code of SQLite */
 lapse_status lapse_file_fail(struct lapse_file *file, int code, lapse_error *error);
+int lapse_file_connect(struct lapse_file *file, const char *path, int flags); /* opens the database */
+int lapse_file_make_schema(struct lapse_file *file); /* of an empty file, in this library's format */
 /* One number of a PRAGMA or a query, with the lock held or not needed yet; SQLITE_ROW when there is one. */
 int lapse_file_pragma(struct lapse_file *file, const char *text, int64_t *out);
 

@@ -10,6 +10,10 @@
 
 enum { APPLICATION_ID = 0x4c415053 }; /* "LAPS" */
 
+/* user_version: in its low half the read version, the oldest format whose library reads the file right; in its high half
+ * how many formats later the oldest one is whose library may write to it, 0 where these are the same. */
+enum { WRITE_SHIFT = 16, READ_MASK = 0xffff };
+
 /* AUTOINCREMENT: an id is never used again, so that a reader that comes late finds nothing, not something else. */
 static const char schema[] =
     "CREATE TABLE meta(name TEXT PRIMARY KEY, value BLOB NOT NULL, checksum INTEGER NOT NULL) WITHOUT ROWID;"
@@ -38,12 +42,16 @@ static lapse_status make_file(const char *path, uint32_t flags, bool *made, laps
     return LAPSE_OK; /* it exists, or SQLite says why not */
 }
 
-static int make_schema(struct lapse_file *file)
+int lapse_file_make_schema(struct lapse_file *file)
 {
     char text[128];
     snprintf(text, sizeof text, "PRAGMA application_id = %d; PRAGMA user_version = %d;", APPLICATION_ID, LAPSE_FORMAT);
     int code = sqlite3_exec(file->db, text, NULL, NULL, NULL);
-    return code == SQLITE_OK ? sqlite3_exec(file->db, schema, NULL, NULL, NULL) : code;
+    if (code == SQLITE_OK)
+        code = sqlite3_exec(file->db, schema, NULL, NULL, NULL);
+    if (code == SQLITE_OK)
+        file->format = LAPSE_FORMAT;
+    return code;
 }
 
 /* SQLite takes a file of one byte for an empty one, which may be filled; to us it is somebody's file. */
@@ -69,14 +77,22 @@ static lapse_status check_format(struct lapse_file *file, const char *path, bool
         return LAPSE_OK;
     if (id != APPLICATION_ID)
         return lapse_fail(error, LAPSE_DAMAGED, "%s is no store of lapse", path);
-    if (version != LAPSE_FORMAT)
-        return lapse_fail(error, LAPSE_UNSUPPORTED, "%s has format %lld, this library reads format %d", path,
-                          (long long)version, LAPSE_FORMAT);
+    int64_t reads = version & READ_MASK, writes = reads + (version >> WRITE_SHIFT & READ_MASK);
+    file->format = writes;
+    if (reads == 0)
+        return lapse_fail(error, LAPSE_DAMAGED, "%s is a store without a format version", path);
+    if (reads > LAPSE_FORMAT)
+        return lapse_fail(error, LAPSE_UNSUPPORTED, "%s has format %lld: it is of a newer library than this one, %s, which "
+                          "reads formats up to %d", path, (long long)reads, lapse_version_string(), LAPSE_FORMAT);
+    if (writes > LAPSE_FORMAT && !file->read_only)
+        return lapse_fail(error, LAPSE_UNSUPPORTED, "%s has format %lld: it is of a newer library than this one, %s, which "
+                          "can read it, opened read-only, and not write to it", path, (long long)writes,
+                          lapse_version_string());
     return LAPSE_OK;
 }
 
 /* A name that begins with a colon, or with `file:`, may mean something else to SQLite than a file: ./ goes before. */
-static int open_database(struct lapse_file *file, const char *path, int flags)
+int lapse_file_connect(struct lapse_file *file, const char *path, int flags)
 {
     if (file->memory || path[0] == '/')
         return sqlite3_open_v2(file->memory ? ":memory:" : path, &file->db, flags, NULL);
@@ -107,7 +123,7 @@ static int switch_to_wal(struct lapse_file *file, int timeout_ms)
 static void recover(struct lapse_file *file, const char *path, int timeout_ms)
 {
     struct lapse_file other = { .mem = file->mem };
-    if (open_database(&other, path, SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_READWRITE) == SQLITE_OK) {
+    if (lapse_file_connect(&other, path, SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_READWRITE) == SQLITE_OK) {
         sqlite3_busy_timeout(other.db, timeout_ms);
         sqlite3_exec(other.db, "SELECT count(*) FROM sqlite_schema; PRAGMA journal_mode = DELETE", NULL, NULL, NULL);
     }
@@ -153,7 +169,7 @@ static lapse_status open_to_write(struct lapse_file *file, const char *path, con
             return status;
         *made = empty;
         if (empty)
-            code = make_schema(file);
+            code = lapse_file_make_schema(file);
         else
             lapse_file_rollback(file);
     }
@@ -167,7 +183,7 @@ static lapse_status connect(struct lapse_file *file, const char *path, const lap
     flags |= file->memory ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_MEMORY
              : file->read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;
     *made = false;
-    int code = open_database(file, path, flags);
+    int code = lapse_file_connect(file, path, flags);
     if (code != SQLITE_OK) {
         lapse_status status = lapse_file_status(code) == LAPSE_NO_MEMORY ? LAPSE_NO_MEMORY : LAPSE_IO;
         return lapse_fail(error, status, "cannot open %s: %s", file->memory ? "a store in memory" : path,
@@ -193,6 +209,7 @@ lapse_status lapse_file_open(const lapse_allocator *mem, const char *path, const
         return lapse_fail_memory(error);
     file->mem = *mem;
     file->memory = !path;
+    file->timeout_ms = options->timeout_ms;
     file->read_only = (options->flags & LAPSE_STORE_READ_ONLY) && path;
     file->lock = lapse_lock_new(mem);
     status = file->lock ? connect(file, path, options, made, error) : lapse_fail_memory(error);

@@ -10,7 +10,7 @@
  * bits a line for what became of each. */
 #include "store/store.h"
 
-enum { PRINT = 12 }; /* bytes of a fingerprint: 96 keyed bits, one accident in 10^12 at 500 M ids */
+enum { PRINT = LAPSE_PRINT }; /* 96 keyed bits, one accident in 10^12 at 500 M ids */
 
 struct print {
     uint8_t key[PRINT];
@@ -73,6 +73,13 @@ static bool content_hash(const struct lapse_store *store, struct lapse_text cust
     for (int b = 0; b < 8; b++)
         *out |= (uint64_t)hash[b] << 8 * b;
     return !scratch->failed;
+}
+
+bool lapse_identity_of(const struct lapse_store *store, struct lapse_text customer, const struct lapse_columns *c,
+                       size_t i, struct lapse_buffer *scratch, uint8_t key[LAPSE_PRINT], uint64_t *content)
+{
+    fingerprint(store, lapse_columns_text(c, LAPSE_F_SOURCE, i), lapse_columns_text(c, LAPSE_F_EVENT_ID, i), key);
+    return content_hash(store, customer, c, i, scratch, content);
 }
 
 struct slice {

@@ -85,7 +85,7 @@ lapse_status lapse_store_info(lapse_store *store, lapse_result **out, lapse_erro
         put(b, "bytes", "", 0);
     else
         put_int(b, "bytes", bytes);
-    put_int(b, "format", LAPSE_FORMAT);
+    put_int(b, "format", lapse_file_format(store->file));
     put(b, "zone", store->zone_name, strlen(store->zone_name));
     put_int(b, "digits", store->digits);
     lapse_table *table;

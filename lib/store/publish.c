@@ -54,9 +54,9 @@ static struct lapse_manifest *next_manifest(const struct lapse_manifest *m, stru
     return next;
 }
 
-/* Saves the runs' directories and commits; then everybody sees them. In a transaction, which is ended. */
-static lapse_status publish(struct lapse_store *store, const struct lapse_manifest *m, struct lapse_run **added,
-                            size_t added_count, struct lapse_run **removed, size_t removed_count, lapse_error *error)
+lapse_status lapse_store_publish(struct lapse_store *store, const struct lapse_manifest *m, struct lapse_run **added,
+                                 size_t added_count, struct lapse_run **removed, size_t removed_count,
+                                 lapse_error *error)
 {
     size_t swept = 0;
     lapse_status status = sweep_dropped(store, &swept, error);
@@ -162,7 +162,7 @@ static lapse_status merge_family(struct lapse_store *store, int family, lapse_er
         if (status == LAPSE_OK) {
             status = merge(store, runs, n, &merged, error);
             if (status == LAPSE_OK)
-                status = publish(store, m, &merged, 1, runs, n, error);
+                status = lapse_store_publish(store, m, &merged, 1, runs, n, error);
             else
                 lapse_file_rollback(store->file);
         }
@@ -206,7 +206,7 @@ static lapse_status publish_commit(struct lapse_store *store, struct lapse_commi
         if (commit->flags & LAPSE_IMPORT_DRY_RUN || n == 0)
             lapse_file_rollback(store->file);
         else
-            status = publish(store, m, added, n, NULL, 0, error);
+            status = lapse_store_publish(store, m, added, n, NULL, 0, error);
     }
     lapse_mem_free(&store->mem, added);
     lapse_run_release(events);

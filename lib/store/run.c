@@ -180,31 +180,48 @@ static struct lapse_text get_text(struct reader *r)
     return (struct lapse_text){ (const char *)r->at - size, size };
 }
 
+/* The checksum at its end is `*checksum` too. */
+static void encode(const struct lapse_run *run, struct lapse_buffer *out, uint64_t *checksum)
+{
+    lapse_buffer_init(out, run->mem);
+    put_int(out, run->fields, 4);
+    put_int(out, (run->many_sources ? MANY_SOURCES : 0u) | (run->nameless_source ? NAMELESS_SOURCE : 0u), 4);
+    put_int(out, run->block_count, 4);
+    put_int(out, run->source_count, 4);
+    for (size_t i = 0; i < run->source_count; i++)
+        put_text(out, run->sources[i]);
+    for (size_t i = 0; i < run->block_count; i++) {
+        const struct lapse_run_block *b = &run->blocks[i];
+        put_int(out, (uint64_t)b->id, 8);
+        put_int(out, b->checksum, 8);
+        put_int(out, b->rows, 4);
+        put_int(out, b->keys, 4);
+        put_int(out, (uint64_t)b->first_time, 8);
+        put_int(out, (uint64_t)b->last_time, 8);
+        put_text(out, b->first_key);
+        put_text(out, b->last_key);
+    }
+    if (!out->failed)
+        put_int(out, *checksum = lapse_hash(out->data, out->size, (uint64_t)run->family), 8);
+}
+
 lapse_status lapse_run_save(struct lapse_run *run, lapse_error *error)
 {
     struct lapse_buffer out;
-    lapse_buffer_init(&out, run->mem);
-    put_int(&out, run->fields, 4);
-    put_int(&out, (run->many_sources ? MANY_SOURCES : 0u) | (run->nameless_source ? NAMELESS_SOURCE : 0u), 4);
-    put_int(&out, run->block_count, 4);
-    put_int(&out, run->source_count, 4);
-    for (size_t i = 0; i < run->source_count; i++)
-        put_text(&out, run->sources[i]);
-    for (size_t i = 0; i < run->block_count; i++) {
-        const struct lapse_run_block *b = &run->blocks[i];
-        put_int(&out, (uint64_t)b->id, 8);
-        put_int(&out, b->checksum, 8);
-        put_int(&out, b->rows, 4);
-        put_int(&out, b->keys, 4);
-        put_int(&out, (uint64_t)b->first_time, 8);
-        put_int(&out, (uint64_t)b->last_time, 8);
-        put_text(&out, b->first_key);
-        put_text(&out, b->last_key);
-    }
-    if (!out.failed)
-        put_int(&out, run->checksum = lapse_hash(out.data, out.size, (uint64_t)run->family), 8);
+    encode(run, &out, &run->checksum);
     lapse_status status = out.failed ? lapse_fail_memory(error)
                                      : lapse_file_put_run(run->file, run->family, out.data, out.size, &run->id, error);
+    lapse_buffer_free(&out);
+    return status;
+}
+
+lapse_status lapse_run_copy(const struct lapse_run *run, struct lapse_file *to, lapse_error *error)
+{
+    struct lapse_buffer out;
+    uint64_t checksum;
+    encode(run, &out, &checksum);
+    lapse_status status = out.failed ? lapse_fail_memory(error)
+                                     : lapse_file_put_run_as(to, run->id, run->family, out.data, out.size, error);
     lapse_buffer_free(&out);
     return status;
 }

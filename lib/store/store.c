@@ -36,10 +36,11 @@ static lapse_status check_zone(const lapse_store_options *o, lapse_error *error)
 
 static lapse_status check_options(const lapse_store_options *o, lapse_error *error)
 {
-    const uint32_t known = LAPSE_STORE_READ_ONLY | LAPSE_STORE_MUST_EXIST | LAPSE_STORE_MUST_BE_NEW;
+    const uint32_t known = LAPSE_STORE_READ_ONLY | LAPSE_STORE_MUST_EXIST | LAPSE_STORE_MUST_BE_NEW | LAPSE_STORE_VERIFY;
+    const uint32_t existing = LAPSE_STORE_READ_ONLY | LAPSE_STORE_MUST_EXIST | LAPSE_STORE_VERIFY;
     if (o->flags & ~known)
         return lapse_fail(error, LAPSE_INVALID, "lapse_store_options has flags that this library does not know");
-    if (o->flags & LAPSE_STORE_MUST_BE_NEW && o->flags & (LAPSE_STORE_READ_ONLY | LAPSE_STORE_MUST_EXIST))
+    if (o->flags & LAPSE_STORE_MUST_BE_NEW && o->flags & existing)
         return lapse_fail(error, LAPSE_INVALID, "a store cannot be new and exist");
     if (o->memory_limit < LEAST_MEMORY)
         return lapse_fail(error, LAPSE_INVALID, "memory_limit is at least 16 MiB");
@@ -146,7 +147,7 @@ static lapse_status read_zone(struct lapse_store *store, struct lapse_buffer *te
     return LAPSE_OK;
 }
 
-static lapse_status read_values(struct lapse_store *store, lapse_error *error)
+lapse_status lapse_store_read_values(struct lapse_store *store, lapse_error *error)
 {
     struct lapse_buffer b;
     lapse_buffer_init(&b, &store->mem);
@@ -243,13 +244,17 @@ static lapse_status open_store(struct lapse_store *store, const char *path, cons
             status = lapse_file_commit(store->file, error);
     }
     if (status == LAPSE_OK)
-        status = read_values(store, error);
+        status = lapse_store_read_values(store, error);
     if (status == LAPSE_OK && !made)
         status = agree(store, o, error);
     struct lapse_manifest *m = NULL;
     if (status == LAPSE_OK)
         status = lapse_store_manifest(store, &m, error); /* a damaged directory is told now */
     lapse_manifest_release(m);
+    if (status == LAPSE_DAMAGED && o->flags & LAPSE_STORE_VERIFY) {
+        store->unsound = true;
+        return LAPSE_OK;
+    }
     if (status == LAPSE_OK && !made && !lapse_file_read_only(store->file))
         status = lapse_store_sweep(store, error);
     return status;
@@ -277,6 +282,8 @@ lapse_status lapse_store_open(const char *path, const lapse_store_options *optio
     store->mem = mem;
     store->memory_limit = o.memory_limit;
     store->process = getpid();
+    if (o.flags & LAPSE_STORE_VERIFY)
+        o.flags |= LAPSE_STORE_READ_ONLY;
     atomic_init(&store->owners, 1);
     status = open_store(store, path, &o, error);
     if (status != LAPSE_OK) {
@@ -287,13 +294,21 @@ lapse_status lapse_store_open(const char *path, const lapse_store_options *optio
     return LAPSE_OK;
 }
 
-lapse_status lapse_store_check(const struct lapse_store *store, lapse_error *error)
+lapse_status lapse_store_check_handle(const struct lapse_store *store, lapse_error *error)
 {
     if (!store)
         return lapse_fail(error, LAPSE_INVALID, "the store is NULL");
     if (store->process != getpid())
         return lapse_fail(error, LAPSE_FORKED, "this handle was made before fork: open the store again");
     return LAPSE_OK;
+}
+
+lapse_status lapse_store_check(const struct lapse_store *store, lapse_error *error)
+{
+    lapse_status status = lapse_store_check_handle(store, error);
+    if (status == LAPSE_OK && store->unsound)
+        return lapse_fail(error, LAPSE_DAMAGED, "the store is damaged: lapse_store_verify() tells where");
+    return status;
 }
 
 void lapse_store_check_of(const struct lapse_store *store, int64_t received_at, const lapse_policy *policy,

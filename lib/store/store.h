@@ -19,7 +19,8 @@ enum {
     LAPSE_RUN_EVENTS = 1,       /* families */
     LAPSE_RUN_FINGERPRINTS = 2,
     LAPSE_RUN_STAGED = 3,       /* events of an import under way, with their lines; never published */
-    LAPSE_FORMAT = 1
+    LAPSE_FORMAT = 1,           /* of the files that this library makes, and the latest that it reads */
+    LAPSE_PRINT = 12            /* bytes of a fingerprint, the key of that family */
 };
 
 struct lapse_store;
@@ -82,6 +83,10 @@ lapse_status lapse_file_other_blocks(struct lapse_file *file, const int64_t *ids
                                      size_t *count, lapse_error *error);
 lapse_status lapse_file_put_run(struct lapse_file *file, int family, const void *data, size_t n, int64_t *id,
                                 lapse_error *error);
+/* The same under a given id, for copies. */
+lapse_status lapse_file_put_block_as(struct lapse_file *file, int64_t id, const void *data, size_t n, lapse_error *error);
+lapse_status lapse_file_put_run_as(struct lapse_file *file, int64_t id, int family, const void *data, size_t n,
+                                   lapse_error *error);
 lapse_status lapse_file_drop_run(struct lapse_file *file, int64_t id, lapse_error *error);
 bool lapse_file_has_run(struct lapse_file *file, int64_t id); /* published, and not merged away since */
 /* Calls `each` for every published run, by id. *digest is what was set last. */
@@ -93,10 +98,16 @@ lapse_status lapse_file_set_digest(struct lapse_file *file, uint64_t digest, lap
 lapse_status lapse_file_set(struct lapse_file *file, const char *name, const void *data, size_t n,
                             lapse_error *error);
 lapse_status lapse_file_get(struct lapse_file *file, const char *name, struct lapse_buffer *out, lapse_error *error);
+/* Calls `each` for every named value; sound: its checksum is right. */
+lapse_status lapse_file_values(struct lapse_file *file,
+                               lapse_status (*each)(void *user, const char *name, const void *data, size_t n, bool sound,
+                                                    lapse_error *error),
+                               void *user, lapse_error *error);
 /* Changes whenever another connection has committed. */
 lapse_status lapse_file_version(struct lapse_file *file, int64_t *out, lapse_error *error);
 int64_t lapse_file_bytes(struct lapse_file *file); /* -1: in memory */
 bool lapse_file_read_only(const struct lapse_file *file);
+int64_t lapse_file_format(const struct lapse_file *file); /* that a library must know to write to it */
 
 /* ---- run.c: writing and reading one run ------------------------------------------------------------------------ */
 
@@ -129,6 +140,8 @@ void lapse_run_retain(struct lapse_run *run);
 void lapse_run_release(struct lapse_run *run); /* NULL is fine; frees memory only, blocks stay in the file */
 bool lapse_run_has_source(const struct lapse_run *run, struct lapse_text source); /* false: certainly not */
 lapse_status lapse_run_save(struct lapse_run *run, lapse_error *error);  /* into the file: publishes it */
+/* Into another file, under the ids that it and its blocks have. */
+lapse_status lapse_run_copy(const struct lapse_run *run, struct lapse_file *to, lapse_error *error);
 lapse_status lapse_run_load(struct lapse_run *run, const void *data, size_t n, lapse_error *error);
 lapse_status lapse_run_drop_blocks(struct lapse_run *run, lapse_error *error);
 /* Moves the blocks of `more`, whose keys are all greater, behind those of `run`. False: no memory, nothing moved. */
@@ -238,11 +251,16 @@ struct lapse_store {
     char currency[4];
     int digits;
     uint8_t key[32];               /* of endpoint hashes and fingerprints */
+    bool unsound;                  /* opened for lapse_store_verify(), which is all that it can be used for */
     atomic_int owners;
 };
 void lapse_store_retain(struct lapse_store *store);
 /* LAPSE_INVALID for NULL, LAPSE_FORKED in another process than the one that opened it. */
+lapse_status lapse_store_check_handle(const struct lapse_store *store, lapse_error *error);
+/* The same, and LAPSE_DAMAGED for an unsound store. */
 lapse_status lapse_store_check(const struct lapse_store *store, lapse_error *error);
+/* Zone, digits, currency and key, out of store->file. */
+lapse_status lapse_store_read_values(struct lapse_store *store, lapse_error *error);
 /* What rows that come in now are checked against. */
 void lapse_store_check_of(const struct lapse_store *store, int64_t received_at, const lapse_policy *policy,
                           struct lapse_check *check);
@@ -276,11 +294,19 @@ lapse_status lapse_commit_go_on(const struct lapse_commit *commit, lapse_error *
  * can be published as they are; *fingerprints is the run of their identities, or NULL. */
 lapse_status lapse_identity_resolve(struct lapse_commit *commit, const struct lapse_manifest *manifest,
                                     struct lapse_run **events, struct lapse_run **fingerprints, lapse_error *error);
+/* What the fingerprint family keeps of an event with an id: the key of its identity, and a hash of all the rest of it. */
+bool lapse_identity_of(const struct lapse_store *store, struct lapse_text customer, const struct lapse_columns *columns,
+                       size_t i, struct lapse_buffer *scratch, uint8_t key[LAPSE_PRINT], uint64_t *content);
 /* Writer lock and transaction around `fill`, which makes staged runs in *commit; then identity, publication,
  * commit (or not, for a dry run), and a share of merging. */
 lapse_status lapse_store_commit(struct lapse_store *store, struct lapse_commit *commit,
                                 lapse_status (*fill)(void *user, struct lapse_commit *commit, lapse_error *error),
                                 void *user, lapse_error *error);
+/* In a transaction, which is ended: saves the directories of `added`, takes `removed` off the list, drops blocks that
+ * nobody needs any more, and commits; then everybody sees it. `m` is the manifest of this transaction. */
+lapse_status lapse_store_publish(struct lapse_store *store, const struct lapse_manifest *m, struct lapse_run **added,
+                                 size_t added_count, struct lapse_run **removed, size_t removed_count,
+                                 lapse_error *error);
 /* Deletes blocks that no published run has: what a crash left. */
 lapse_status lapse_store_sweep(struct lapse_store *store, lapse_error *error);
 

@@ -1,0 +1,102 @@
+/* The commands that keep a store in order: backup, compact, verify. */
+#define _POSIX_C_SOURCE 200809L
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include "command.h"
+
+static void fill_options(lapse_upkeep_options *options, uint32_t flags)
+{
+    lapse_upkeep_options_init(options, sizeof *options);
+    options->flags = flags;
+    options->on_progress = progress_told;
+}
+
+static int64_t bytes_of(const char *path)
+{
+    struct stat info;
+
+    return stat(path, &info) == 0 ? (int64_t)info.st_size : 0;
+}
+
+/* `name,value` rows of numbers. */
+struct number {
+    const char *name;
+    int64_t value;
+};
+
+static int print_numbers(struct work *work, const struct number *numbers, int count)
+{
+    struct answer answer;
+    char line[80];
+    int code = answer_open(&answer, work->args, 2);
+
+    if (code != EXIT_DONE)
+        return code;
+    if (answer.grid)
+        grid_look(answer.grid, 1, GRID_RIGHT);
+    answer_write(&answer, "name,value\n", 11);
+    for (int i = 0; i < count; i++) {
+        int n = snprintf(line, sizeof line, "%s,%lld\n", numbers[i].name, (long long)numbers[i].value);
+
+        answer_write(&answer, line, n);
+    }
+    return answer_close(&answer, EXIT_DONE);
+}
+
+int run_backup(struct work *work)
+{
+    const char *copy = work->args->operand[1];
+    lapse_upkeep_options options;
+    int code = work_open(work, work->args->operand[0]);
+
+    if (code != EXIT_DONE)
+        return code;
+    fill_options(&options, work->args->replace ? LAPSE_BACKUP_REPLACE : 0u);
+    progress_begin("copying");
+    code = work_check(work, lapse_store_backup(work->store, copy, &options, &work->error));
+    progress_end();
+    return code == EXIT_DONE ? print_numbers(work, &(struct number){ "bytes", bytes_of(copy) }, 1) : code;
+}
+
+int run_compact(struct work *work)
+{
+    const char *path = work->args->operand[0];
+    struct number numbers[] = { { "bytes_before", 0 }, { "bytes_after", 0 } };
+    lapse_upkeep_options options;
+    lapse_store_options store;
+    int code;
+
+    lapse_store_options_init(&store, sizeof store);
+    store.flags = LAPSE_STORE_MUST_EXIST;
+    code = work_opens(work, path, store.flags, lapse_store_open(path, &store, &work->store, &work->error));
+    if (code != EXIT_DONE)
+        return code;
+    fill_options(&options, work->args->upgrade ? LAPSE_COMPACT_UPGRADE : 0u);
+    numbers[0].value = bytes_of(path);
+    progress_begin("compacting");
+    code = work_check(work, lapse_store_compact(work->store, &options, &work->error));
+    progress_end();
+    numbers[1].value = bytes_of(path);
+    return code == EXIT_DONE ? print_numbers(work, numbers, 2) : code;
+}
+
+int run_verify(struct work *work)
+{
+    lapse_upkeep_options options;
+    lapse_status status;
+    int code = work_open_with(work, work->args->operand[0], LAPSE_STORE_VERIFY);
+    int printed;
+
+    if (code != EXIT_DONE)
+        return code;
+    fill_options(&options, 0);
+    progress_begin("verifying");
+    status = lapse_store_verify(work->store, &options, &work->result, &work->error);
+    progress_end();
+    code = status == LAPSE_DAMAGED ? EXIT_BROKEN : work_check(work, status);
+    if (!work->result)
+        return code == EXIT_BROKEN ? work_check(work, status) : code;
+    printed = work_print(work); /* and the notes: what is damaged */
+    return code == EXIT_DONE ? printed : code;
+}

@@ -1,0 +1,125 @@
+/* lapse_store_compact(): one run of each family, and no free pages.
+ *
+ * Three transactions: the merged runs take the place of the others; blocks that no view of this process reads any more
+ * are deleted; the file is written anew without its free pages. After each of them the store is whole. Cost: each row is
+ * decoded and encoded once; what is in the file is written three to four times. */
+#include "store/upkeep.h"
+
+enum { FAMILIES = 2 };
+static const int families[FAMILIES] = { LAPSE_RUN_EVENTS, LAPSE_RUN_FINGERPRINTS };
+
+struct compact {
+    struct lapse_store *store;
+    struct lapse_upkeep upkeep;
+    struct lapse_manifest *manifest;
+    struct lapse_run **old;             /* those to be replaced; room for all of the manifest */
+    size_t old_count;
+    struct lapse_run *merged[FAMILIES];
+    size_t merged_count;
+};
+
+static bool upgrades(const struct compact *c)
+{
+    return c->upkeep.options.flags & LAPSE_COMPACT_UPGRADE;
+}
+
+/* All rows of `runs` as one run. In a transaction. */
+static lapse_status merge(struct compact *c, struct lapse_run **runs, size_t n, lapse_error *error)
+{
+    struct lapse_store *store = c->store;
+    struct lapse_merge *merge;
+    struct lapse_run_writer writer = { 0 };
+    struct lapse_run *out = NULL;
+    const struct lapse_group *g;
+    lapse_status status = lapse_merge_open(store, runs, n, LAPSE_ALL_FIELDS, NULL, NULL, &merge, error);
+    if (status != LAPSE_OK)
+        return status;
+    status = lapse_run_writer_open(&writer, store, runs[0]->family, error);
+    while (status == LAPSE_OK && (status = lapse_merge_next(merge, &g, error)) == LAPSE_OK) {
+        status = lapse_run_writer_put(&writer, g->key, g->columns, LAPSE_ALL_FIELDS, g->first, (size_t)g->count, error);
+        if (status == LAPSE_OK)
+            status = lapse_upkeep_go_on(&c->upkeep, g->count, error);
+    }
+    status = status == LAPSE_DONE ? lapse_run_writer_finish(&writer, &out, error) : status;
+    if (status == LAPSE_OK)
+        c->merged[c->merged_count++] = out;
+    lapse_run_writer_abort(&writer);
+    lapse_merge_close(merge);
+    return status;
+}
+
+/* In a transaction, which is ended. */
+static lapse_status merge_all(struct compact *c, lapse_error *error)
+{
+    struct lapse_store *store = c->store;
+    lapse_status status = lapse_store_manifest(store, &c->manifest, error);
+    if (status == LAPSE_OK && !(c->old = lapse_mem_zero(&store->mem, c->manifest->count + 1, sizeof(struct lapse_run *))))
+        status = lapse_fail_memory(error);
+    for (size_t i = 0; status == LAPSE_OK && i < c->manifest->count; i++)
+        c->upkeep.total += c->manifest->runs[i]->rows;
+    if (status == LAPSE_OK)
+        status = lapse_upkeep_go_on(&c->upkeep, 0, error);
+    for (int f = 0; f < FAMILIES && status == LAPSE_OK; f++) {
+        struct lapse_run **runs = c->old + c->old_count;
+        size_t n = lapse_manifest_family(c->manifest, families[f], runs);
+        if (n < 2 && !(n && upgrades(c)))
+            continue;
+        c->old_count += n;
+        status = merge(c, runs, n, error);
+    }
+    if (status == LAPSE_OK && upgrades(c))
+        status = lapse_file_upgrade(store->file, error);
+    if (status == LAPSE_OK)
+        status = lapse_upkeep_go_on(&c->upkeep, 0, error);
+    if (status == LAPSE_OK && (c->merged_count || upgrades(c)))
+        return lapse_store_publish(store, c->manifest, c->merged, c->merged_count, c->old, c->old_count, error);
+    lapse_file_rollback(store->file);
+    return status;
+}
+
+/* Deletes the blocks of runs that are merged away and that no view holds. */
+static lapse_status drop_merged(struct compact *c, lapse_error *error)
+{
+    struct lapse_store *store = c->store;
+    if (store->dropped_count == 0)
+        return LAPSE_OK;
+    lapse_status status = lapse_file_begin(store->file, error);
+    if (status == LAPSE_OK)
+        status = lapse_store_manifest(store, &c->manifest, error);
+    if (status == LAPSE_OK)
+        return lapse_store_publish(store, c->manifest, NULL, 0, NULL, 0, error);
+    lapse_file_rollback(store->file);
+    return status;
+}
+
+static void let_go(struct compact *c)
+{
+    lapse_manifest_release(c->manifest);
+    c->manifest = NULL;
+    lapse_mem_free(&c->store->mem, c->old);
+    c->old = NULL;
+    while (c->merged_count)
+        lapse_run_release(c->merged[--c->merged_count]);
+}
+
+lapse_status lapse_store_compact(lapse_store *store, const lapse_upkeep_options *options, lapse_error *error)
+{
+    struct compact c = { .store = store };
+    lapse_status status = lapse_store_check(store, error);
+    if (status == LAPSE_OK)
+        status = lapse_upkeep_begin(&c.upkeep, options, LAPSE_COMPACT_UPGRADE, error);
+    if (status != LAPSE_OK)
+        return status;
+    lapse_lock_take(store->writer);
+    status = lapse_file_begin(store->file, error);
+    if (status == LAPSE_OK)
+        status = merge_all(&c, error);
+    let_go(&c);
+    if (status == LAPSE_OK)
+        status = drop_merged(&c, error);
+    let_go(&c);
+    if (status == LAPSE_OK)
+        status = lapse_file_shrink(store->file, &c.upkeep, error);
+    lapse_lock_give(store->writer);
+    return status;
+}

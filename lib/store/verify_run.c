@@ -1,0 +1,227 @@
+/* One run under verification: each of its blocks against its checksum, its encoding, the directory and the rules that every
+ * row keeps, and against the block before. Of a block the first fault is told, and the next block is looked at all the
+ * same. */
+#include <stdio.h>
+
+#include "store/verify.h"
+
+/* What is known about the run from its good blocks. */
+struct seen {
+    uint32_t fields;
+    bool nameless;
+    bool all;     /* no block has a fault */
+    bool before;  /* the block before was good, and is decoded */
+};
+
+static bool equal(struct lapse_text a, struct lapse_text b)
+{
+    return a.size == b.size && memcmp(a.data, b.data, a.size) == 0;
+}
+
+/* A key for a person: a customer as it is, a fingerprint as its digits. */
+static void put_key(struct lapse_buffer *out, const struct lapse_run *run, struct lapse_text key)
+{
+    static const char hex[] = "0123456789abcdef";
+    bool text = run->family == LAPSE_RUN_EVENTS && lapse_utf8_valid(key.data, key.size);
+    if (text)
+        lapse_buffer_byte(out, '"');
+    for (uint32_t i = 0; i < key.size && !text; i++) {
+        lapse_buffer_byte(out, (uint8_t)hex[(uint8_t)key.data[i] >> 4]);
+        lapse_buffer_byte(out, (uint8_t)hex[key.data[i] & 15]);
+    }
+    if (text) {
+        lapse_buffer_put(out, key.data, key.size);
+        lapse_buffer_byte(out, '"');
+    }
+}
+
+static lapse_status tell(struct lapse_verify *v, const struct lapse_run *run, const struct lapse_run_block *b,
+                         const char *what, lapse_error *error)
+{
+    v->scratch.size = 0;
+    put_key(&v->scratch, run, b->first_key);
+    lapse_buffer_text(&v->scratch, " to ");
+    put_key(&v->scratch, run, b->last_key);
+    lapse_buffer_byte(&v->scratch, 0);
+    if (v->scratch.failed)
+        return lapse_fail_memory(error);
+    return lapse_verify_note(v, error, "run %lld, block %lld, %s %s: %s", (long long)run->id, (long long)b->id,
+                             run->family == LAPSE_RUN_EVENTS ? "customers" : "fingerprints", v->scratch.data, what);
+}
+
+/* ---- what can be wrong with a block; NULL: nothing -------------------------------------------------------------- */
+
+static const char *check_shape(const struct lapse_run *run, const struct lapse_run_block *b,
+                               const struct lapse_block *block)
+{
+    const bool events = run->family == LAPSE_RUN_EVENTS;
+    const uint32_t needed = events ? LAPSE_FIELD_BIT(LAPSE_F_TIME) | LAPSE_FIELD_BIT(LAPSE_F_KIND)
+                                   : LAPSE_FIELD_BIT(LAPSE_F_VALUE);
+    const uint32_t allowed = events ? LAPSE_ALL_FIELDS : needed;
+    if (block->rows != b->rows || block->keys.count != b->keys)
+        return "its directory counts other rows or keys";
+    if (!equal(lapse_keys_text(&block->keys, 0), b->first_key) ||
+        !equal(lapse_keys_text(&block->keys, block->keys.count - 1), b->last_key))
+        return "its directory names other keys";
+    if ((block->fields & needed) != needed || block->fields & ~allowed)
+        return "it has not the columns of its family";
+    if (block->fields & ~run->fields)
+        return "it has columns that its directory does not know";
+    int64_t first = INT64_MAX, last = INT64_MIN;
+    for (uint32_t i = 0; events && i < block->rows; i++) {
+        int64_t time = lapse_columns_number(&block->columns, LAPSE_F_TIME, i);
+        first = time < first ? time : first;
+        last = time > last ? time : last;
+    }
+    return first != b->first_time || last != b->last_time ? "its directory names other times" : NULL;
+}
+
+static const char *check_source(const struct lapse_run *run, const struct lapse_columns *c, uint32_t i, struct seen *seen)
+{
+    struct lapse_text source = lapse_columns_text(c, LAPSE_F_SOURCE, i);
+    if (lapse_columns_text(c, LAPSE_F_EVENT_ID, i).size)
+        return NULL;
+    seen->nameless |= source.size == 0;
+    if (i > 0 && equal(source, lapse_columns_text(c, LAPSE_F_SOURCE, i - 1)) &&
+        !lapse_columns_text(c, LAPSE_F_EVENT_ID, i - 1).size)
+        return NULL; /* as the row before */
+    return lapse_run_has_source(run, source) ? NULL : "its directory does not list the source of one of its rows";
+}
+
+static const char *check_events(struct lapse_verify *v, const struct lapse_run *run, const struct lapse_block *block,
+                                struct seen *seen)
+{
+    const struct lapse_columns *c = &block->columns;
+    const struct lapse_check check = { .latest = INT64_MAX, .digits = v->store.digits };
+    for (uint32_t k = 0; k < block->keys.count; k++) {
+        struct lapse_text customer = lapse_keys_text(&block->keys, k);
+        for (uint32_t i = block->keys.start[k]; i < block->keys.start[k + 1]; i++) {
+            struct lapse_row row;
+            struct lapse_fault fault;
+            uint32_t endpoint = lapse_columns_text(c, LAPSE_F_ENDPOINT, i).size;
+            lapse_columns_row(c, i, customer, &row);
+            if (!lapse_row_check(&row, &check, &fault))
+                return fault.rule;
+            if (endpoint != 0 && endpoint != LAPSE_ENDPOINT_SIZE)
+                return "an endpoint is no hash";
+            if (i > block->keys.start[k] && lapse_columns_compare(c, i - 1, c, i, v->store.digits) > 0)
+                return "its rows are not in order";
+            const char *fault_of_source = check_source(run, c, i, seen);
+            if (fault_of_source)
+                return fault_of_source;
+        }
+    }
+    return NULL;
+}
+
+static const char *check_prints(const struct lapse_block *block)
+{
+    for (uint32_t k = 0; k < block->keys.count; k++)
+        if (block->keys.length[k] != LAPSE_PRINT)
+            return "one of its fingerprints has not the length of one";
+    return block->keys.count != block->rows ? "an identity is there twice" : NULL;
+}
+
+/* The last key of a block may go on in the next. */
+static const char *check_border(struct lapse_verify *v, const struct lapse_run *run, const struct lapse_block *before,
+                                const struct lapse_block *block)
+{
+    if (!equal(lapse_keys_text(&before->keys, before->keys.count - 1), lapse_keys_text(&block->keys, 0)))
+        return NULL; /* the directory has them in order, or it could not have been read */
+    if (run->family == LAPSE_RUN_FINGERPRINTS)
+        return "an identity is there twice";
+    return lapse_columns_compare(&before->columns, before->rows - 1, &block->columns, 0, v->store.digits) > 0
+               ? "its rows are not in order after those of the block before" : NULL;
+}
+
+/* ---- identities -------------------------------------------------------------------------------------------------- */
+
+static void add_identity(struct lapse_verify *v, const uint8_t key[LAPSE_PRINT], uint64_t content, int which)
+{
+    struct lapse_identities *s = &v->identities[key[0]][which];
+    s->count++;
+    s->sum += lapse_hash(key, LAPSE_PRINT, lapse_hash(&content, sizeof content, 1));
+}
+
+static bool add_identities(struct lapse_verify *v, const struct lapse_run *run, const struct lapse_block *block)
+{
+    const struct lapse_columns *c = &block->columns;
+    bool ok = true;
+    for (uint32_t k = 0; k < block->keys.count && ok; k++) {
+        struct lapse_text key = lapse_keys_text(&block->keys, k);
+        if (run->family == LAPSE_RUN_FINGERPRINTS) {
+            add_identity(v, (const uint8_t *)key.data, (uint64_t)lapse_columns_number(c, LAPSE_F_VALUE, k), 1);
+            continue;
+        }
+        for (uint32_t i = block->keys.start[k]; i < block->keys.start[k + 1] && ok; i++) {
+            uint8_t print[LAPSE_PRINT];
+            uint64_t content;
+            if (!lapse_columns_text(c, LAPSE_F_EVENT_ID, i).size)
+                continue;
+            ok = lapse_identity_of(&v->store, key, c, i, &v->scratch, print, &content);
+            if (ok)
+                add_identity(v, print, content, 0);
+        }
+    }
+    return ok;
+}
+
+/* ---- the run -------------------------------------------------------------------------------------------------------- */
+
+static lapse_status check_block(struct lapse_verify *v, const struct lapse_run *run, const struct lapse_run_block *b,
+                                struct seen *seen, lapse_error *error)
+{
+    struct lapse_block before = v->block[0], *block = &v->block[0];
+    const char *fault = NULL;
+    lapse_error why = { .size = sizeof why };
+    v->block[0] = v->block[1];
+    v->block[1] = before;
+    block->bytes.size = 0;
+    lapse_status status = lapse_file_get_block(run->file, b->id, &block->bytes, &why);
+    if (status == LAPSE_STALE)
+        fault = "it is missing";
+    else if (status == LAPSE_DAMAGED)
+        fault = why.message;
+    else if (status != LAPSE_OK)
+        return lapse_fail_again(error, &why);
+    else if (lapse_hash(block->bytes.data, block->bytes.size, (uint64_t)b->id) != b->checksum)
+        fault = "its checksum is another";
+    else if (!lapse_block_decode(block, LAPSE_ALL_FIELDS) && !block->bytes.failed)
+        fault = "it cannot be decoded";
+    if (block->bytes.failed)
+        return lapse_fail_memory(error);
+    if (!fault)
+        fault = check_shape(run, b, block);
+    if (!fault)
+        fault = run->family == LAPSE_RUN_EVENTS ? check_events(v, run, block, seen) : check_prints(block);
+    if (!fault && seen->before)
+        fault = check_border(v, run, &v->block[1], block);
+    seen->before = !fault;
+    if (fault) {
+        seen->all = false;
+        return tell(v, run, b, fault, error);
+    }
+    seen->fields |= block->fields;
+    v->blocks++;
+    v->events += run->family == LAPSE_RUN_EVENTS ? b->rows : 0;
+    return add_identities(v, run, block) ? LAPSE_OK : lapse_fail_memory(error);
+}
+
+lapse_status lapse_verify_run(struct lapse_verify *v, struct lapse_run *run, lapse_error *error)
+{
+    struct seen seen = { .all = true };
+    lapse_status status = LAPSE_OK;
+    for (size_t i = 0; i < run->block_count && status == LAPSE_OK; i++) {
+        status = check_block(v, run, &run->blocks[i], &seen, error);
+        if (status == LAPSE_OK)
+            status = lapse_upkeep_go_on(&v->upkeep, run->blocks[i].rows, error);
+    }
+    if (status != LAPSE_OK || !seen.all)
+        return status;
+    if (seen.fields != run->fields)
+        status = lapse_verify_note(v, error, "run %lld: its directory lists columns that no block has", (long long)run->id);
+    if (status == LAPSE_OK && run->family == LAPSE_RUN_EVENTS && seen.nameless != run->nameless_source)
+        status = lapse_verify_note(v, error, "run %lld: its directory is wrong about events without a source",
+                                   (long long)run->id);
+    return status;
+}
