@@ -88,30 +88,61 @@ static const char *check_source(const struct lapse_run *run, const struct lapse_
     return lapse_run_has_source(run, source) ? NULL : "its directory does not list the source of one of its rows";
 }
 
+/* What readers of events see to before the rules for all events: texts and values that are well-formed. */
+static const char *check_forms(const struct lapse_columns *c, uint32_t i)
+{
+    const char *rule = NULL;
+    for (int f = 0; f < LAPSE_FIELDS && !rule; f++) {
+        struct lapse_text text = lapse_columns_text(c, f, i);
+        if (f == LAPSE_F_ENDPOINT)
+            rule = text.size != 0 && text.size != LAPSE_ENDPOINT_SIZE ? "an endpoint is no hash" : NULL;
+        else
+            lapse_text_check(text.data, text.size, &rule);
+    }
+    int64_t value = lapse_columns_number(c, LAPSE_F_VALUE, i);
+    if (!rule && value != LAPSE_MISSING && !lapse_value_check(lapse_value_of_bits(value)))
+        rule = "a value is a decimal of at most 15 significant digits";
+    return rule;
+}
+
+/* The rows of one customer: c has her as a constant. */
+static const char *check_rules(const struct lapse_verify *v, const struct lapse_columns *c, uint32_t first, uint32_t n)
+{
+    const struct lapse_check check = { .latest = INT64_MAX, .digits = v->store.digits };
+    struct lapse_flaws flaws = { 0 };
+    for (uint32_t at = 0; at < n; at += LAPSE_BLOCK) {
+        uint32_t some = n - at < LAPSE_BLOCK ? n - at : LAPSE_BLOCK;
+        lapse_columns_check(c, first + at, some, &check, &flaws);
+        for (uint32_t i = 0; flaws.count && i < some; i++)
+            if (flaws.row[i].rule)
+                return flaws.row[i].rule;
+    }
+    return NULL;
+}
+
 static const char *check_events(struct lapse_verify *v, const struct lapse_run *run, const struct lapse_block *block,
                                 struct seen *seen)
 {
-    const struct lapse_columns *c = &block->columns;
-    const struct lapse_check check = { .latest = INT64_MAX, .digits = v->store.digits };
-    for (uint32_t k = 0; k < block->keys.count; k++) {
-        struct lapse_text customer = lapse_keys_text(&block->keys, k);
-        for (uint32_t i = block->keys.start[k]; i < block->keys.start[k + 1]; i++) {
-            struct lapse_row row;
-            struct lapse_fault fault;
-            uint32_t endpoint = lapse_columns_text(c, LAPSE_F_ENDPOINT, i).size;
-            lapse_columns_row(c, i, customer, &row);
-            if (!lapse_row_check(&row, &check, &fault))
-                return fault.rule;
-            if (endpoint != 0 && endpoint != LAPSE_ENDPOINT_SIZE)
-                return "an endpoint is no hash";
-            if (i > block->keys.start[k] && lapse_columns_compare(c, i - 1, c, i, v->store.digits) > 0)
-                return "its rows are not in order";
-            const char *fault_of_source = check_source(run, c, i, seen);
-            if (fault_of_source)
-                return fault_of_source;
+    const struct lapse_keys *keys = &block->keys;
+    struct lapse_columns c = block->columns;
+    const char *fault = NULL;
+    c.fields |= LAPSE_FIELD_BIT(LAPSE_F_CUSTOMER);
+    c.constant |= LAPSE_FIELD_BIT(LAPSE_F_CUSTOMER);
+    for (uint32_t k = 0; k < keys->count && !fault; k++) {
+        struct lapse_text customer = lapse_keys_text(keys, k);
+        uint32_t first = keys->start[k], end = keys->start[k + 1];
+        c.text[LAPSE_F_CUSTOMER] = (struct lapse_text_column){ keys->data, &keys->begin[k], &keys->length[k], NULL };
+        if (lapse_text_check(customer.data, customer.size, &fault))
+            fault = check_rules(v, &c, first, end - first);
+        for (uint32_t i = first; i < end && !fault; i++) {
+            fault = check_forms(&c, i);
+            if (!fault && i > first && lapse_columns_compare(&c, i - 1, &c, i, v->store.digits) > 0)
+                fault = "its rows are not in order";
+            if (!fault)
+                fault = check_source(run, &c, i, seen);
         }
     }
-    return NULL;
+    return fault;
 }
 
 static const char *check_prints(const struct lapse_block *block)
