@@ -189,6 +189,7 @@ bool lapse_instant_parse(const char *text, size_t n, const struct lapse_zone *zo
                          const char **rule);
 /* The same for many times of one zone, which are most often near each other: keeps the last date and the offsets of
  * days. It accepts and refuses what lapse_instant_parse() does. */
+enum { LAPSE_READER_DAYS = 1024 }; /* nearly three years */
 struct lapse_time_reader {
     const struct lapse_zone *zone;
     uint64_t month;   /* the last date: its first eight bytes */
@@ -200,7 +201,7 @@ struct lapse_time_reader {
     struct {
         int32_t day;
         int32_t offset; /* INT32_MAX: more than one */
-    } days[256];
+    } days[LAPSE_READER_DAYS];
 };
 void lapse_time_reader_init(struct lapse_time_reader *reader, const struct lapse_zone *zone);
 bool lapse_time_reader_parse(struct lapse_time_reader *reader, const char *text, size_t n, int64_t *out,

@@ -224,7 +224,7 @@ bool lapse_instant_parse(const char *text, size_t n, const struct lapse_zone *zo
 /* The offset all that day, INT32_MAX: there is no such thing. */
 static int32_t offset_of_day(struct lapse_time_reader *r, int64_t day)
 {
-    size_t slot = (size_t)(day & 255);
+    size_t slot = (size_t)(day & (LAPSE_READER_DAYS - 1));
     int32_t found;
 
     if (r->zone->count == 1)
@@ -252,7 +252,7 @@ static void keep_date(struct lapse_time_reader *r, const char *text, int64_t day
 void lapse_time_reader_init(struct lapse_time_reader *r, const struct lapse_zone *zone)
 {
     r->zone = zone;
-    for (int i = 0; zone->count > 1 && i < 256; i++)
+    for (int i = 0; zone->count > 1 && i < LAPSE_READER_DAYS; i++)
         r->days[i].day = INT32_MAX;
     keep_date(r, "1970-01-01", 0);
 }
