@@ -124,8 +124,6 @@ struct lapse_rows {
         uint8_t *length;
     } text[LAPSE_COLUMNS];
     struct lapse_buffer bytes; /* of all text columns */
-    int64_t *copy;             /* scratch of lapse_rows_reorder() */
-    size_t copy_room;
 };
 void lapse_rows_init(struct lapse_rows *rows, const lapse_allocator *mem);
 void lapse_rows_free(struct lapse_rows *rows);
@@ -163,9 +161,8 @@ bool lapse_rows_gather_stretches(struct lapse_rows *rows, const struct lapse_str
 bool lapse_rows_reserve(struct lapse_rows *rows, size_t capacity); /* room for so many in all */
 size_t lapse_rows_bytes(const struct lapse_rows *rows);            /* of memory that hold something */
 void lapse_rows_trim(struct lapse_rows *rows); /* forgets columns without values */
-/* Puts the rows into the order given, a permutation of 0 .. count. */
-bool lapse_rows_reorder(struct lapse_rows *rows, const uint32_t *order);
-void lapse_rows_free_scratch(struct lapse_rows *rows); /* which reordering keeps for the next time */
+/* Puts the rows into the order given, a permutation of 0 .. count. `scratch` gets room for one column. */
+bool lapse_rows_reorder(struct lapse_rows *rows, const uint32_t *order, struct lapse_buffer *scratch);
 void lapse_rows_columns(const struct lapse_rows *rows, struct lapse_columns *out);
 /* What all rows of an input have that do not say it: kind 0 and an empty source are none. */
 struct lapse_constants {

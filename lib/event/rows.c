@@ -75,7 +75,6 @@ void lapse_rows_free(struct lapse_rows *rows)
         lapse_mem_free(rows->mem, rows->text[f].length);
     }
     lapse_buffer_free(&rows->bytes);
-    lapse_rows_free_scratch(rows);
     lapse_rows_init(rows, rows->mem);
 }
 
@@ -356,41 +355,31 @@ void lapse_constants_add(const struct lapse_constants *constants, struct lapse_c
     }
 }
 
-bool lapse_rows_reorder(struct lapse_rows *rows, const uint32_t *order)
+bool lapse_rows_reorder(struct lapse_rows *rows, const uint32_t *order, struct lapse_buffer *scratch)
 {
     size_t n = rows->count;
-    /* Room for a copy of any one array, and for one that takes its place. */
-    if (!lapse_mem_reserve(rows->mem, &rows->copy, &rows->copy_room, rows->capacity, sizeof *rows->copy))
+    scratch->size = 0;
+    if (!lapse_buffer_room(scratch, n * sizeof(int64_t)))
         return false;
+    int64_t *number = (int64_t *)(void *)scratch->data;
+    uint32_t *begin = (uint32_t *)(void *)scratch->data;
+    uint8_t *byte = (uint8_t *)scratch->data;
     for (uint32_t bits = rows->fields; bits;) {
         int f = next_column(&bits);
-        uint8_t *bytes = lapse_column_class(f) == LAPSE_CLASS_NAME ? rows->name[f] : rows->text[f].length;
         if (lapse_column_class(f) == LAPSE_CLASS_NUMBER) {
-            int64_t *before = rows->number[f];
-            size_t room = rows->room[f];
-            put_numbers(rows->copy, before, false, order, 0, n);
-            rows->number[f] = rows->copy;
-            rows->room[f] = rows->copy_room;
-            rows->copy = before;
-            rows->copy_room = room;
+            memcpy(number, rows->number[f], n * sizeof *number);
+            put_numbers(rows->number[f], number, false, order, 0, n);
             continue;
         }
-        uint8_t *byte = (uint8_t *)rows->copy;
+        uint8_t *bytes = lapse_column_class(f) == LAPSE_CLASS_NAME ? rows->name[f] : rows->text[f].length;
         memcpy(byte, bytes, n);
         put_names(bytes, byte, false, order, 0, n);
         if (lapse_column_class(f) == LAPSE_CLASS_TEXT) {
-            uint32_t *half = (uint32_t *)rows->copy;
-            memcpy(half, rows->text[f].begin, n * sizeof *half);
+            memcpy(begin, rows->text[f].begin, n * sizeof *begin);
             for (size_t i = 0; i < n; i++)
-                rows->text[f].begin[i] = half[order[i]];
+                rows->text[f].begin[i] = begin[order[i]];
         }
     }
     return true;
 }
 
-void lapse_rows_free_scratch(struct lapse_rows *rows)
-{
-    lapse_mem_free(rows->mem, rows->copy);
-    rows->copy = NULL;
-    rows->copy_room = 0;
-}

@@ -24,6 +24,7 @@ struct lapse_merge {
     char to_bytes[256], key_bytes[256];
     struct cursor *slice;        /* whose block the group handed out last lies in */
     struct lapse_rows rows;      /* of a group that had to be collected */
+    struct lapse_buffer column;  /* scratch of putting them in order */
     struct lapse_columns columns;
     uint32_t *order, *scratch;
     size_t order_capacity, scratch_capacity;
@@ -138,6 +139,7 @@ lapse_status lapse_merge_open(struct lapse_store *store, struct lapse_run *const
     m->fields = fields;
     m->digits = store->digits;
     lapse_rows_init(&m->rows, mem);
+    lapse_buffer_init(&m->column, mem);
     m->cursors = lapse_mem_zero(mem, count ? count : 1, sizeof *m->cursors);
     if (!m->cursors) {
         lapse_merge_close(m);
@@ -176,6 +178,7 @@ void lapse_merge_close(struct lapse_merge *m)
     }
     lapse_mem_free(m->mem, m->cursors);
     lapse_rows_free(&m->rows);
+    lapse_buffer_free(&m->column);
     lapse_mem_free(m->mem, m->order);
     lapse_mem_free(m->mem, m->scratch);
     lapse_mem_free(m->mem, m);
@@ -268,7 +271,7 @@ static lapse_status collect(struct lapse_merge *m, lapse_error *error)
             bool ok = lapse_mem_reserve(m->mem, &m->order, &m->order_capacity, n, sizeof *m->order);
             for (size_t i = 0; ok && i < n; i++)
                 m->order[i] = (uint32_t)i;
-            ok = ok && merge_order(m, g->columns, bounds, parts) && lapse_rows_reorder(&m->rows, m->order);
+            ok = ok && merge_order(m, g->columns, bounds, parts) && lapse_rows_reorder(&m->rows, m->order, &m->column);
             lapse_rows_columns(&m->rows, &m->columns);
             if (!ok)
                 status = lapse_fail_memory(error);

@@ -1,8 +1,9 @@
 /* Shared by stage.c, stage_part.c and stage_sort.c only: rows in parts by a hash of their customer.
  *
  * Millions of customers do not fit the cache, so nothing may be visited at random in all of memory. Rows come in
- * batches and are dealt out to parts: a part knows its customers by a hash table that the cache holds while one batch
- * is put, and only ever writes at the ends of its columns. In the end each part is sorted by itself; then ranges of
+ * batches and are dealt out to parts, which only ever write at the ends of their columns. A part knows its customers by
+ * a hash table, in which it looks up thousands of rows at once, so that the table comes into the cache once for all of
+ * them. In the end each part is sorted by itself; then ranges of
  * ids, chosen from the customers of one part (a random sample, since a hash dealt them), are put together from all
  * parts and written. Both steps are tasks for any number of threads, and the result is the same for any number. */
 #ifndef LAPSE_LIB_STORE_STAGE_H
@@ -19,8 +20,9 @@ struct stage_part {
     const lapse_allocator *mem;
     struct lapse_lock *lock;    /* of all that follows, while rows are put */
     struct lapse_rows rows;     /* all columns but the customer */
-    uint32_t *customer;         /* of each row: the number of its customer in this part */
-    size_t customer_room;
+    uint32_t *customer;         /* of the first `known` rows: the number of their customer in this part */
+    size_t known, customer_room;
+    struct lapse_buffer pending; /* of the other rows: high half of the hash (4 bytes), size of the id (1), the id */
     uint64_t *slots;            /* high half of the hash << 32 | place in `ids` + 1; 0: free */
     size_t slot_count;          /* a power of two, at least twice the customers */
     struct lapse_buffer ids;    /* of each customer its number (4 bytes), the size of its id (1) and the id */
@@ -68,8 +70,15 @@ void lapse_stage_part_free(struct stage_part *part);
 bool lapse_stage_part_put(struct stage_part *part, const struct lapse_columns *from, const uint32_t *order, size_t n,
                           const uint64_t *hash);
 size_t lapse_stage_part_bytes(const struct stage_part *part);
+/* Scratch of a thread that sorts one part after the other: memory that was touched before is cheaper. */
+struct stage_scratch {
+    struct lapse_buffer keys, order, rank, column;
+};
+void lapse_stage_scratch_init(struct stage_scratch *scratch, const lapse_allocator *mem);
+void lapse_stage_scratch_free(struct stage_scratch *scratch);
 /* Customers are numbered anew, by id; rows are put in their order, each one's canonically. False: no memory. */
-bool lapse_stage_part_sort(struct stage_part *part, const struct lapse_columns *constants, int digits);
+bool lapse_stage_part_sort(struct stage_part *part, const struct lapse_columns *constants, int digits,
+                           struct stage_scratch *scratch);
 
 /* ---- stage_sort.c ---- */
 

@@ -7,7 +7,11 @@
 #    define PREFETCH(p) ((void)(p))
 #endif
 
-enum { LEAST_SLOTS = 16, GROUP = 64 };
+enum {
+    LEAST_SLOTS = 16,
+    GROUP = 64,       /* rows whose slots are fetched before any is looked at */
+    PENDING = 1 << 14 /* rows that are looked up at once */
+};
 
 void lapse_stage_part_init(struct stage_part *part, const lapse_allocator *mem)
 {
@@ -15,12 +19,14 @@ void lapse_stage_part_init(struct stage_part *part, const lapse_allocator *mem)
     part->mem = mem;
     lapse_rows_init(&part->rows, mem);
     lapse_buffer_init(&part->ids, mem);
+    lapse_buffer_init(&part->pending, mem);
 }
 
 void lapse_stage_part_free(struct stage_part *part)
 {
     lapse_rows_free(&part->rows);
     lapse_buffer_free(&part->ids);
+    lapse_buffer_free(&part->pending);
     void *arrays[] = { part->customer, part->slots, part->id_at, part->start };
     for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++)
         lapse_mem_free(part->mem, arrays[i]);
@@ -28,13 +34,13 @@ void lapse_stage_part_free(struct stage_part *part)
 
 size_t lapse_stage_part_bytes(const struct stage_part *part)
 {
-    return lapse_rows_bytes(&part->rows) + part->rows.count * sizeof *part->customer +
+    return lapse_rows_bytes(&part->rows) + part->rows.count * sizeof *part->customer + part->pending.size +
            part->slot_count * sizeof *part->slots + part->customers * sizeof *part->id_at + part->ids.size;
 }
 
 /* ---- customers ------------------------------------------------------------------------------------------ */
 
-/* Room for `more` customers, so that finding them needs no check. */
+/* Room for `more` customers, so that finding them needs no check. Slots may move. */
 static bool customer_room(struct stage_part *part, size_t more)
 {
     size_t need = part->customers + more, slots = part->slot_count ? part->slot_count : LEAST_SLOTS;
@@ -75,17 +81,17 @@ static bool same(const char *a, const char *b, size_t n)
 }
 
 /* The first slot from i on that is free or may be of a customer with this hash. */
-static size_t probe(const struct stage_part *part, uint64_t hash, size_t i)
+static size_t probe(const struct stage_part *part, uint32_t hash, size_t i)
 {
     size_t mask = part->slot_count - 1;
-    for (i &= mask; part->slots[i] && (part->slots[i] ^ hash) >> 32; i = (i + 1) & mask)
+    for (i &= mask; part->slots[i] && part->slots[i] >> 32 != hash; i = (i + 1) & mask)
         ;
     return i;
 }
 
 /* The number of a customer, a new one if need be; there is room, and `i` is a slot that probe() found. UINT32_MAX: no
  * memory for its id. */
-static uint32_t find(struct stage_part *part, struct lapse_text id, uint64_t hash, size_t i)
+static uint32_t find(struct stage_part *part, struct lapse_text id, uint32_t hash, size_t i)
 {
     uint32_t customer;
     for (i = probe(part, hash, i); part->slots[i]; i = probe(part, hash, i + 1)) {
@@ -104,43 +110,68 @@ static uint32_t find(struct stage_part *part, struct lapse_text id, uint64_t has
     lapse_buffer_put(&part->ids, id.data, id.size);
     if (part->ids.failed)
         return UINT32_MAX;
-    part->slots[i] = (hash >> 32 << 32) | (place + 1);
+    part->slots[i] = (uint64_t)hash << 32 | (place + 1);
     part->id_at[part->customers++] = (uint32_t)place;
     return customer;
 }
 
-/* Numbers of the customers of some rows. The table is in no cache that is near, so all that will be looked at is
- * fetched for the whole group before any of it is. */
-static bool find_group(struct stage_part *part, const struct lapse_columns *from, const uint32_t *order, size_t n,
-                       const uint64_t *hash, uint32_t *out)
+/* Numbers of the customers of the next n pending rows, from *at on. */
+static bool find_group(struct stage_part *part, const char **at, size_t n)
 {
+    struct lapse_text id[GROUP];
+    uint32_t hash[GROUP], *out = part->customer + part->known;
     size_t slot[GROUP];
-    for (size_t i = 0; i < n; i++)
-        PREFETCH(&part->slots[(size_t)(hash[order[i]] >> 32) & (part->slot_count - 1)]);
+    if (!customer_room(part, n))
+        return false;
     for (size_t i = 0; i < n; i++) {
-        slot[i] = probe(part, hash[order[i]], (size_t)(hash[order[i]] >> 32));
+        memcpy(&hash[i], *at, sizeof hash[i]);
+        id[i] = (struct lapse_text){ *at + STAGE_ID, (uint8_t)(*at)[STAGE_ID - 1] };
+        *at += STAGE_ID + id[i].size;
+        PREFETCH(&part->slots[hash[i] & (part->slot_count - 1)]);
+    }
+    for (size_t i = 0; i < n; i++) {
+        slot[i] = probe(part, hash[i], hash[i]);
         PREFETCH(part->ids.data + (uint32_t)part->slots[slot[i]]); /* one byte too far, which does not matter */
     }
-    for (size_t i = 0; i < n; i++) {
-        struct lapse_text id = lapse_columns_text(from, LAPSE_F_CUSTOMER, order[i]);
-        if ((out[i] = find(part, id, hash[order[i]], slot[i])) == UINT32_MAX)
+    for (size_t i = 0; i < n; i++)
+        if ((out[i] = find(part, id[i], hash[i], slot[i])) == UINT32_MAX)
             return false;
-    }
+    part->known += n;
+    return true;
+}
+
+static bool find_pending(struct stage_part *part)
+{
+    const char *at = part->pending.data;
+    if (!lapse_mem_reserve(part->mem, &part->customer, &part->customer_room, part->rows.count, sizeof *part->customer))
+        return false;
+    for (size_t left; (left = part->rows.count - part->known) > 0;)
+        if (!find_group(part, &at, left < GROUP ? left : GROUP))
+            return false;
+    part->pending.size = 0;
     return true;
 }
 
 bool lapse_stage_part_put(struct stage_part *part, const struct lapse_columns *from, const uint32_t *order, size_t n,
                           const uint64_t *hash)
 {
-    size_t before = part->rows.count;
-    if (before + n > UINT32_MAX || !customer_room(part, n) ||
-        !lapse_mem_reserve(part->mem, &part->customer, &part->customer_room, before + n, sizeof *part->customer) ||
+    size_t bytes = 0;
+    for (size_t i = 0; i < n; i++)
+        bytes += STAGE_ID + lapse_columns_text(from, LAPSE_F_CUSTOMER, order[i]).size;
+    if (part->rows.count + n > UINT32_MAX || !lapse_buffer_room(&part->pending, bytes) ||
         !lapse_rows_gather(&part->rows, from, UINT32_MAX & ~LAPSE_FIELD_BIT(LAPSE_F_CUSTOMER), order, 0, n))
         return false;
-    for (size_t i = 0; i < n; i += GROUP)
-        if (!find_group(part, from, order + i, n - i < GROUP ? n - i : GROUP, hash, part->customer + before + i))
-            return false;
-    return true;
+    char *to = part->pending.data + part->pending.size;
+    part->pending.size += bytes;
+    for (size_t i = 0; i < n; i++) {
+        struct lapse_text id = lapse_columns_text(from, LAPSE_F_CUSTOMER, order[i]);
+        uint32_t high = (uint32_t)(hash[order[i]] >> 32);
+        memcpy(to, &high, sizeof high);
+        to[STAGE_ID - 1] = (char)(uint8_t)id.size;
+        memcpy(to + STAGE_ID, id.data, id.size);
+        to += STAGE_ID + id.size;
+    }
+    return part->rows.count - part->known < PENDING || find_pending(part);
 }
 
 /* ---- sorting -------------------------------------------------------------------------------------------- */
@@ -191,30 +222,32 @@ static bool renumber(struct stage_part *part, const uint32_t *sorted, uint32_t *
     return ok;
 }
 
+static void *room(struct lapse_buffer *scratch, size_t count, size_t each)
+{
+    scratch->size = 0;
+    return lapse_buffer_room(scratch, count * each) ? (void *)scratch->data : NULL;
+}
+
 /* rank: the new number of each customer. */
-static bool sort_customers(struct stage_part *part, uint32_t *rank)
+static bool sort_customers(struct stage_part *part, uint32_t *rank, struct stage_scratch *scratch)
 {
     size_t n = part->customers, skip = common_prefix(part);
-    struct lapse_sort_key *keys = lapse_mem_alloc(part->mem, 2 * n * sizeof *keys);
-    uint32_t *sorted = lapse_mem_alloc(part->mem, 2 * n * sizeof *sorted);
-    bool ok = keys && sorted;
-    if (ok) {
-        for (uint32_t c = 0; c < n; c++)
-            keys[c] = (struct lapse_sort_key){ stage_key(stage_id(part, c), skip), c };
-        struct lapse_sort_key *by_key = lapse_sort_keys(keys, keys + n, n);
-        for (size_t k = 0; k < n; k++)
-            sorted[k] = by_key[k].index;
-        for (size_t i = 0, j; i < n; i = j) { /* equal keys are settled by whole ids */
-            for (j = i + 1; j < n && by_key[j].key == by_key[i].key; j++)
-                ;
-            if (j - i > 1)
-                lapse_sort_indices(sorted + i, j - i, sorted + n, order_ids, part);
-        }
-        ok = renumber(part, sorted, rank);
+    struct lapse_sort_key *keys = room(&scratch->keys, 2 * n, sizeof *keys);
+    uint32_t *sorted = room(&scratch->order, 2 * n, sizeof *sorted);
+    if (!keys || !sorted)
+        return false;
+    for (uint32_t c = 0; c < n; c++)
+        keys[c] = (struct lapse_sort_key){ stage_key(stage_id(part, c), skip), c };
+    struct lapse_sort_key *by_key = lapse_sort_keys(keys, keys + n, n);
+    for (size_t k = 0; k < n; k++)
+        sorted[k] = by_key[k].index;
+    for (size_t i = 0, j; i < n; i = j) { /* equal keys are settled by whole ids */
+        for (j = i + 1; j < n && by_key[j].key == by_key[i].key; j++)
+            ;
+        if (j - i > 1)
+            lapse_sort_indices(sorted + i, j - i, sorted + n, order_ids, part);
     }
-    lapse_mem_free(part->mem, keys);
-    lapse_mem_free(part->mem, sorted);
-    return ok;
+    return renumber(part, sorted, rank);
 }
 
 struct row_order {
@@ -238,49 +271,65 @@ static bool ascend(const int64_t *time, const uint32_t *order, uint32_t n)
 }
 
 /* Rows by the rank of their customer, each one's canonically; part->start of each rank. */
-static bool sort_rows(struct stage_part *part, const uint32_t *rank, const struct lapse_columns *constants, int digits)
+static bool sort_rows(struct stage_part *part, const uint32_t *rank, const struct lapse_columns *constants, int digits,
+                      struct stage_scratch *scratch)
 {
     uint32_t n = part->customers, *start = lapse_mem_zero(part->mem, (size_t)n + 2, sizeof *start);
     size_t rows = part->rows.count;
-    uint32_t *order = lapse_mem_alloc(part->mem, 2 * rows * sizeof *order);
-    bool ok = start && order;
+    uint32_t *order = room(&scratch->order, 2 * rows, sizeof *order);
+    struct lapse_columns columns;
+    struct row_order row_order = { &columns, digits };
     part->start = start;
-    if (ok) {
-        struct lapse_columns columns;
-        struct row_order row_order = { &columns, digits };
-        lapse_rows_columns(&part->rows, &columns);
-        lapse_columns_add(&columns, constants);
-        /* start[k + 2] counts the rows of rank k; summed up, start[k + 1] is where its next row goes, so that in the
-         * end start[k] is where they begin */
-        for (size_t r = 0; r < rows; r++)
-            start[rank[part->customer[r]] + 2]++;
-        for (uint32_t k = 0; k < n; k++)
-            start[k + 2] += start[k + 1];
-        for (size_t r = 0; r < rows; r++)
-            order[start[rank[part->customer[r]] + 1]++] = (uint32_t)r;
-        const int64_t *time = columns.number[LAPSE_F_TIME];
-        for (uint32_t k = 0; k < n; k++)
-            if (!ascend(time, order + start[k], start[k + 1] - start[k]))
-                lapse_sort_indices(order + start[k], start[k + 1] - start[k], order + rows, order_rows, &row_order);
-        ok = lapse_rows_reorder(&part->rows, order);
-    }
-    lapse_rows_free_scratch(&part->rows);
-    lapse_mem_free(part->mem, order);
-    return ok;
+    if (!start || !order)
+        return false;
+    lapse_rows_columns(&part->rows, &columns);
+    lapse_columns_add(&columns, constants);
+    /* start[k + 2] counts the rows of rank k; summed up, start[k + 1] is where its next row goes, so that in the end
+     * start[k] is where they begin */
+    for (size_t r = 0; r < rows; r++)
+        start[rank[part->customer[r]] + 2]++;
+    for (uint32_t k = 0; k < n; k++)
+        start[k + 2] += start[k + 1];
+    for (size_t r = 0; r < rows; r++)
+        order[start[rank[part->customer[r]] + 1]++] = (uint32_t)r;
+    const int64_t *time = columns.number[LAPSE_F_TIME];
+    for (uint32_t k = 0; k < n; k++)
+        if (!ascend(time, order + start[k], start[k + 1] - start[k]))
+            lapse_sort_indices(order + start[k], start[k + 1] - start[k], order + rows, order_rows, &row_order);
+    return lapse_rows_reorder(&part->rows, order, &scratch->column);
 }
 
-bool lapse_stage_part_sort(struct stage_part *part, const struct lapse_columns *constants, int digits)
+bool lapse_stage_part_sort(struct stage_part *part, const struct lapse_columns *constants, int digits,
+                           struct stage_scratch *scratch)
 {
-    if (part->customers == 0)
+    if (part->rows.count == 0)
         return true;
-    uint32_t *rank = lapse_mem_alloc(part->mem, part->customers * sizeof *rank);
-    bool ok = rank && sort_customers(part, rank) && sort_rows(part, rank, constants, digits);
-    lapse_mem_free(part->mem, rank);
+    if (!find_pending(part))
+        return false;
+    uint32_t *rank = room(&scratch->rank, part->customers, sizeof *rank);
+    bool ok = rank && sort_customers(part, rank, scratch) && sort_rows(part, rank, constants, digits, scratch);
     /* Not asked for any more. */
     lapse_mem_free(part->mem, part->slots);
     lapse_mem_free(part->mem, part->customer);
+    lapse_buffer_free(&part->pending);
     part->slots = NULL;
     part->customer = NULL;
     part->slot_count = part->customer_room = 0;
     return ok;
+}
+
+void lapse_stage_scratch_init(struct stage_scratch *scratch, const lapse_allocator *mem)
+{
+    lapse_buffer_init(&scratch->keys, mem);
+    lapse_buffer_init(&scratch->order, mem);
+    lapse_buffer_init(&scratch->rank, mem);
+    lapse_buffer_init(&scratch->column, mem);
+}
+
+void lapse_stage_scratch_free(struct stage_scratch *scratch)
+{
+    lapse_buffer_free(&scratch->keys);
+    lapse_buffer_free(&scratch->order);
+    lapse_buffer_free(&scratch->rank);
+    lapse_buffer_free(&scratch->column);
 }

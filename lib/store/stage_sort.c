@@ -20,6 +20,7 @@ struct range {
 struct writing {
     struct lapse_stage *stage;
     struct lapse_columns columns[STAGE_PARTS];
+    atomic_size_t next_part;
     atomic_bool no_memory;
     const struct stage_part *sample; /* whose customers bound the ranges */
     uint32_t *bounds;                /* of ranges but the first: their first customer in it */
@@ -27,13 +28,20 @@ struct writing {
     size_t count;
 };
 
-static int sort_part(void *user, int64_t task)
+/* Each task is one thread's share: parts are taken until there are none. */
+static int sort_parts(void *user, int64_t task)
 {
     struct writing *w = user;
-    struct stage_part *part = &w->stage->parts[task];
-    if (!lapse_stage_part_sort(part, &w->stage->constants, w->stage->store->digits))
-        atomic_store(&w->no_memory, true);
-    lapse_rows_columns(&part->rows, &w->columns[task]);
+    struct lapse_stage *s = w->stage;
+    struct stage_scratch scratch;
+    (void)task;
+    lapse_stage_scratch_init(&scratch, s->mem);
+    for (size_t p; (p = atomic_fetch_add(&w->next_part, 1)) < s->part_count;) {
+        if (!lapse_stage_part_sort(&s->parts[p], &s->constants, s->store->digits, &scratch))
+            atomic_store(&w->no_memory, true);
+        lapse_rows_columns(&s->parts[p].rows, &w->columns[p]);
+    }
+    lapse_stage_scratch_free(&scratch);
     return 0;
 }
 
@@ -240,7 +248,7 @@ lapse_status lapse_stage_write(struct lapse_stage *s, int threads, struct lapse_
     if (!w)
         return lapse_fail_memory(error);
     w->stage = s;
-    lapse_parallel(threads, (int64_t)s->part_count, sort_part, w);
+    lapse_parallel(threads, threads, sort_parts, w);
     lapse_status status = atomic_load(&w->no_memory) || !choose_ranges(w) ? lapse_fail_memory(error)
                                                                           : write_ranges(w, threads, out, error);
     lapse_mem_free(s->mem, w->bounds);
