@@ -67,7 +67,6 @@ static lapse_status fill(void *user, struct lapse_commit *commit, lapse_error *e
     if (status == LAPSE_OK)
         status = lapse_stage_flush(a->stage, error);
     commit->staged_count = lapse_stage_runs(a->stage, &commit->staged);
-    commit->last_line = a->batch.rows;
     return status;
 }
 
@@ -98,12 +97,14 @@ lapse_status lapse_store_append(lapse_store *store, const lapse_batch *batch, co
         a.options.source = "";
     for (int64_t i = 0; a.options.outcomes && i < a.batch.rows; i++)
         a.options.outcomes[i] = LAPSE_ROW_ACCEPTED;
-    struct lapse_commit commit = { .store = store, .flags = a.options.flags, .has_ids = a.batch.event_id != NULL,
-                                   .counts = a.counts, .dropped = set_outcome, .user = &a };
+    struct lapse_commit commit = { .store = store, .flags = a.options.flags, .counts = a.counts,
+                                   .dropped = set_outcome, .user = &a };
     uint32_t fields = LAPSE_ALL_FIELDS;
-    if (commit.has_ids || a.options.outcomes)
+    if (a.batch.event_id_offsets || a.options.outcomes)
         fields |= LAPSE_FIELD_BIT(LAPSE_F_LINE);
     status = lapse_stage_new(store, fields, (size_t)store->memory_limit / 4 * 3, &a.stage, error);
+    if (status == LAPSE_OK && a.options.outcomes)
+        lapse_stage_keep_lines(a.stage);
     if (status == LAPSE_OK)
         status = lapse_store_commit(store, &commit, fill, &a, error);
     lapse_stage_free(a.stage);

@@ -233,9 +233,6 @@ static lapse_status fill(void *user, struct lapse_commit *commit, lapse_error *e
     }
     commit->staged = im->runs;
     commit->staged_count = n;
-    commit->has_ids = lapse_csv_has(im->csv, LAPSE_F_EVENT_ID);
-    commit->first_line = 1;
-    commit->last_line = im->input.line;
     return status;
 }
 

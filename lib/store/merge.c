@@ -11,6 +11,9 @@ struct cursor {
     struct lapse_block block;
     uint32_t key_no;
     struct lapse_text key;
+    int64_t *numbers;            /* of the block's rows, if the merge numbers them */
+    int64_t number;              /* of the first row of block `numbered` */
+    size_t numbered;
 };
 
 struct lapse_merge {
@@ -74,6 +77,14 @@ static lapse_status load(struct lapse_merge *m, struct cursor *c, lapse_error *e
                           (long long)c->run->id);
     c->key_no = 0;
     c->key = lapse_keys_text(&c->block.keys, 0);
+    if (c->numbers) {
+        for (; c->numbered < c->block_no; c->numbered++)
+            c->number += c->run->blocks[c->numbered].rows;
+        for (uint32_t i = 0; i < c->block.rows; i++)
+            c->numbers[i] = c->number + i;
+        c->block.columns.number[LAPSE_F_LINE] = c->numbers;
+        c->block.columns.fields |= LAPSE_FIELD_BIT(LAPSE_F_LINE);
+    }
     return LAPSE_OK;
 }
 
@@ -148,14 +159,20 @@ lapse_status lapse_merge_open(struct lapse_store *store, struct lapse_run *const
         memcpy(m->to_bytes, to->data, to->size);
         m->to = (struct lapse_text){ m->to_bytes, to->size };
     }
+    lapse_status status = LAPSE_OK;
+    int64_t rows = 0;
     for (; m->count < count; m->count++) {
         struct cursor *c = &m->cursors[m->count];
+        c->number = rows;
+        rows += runs[m->count]->rows;
+        if (fields & LAPSE_FIELD_BIT(LAPSE_F_LINE) &&
+            !(c->numbers = lapse_mem_alloc(mem, LAPSE_BLOCK_ROWS * sizeof *c->numbers)))
+            status = lapse_fail_memory(error);
         c->run = runs[m->count];
         c->block.mem = mem;
         lapse_buffer_init(&c->block.bytes, mem);
         lapse_run_retain(c->run);
     }
-    lapse_status status = LAPSE_OK;
     for (size_t i = 0; i < count && status == LAPSE_OK; i++)
         status = from ? seek(m, &m->cursors[i], *from, false, error) : load(m, &m->cursors[i], error);
     if (status != LAPSE_OK) {
@@ -172,6 +189,7 @@ void lapse_merge_close(struct lapse_merge *m)
         return;
     for (size_t i = 0; i < m->count; i++) {
         lapse_block_free(&m->cursors[i].block);
+        lapse_mem_free(m->mem, m->cursors[i].numbers);
         lapse_run_release(m->cursors[i].run);
     }
     lapse_mem_free(m->mem, m->cursors);

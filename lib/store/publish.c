@@ -140,6 +140,11 @@ static lapse_status merge(struct lapse_store *store, struct lapse_run **runs, si
     if (status != LAPSE_OK)
         return status;
     status = lapse_run_writer_open(&writer, store, runs[0]->family, error);
+    int64_t rows = 0;
+    for (size_t i = 0; i < n; i++)
+        rows += runs[i]->rows;
+    if (status == LAPSE_OK)
+        lapse_run_writer_expect(&writer, rows);
     while (status == LAPSE_OK && (status = lapse_merge_next(merge, &g, error)) == LAPSE_OK)
         status = lapse_run_writer_put(&writer, g->key, g->columns, LAPSE_ALL_FIELDS, g->first, (size_t)g->count, error);
     status = status == LAPSE_DONE ? lapse_run_writer_finish(&writer, out, error) : status;
@@ -178,39 +183,36 @@ static lapse_status merge_family(struct lapse_store *store, int family, lapse_er
 static lapse_status publish_commit(struct lapse_store *store, struct lapse_commit *commit,
                                    const struct lapse_manifest *m, lapse_error *error)
 {
-    struct lapse_run *events = NULL, *fingerprints = NULL;
-    lapse_status status = lapse_identity_resolve(commit, m, &events, &fingerprints, error);
-    if (status != LAPSE_OK)
-        return status;
-    if (commit->resolved)
+    struct lapse_run *fingerprints = NULL;
+    struct lapse_run **added = lapse_mem_zero(&store->mem, commit->staged_count + 1, sizeof(struct lapse_run *));
+    size_t n = 0, staged = commit->staged_count;
+    if (!added)
+        return lapse_fail_memory(error);
+    lapse_status status = lapse_identity_resolve(commit, m, added, &fingerprints, error);
+    if (status == LAPSE_OK && commit->resolved)
         status = commit->resolved(commit->user, error);
     if (status == LAPSE_OK)
         status = lapse_commit_go_on(commit, error);
-    struct lapse_run **added = lapse_mem_zero(&store->mem, commit->staged_count + 2, sizeof(struct lapse_run *));
-    size_t n = 0;
-    if (status == LAPSE_OK && !added)
-        status = lapse_fail_memory(error);
-    for (size_t i = 0; i < commit->staged_count && status == LAPSE_OK; i++) {
-        if (events) {
-            status = lapse_run_drop_blocks(commit->staged[i], error);
-            continue;
-        }
-        commit->staged[i]->family = LAPSE_RUN_EVENTS;
-        added[n++] = commit->staged[i];
+    added[staged] = fingerprints;
+    for (size_t i = 0; i <= staged; i++) { /* those that have rows */
+        struct lapse_run *run = added[i];
+        if (i < staged && run)
+            run->family = LAPSE_RUN_EVENTS;
+        added[i] = NULL;
+        if (run && run->rows)
+            added[n++] = run;
+        else
+            lapse_run_release(run);
     }
-    if (status == LAPSE_OK && events && events->rows)
-        added[n++] = events;
-    if (status == LAPSE_OK && fingerprints && fingerprints->rows)
-        added[n++] = fingerprints;
     if (status == LAPSE_OK) {
         if (commit->flags & LAPSE_IMPORT_DRY_RUN || n == 0)
             lapse_file_rollback(store->file);
         else
             status = publish(store, m, added, n, NULL, 0, error);
     }
+    for (size_t i = 0; i < n; i++)
+        lapse_run_release(added[i]);
     lapse_mem_free(&store->mem, added);
-    lapse_run_release(events);
-    lapse_run_release(fingerprints);
     return status;
 }
 
@@ -256,15 +258,14 @@ static lapse_status find_left(struct lapse_store *store, int64_t **left, size_t 
     if (status != LAPSE_OK)
         return status;
     for (size_t i = 0; i < m->count; i++)
-        n += m->runs[i]->block_count;
+        n += lapse_run_ids(m->runs[i], NULL);
     int64_t *ids = lapse_mem_alloc(&store->mem, (2 * n + 1) * sizeof *ids), *ascending = ids + n;
     uint32_t *order = lapse_mem_alloc(&store->mem, (2 * n + 1) * sizeof *order);
     if (ids && order) {
         for (size_t i = 0; i < m->count; i++)
-            for (size_t b = 0; b < m->runs[i]->block_count; b++, k++) {
-                ids[k] = m->runs[i]->blocks[b].id;
-                order[k] = (uint32_t)k;
-            }
+            k += lapse_run_ids(m->runs[i], ids + k);
+        for (size_t i = 0; i < n; i++)
+            order[i] = (uint32_t)i;
         lapse_sort_indices(order, n, order + n, order_ids, ids);
         for (size_t i = 0; i < n; i++)
             ascending[i] = ids[order[i]];

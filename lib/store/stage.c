@@ -144,6 +144,11 @@ lapse_status lapse_stage_new(struct lapse_store *store, uint32_t fields, size_t 
     return LAPSE_OK;
 }
 
+void lapse_stage_keep_lines(struct lapse_stage *s)
+{
+    s->keep_lines = true;
+}
+
 size_t lapse_stage_runs(struct lapse_stage *s, struct lapse_run ***runs)
 {
     *runs = s->runs;

@@ -44,6 +44,7 @@ struct lapse_stage {
     int varying_count, field_count;
     struct stage_column columns[LAPSE_COLUMNS];
     size_t rows;
+    bool keep_lines;            /* in the runs, for rows without id */
     struct stage_leaf **leaves; /* in the order of their bounds; the first has none */
     struct stage_bound *bounds;
     uint64_t *keys;             /* of bounds: eight bytes behind what is common to all but the first */

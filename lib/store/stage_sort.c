@@ -226,6 +226,8 @@ lapse_status lapse_stage_write(struct lapse_stage *s, struct lapse_run **out, la
     lapse_status status = lapse_run_writer_open(&writer, s->store, LAPSE_RUN_STAGED, error);
     if (status != LAPSE_OK)
         return status;
+    writer.keep_lines = s->keep_lines;
+    lapse_run_writer_expect(&writer, (int64_t)s->rows);
     for (size_t i = 0; i < s->leaf_count && status == LAPSE_OK; i++)
         if (s->leaves[i]->rows)
             status = write_leaf(s, &w, s->leaves[i], seed, &writer, error);

@@ -18,7 +18,7 @@ enum {
     LAPSE_BLOCK_ROWS = 8192,
     LAPSE_RUN_EVENTS = 1,       /* families */
     LAPSE_RUN_FINGERPRINTS = 2,
-    LAPSE_RUN_STAGED = 3,       /* events of an import under way, with their lines; never published */
+    LAPSE_RUN_STAGED = 3,       /* events of a call under way; published as EVENTS */
     LAPSE_FORMAT = 1
 };
 
@@ -122,6 +122,10 @@ struct lapse_run {
     size_t source_count, source_capacity;
     bool many_sources;              /* more than are listed */
     bool nameless_source;           /* some row without event_id has the empty source */
+    struct lapse_filter *filter;    /* of a published run, once it is stored or was needed; the writer's */
+    struct lapse_prints *prints;    /* of a staged run: fingerprints of its rows with ids */
+    int64_t *lines;                 /* of a staged run, where they are kept: the line of each row */
+    size_t line_capacity;
     atomic_int owners;
 };
 struct lapse_run *lapse_run_new(struct lapse_store *store, int family);
@@ -131,9 +135,26 @@ bool lapse_run_has_source(const struct lapse_run *run, struct lapse_text source)
 lapse_status lapse_run_save(struct lapse_run *run, lapse_error *error);  /* into the file: publishes it */
 lapse_status lapse_run_load(struct lapse_run *run, const void *data, size_t n, lapse_error *error);
 lapse_status lapse_run_drop_blocks(struct lapse_run *run, lapse_error *error);
+size_t lapse_run_ids(const struct lapse_run *run, int64_t *out); /* of all its blobs; out may be NULL */
+bool lapse_run_add_block(struct lapse_run *run, const struct lapse_run_block *block);
+bool lapse_run_add_source(struct lapse_run *run, struct lapse_text source);
 
-/* Takes rows in order of keys, cuts them into blocks and stores these. */
+/* The latest rows of a run, for its filter: as it grows, earlier ones fall out. */
+struct lapse_recent {
+    const lapse_allocator *mem;
+    uint64_t seed;
+    int64_t since;
+    size_t least, most;           /* rows to keep */
+    int64_t seen;
+    size_t count, capacity;
+    int64_t *time;
+    uint64_t *hash;
+    bool failed;
+};
+/* Takes rows in order of keys, cuts them into blocks and stores these. Of staged rows the column LAPSE_F_LINE is not
+ * stored: it says which line each fingerprint is of. */
 struct lapse_run_writer {
+    struct lapse_store *store;
     struct lapse_run *run;
     struct lapse_rows rows;
     struct lapse_buffer key_bytes, encoded;
@@ -142,9 +163,16 @@ struct lapse_run_writer {
     uint32_t key_count;
     size_t pending;                  /* rows announced, not yet handed over */
     int64_t *scratch;
+    bool keep_lines;                 /* of staged rows, in run->lines */
+    struct lapse_recent recent;      /* for the filter of a run of events */
+    struct lapse_filter *filter;     /* of a run of fingerprints, and the last keys of it */
+    uint64_t *prints;
+    size_t print_count;
 };
 lapse_status lapse_run_writer_open(struct lapse_run_writer *w, struct lapse_store *store, int family,
                                    lapse_error *error);
+/* About how many rows will come: of many events a filter is made on the way. */
+void lapse_run_writer_expect(struct lapse_run_writer *w, int64_t rows);
 /* Rows first .. first + n of `from`, all of one key and in canonical order; may be called again with the same key
  * for rows that follow. */
 lapse_status lapse_run_writer_put(struct lapse_run_writer *w, struct lapse_text key, const struct lapse_columns *from,
@@ -159,6 +187,10 @@ lapse_status lapse_run_writer_rows(struct lapse_run_writer *w, const struct laps
 /* Ends the writer; *out is the run, of 0 rows perhaps. The writer is freed in any case. */
 lapse_status lapse_run_writer_finish(struct lapse_run_writer *w, struct lapse_run **out, lapse_error *error);
 void lapse_run_writer_abort(struct lapse_run_writer *w); /* NULL run is fine */
+/* The run without the rows whose bits are set, of which row 0 has bit `first`. Blocks that keep all rows are taken over,
+ * others are deleted. */
+lapse_status lapse_run_without(struct lapse_store *store, struct lapse_run *run, const uint8_t *bits, int64_t first,
+                               struct lapse_run **out, lapse_error *error);
 
 /* ---- merge.c: any number of runs as one, key by key ----------------------------------------------------------- */
 
@@ -170,7 +202,8 @@ struct lapse_group {
     const struct lapse_columns *columns; /* rows from `first` on */
     size_t first;
 };
-/* Keys with from <= key < to; NULL is open. The runs are kept alive by the merge. */
+/* With LAPSE_F_LINE among the fields, this column is the place of each row among all rows of the runs, run after run.
+ * Keys with from <= key < to; NULL is open. The runs are kept alive by the merge. */
 lapse_status lapse_merge_open(struct lapse_store *store, struct lapse_run *const *runs, size_t count, uint32_t fields,
                               const struct lapse_text *from, const struct lapse_text *to,
                               struct lapse_merge **out, lapse_error *error);
@@ -185,6 +218,7 @@ struct lapse_stage;
 /* `limit` is the memory it may use; `fields` are the columns that can differ from row to row. Finished runs are kept by
  * the stage until it is freed. */
 lapse_status lapse_stage_new(struct lapse_store *store, uint32_t fields, size_t limit, struct lapse_stage **out, lapse_error *error);
+void lapse_stage_keep_lines(struct lapse_stage *stage); /* each run tells the line of each of its rows */
 lapse_status lapse_stage_put(struct lapse_stage *stage, const struct lapse_row *row, int64_t line, lapse_error *error);
 lapse_status lapse_stage_flush(struct lapse_stage *stage, lapse_error *error); /* what is left becomes a run */
 size_t lapse_stage_runs(struct lapse_stage *stage, struct lapse_run ***runs);  /* the caller retains what it keeps */
@@ -242,10 +276,8 @@ struct lapse_commit {
     uint32_t flags;                /* LAPSE_IMPORT_ */
     struct lapse_run **staged;
     size_t staged_count;
-    bool has_ids;                  /* a staged row may have an event_id */
-    int64_t first_line, last_line;
     lapse_counts *counts;
-    /* Told of each row that is not kept; may be NULL. Non-zero cancels. */
+    /* Told of each row that is not kept, in any order; line -1: not known. May be NULL. Non-zero cancels. */
     int (*dropped)(void *user, int64_t line, int outcome);
     /* Asked now and then while rows are judged, and before they are published; non-zero cancels. May be NULL. */
     int (*stop)(void *user);
@@ -255,8 +287,8 @@ struct lapse_commit {
 };
 /* LAPSE_CANCELLED when the host says stop. */
 lapse_status lapse_commit_go_on(const struct lapse_commit *commit, lapse_error *error);
-/* Decides which staged rows are new and counts them. *events is a run of those that stay, NULL when the staged runs
- * can be published as they are; *fingerprints is the run of their identities, or NULL. */
+/* Decides which staged rows are new and counts them. events[i] is the run of those of staged run i that stay, perhaps
+ * that run itself; *fingerprints is the run of their identities, or NULL. All are the caller's, in any case. */
 lapse_status lapse_identity_resolve(struct lapse_commit *commit, const struct lapse_manifest *manifest,
                                     struct lapse_run **events, struct lapse_run **fingerprints, lapse_error *error);
 /* Writer lock and transaction around `fill`, which makes staged runs in *commit; then identity, publication,
