@@ -1,6 +1,6 @@
 /* Filters: which of many keys a run may have, in two bytes a key.
  *
- * A part is of up to 65,536 ascending keys that are spread evenly. Its range is cut into as many buckets as it has
+ * A part is of up to 65,535 ascending keys that are spread evenly. Its range is cut into as many buckets as it has
  * keys, 64 buckets are a cell. For each cell: bucket by bucket a 1 for every key and a 0 at the end, then of every key
  * its last `bits` bits. Before the cells stands how many keys lie before each. So a cell's place is computed: where it
  * is asked, a 16-bit count and two or three cache lines are read.

@@ -7,7 +7,7 @@
 /* ---- filter.c: which of many keys a run may have ------------------------------------------------------------------ */
 
 enum {
-    LAPSE_FILTER_KEYS = 1 << 16,  /* of a part, at most */
+    LAPSE_FILTER_KEYS = 65535,    /* of a part, at most */
     LAPSE_FILTER_BITS = 13,       /* of a key's remainder: 15.25 bits a key in all, one false answer in 2^13 */
     LAPSE_FILTER_MORE_BITS = 24   /* where keys are few: one in 2^24 */
 };
