@@ -128,20 +128,39 @@ static size_t choose(const lapse_allocator *mem, struct lapse_run **runs, size_t
     return chosen;
 }
 
+static lapse_status write_chunk(struct lapse_run_writer *writer, const struct lapse_chunk *chunk, lapse_error *error)
+{
+    size_t given = 0; /* rows handed over */
+    lapse_status status = LAPSE_OK;
+    for (size_t k = 0; k < chunk->keys && status == LAPSE_OK; k++)
+        for (size_t end = chunk->start[k + 1], at = chunk->start[k], fit; at < end && status == LAPSE_OK; at += fit) {
+            status = lapse_run_writer_key(writer, chunk->text[k], end - at, &fit, error);
+            if (status == LAPSE_OK && fit < end - at) { /* the block is full */
+                status = lapse_run_writer_rows(writer, chunk->columns, LAPSE_ALL_FIELDS,
+                                               chunk->order ? chunk->order + given : NULL, chunk->first + given, error);
+                given = at + fit;
+            }
+        }
+    return status == LAPSE_OK ? lapse_run_writer_rows(writer, chunk->columns, LAPSE_ALL_FIELDS,
+                                                      chunk->order ? chunk->order + given : NULL,
+                                                      chunk->first + given, error)
+                              : status;
+}
+
 /* One run of all rows of `runs`. In a transaction. */
 static lapse_status merge(struct lapse_store *store, struct lapse_run **runs, size_t n, struct lapse_run **out,
                           lapse_error *error)
 {
     struct lapse_merge *merge;
     struct lapse_run_writer writer;
-    const struct lapse_group *g;
+    const struct lapse_chunk *chunk;
     *out = NULL;
     lapse_status status = lapse_merge_open(store, runs, n, LAPSE_ALL_FIELDS, NULL, NULL, &merge, error);
     if (status != LAPSE_OK)
         return status;
     status = lapse_run_writer_open(&writer, store, runs[0]->family, error);
-    while (status == LAPSE_OK && (status = lapse_merge_next(merge, &g, error)) == LAPSE_OK)
-        status = lapse_run_writer_put(&writer, g->key, g->columns, LAPSE_ALL_FIELDS, g->first, (size_t)g->count, error);
+    while (status == LAPSE_OK && (status = lapse_merge_chunk(merge, &chunk, error)) == LAPSE_OK)
+        status = write_chunk(&writer, chunk, error);
     status = status == LAPSE_DONE ? lapse_run_writer_finish(&writer, out, error) : status;
     lapse_run_writer_abort(&writer);
     lapse_merge_close(merge);

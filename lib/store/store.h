@@ -40,27 +40,47 @@ static inline struct lapse_text lapse_keys_text(const struct lapse_keys *keys, u
 enum { LAPSE_ENCODE_SCRATCH = 2 * LAPSE_BLOCK_ROWS };
 bool lapse_block_encode(struct lapse_buffer *out, const struct lapse_keys *keys, const struct lapse_rows *rows,
                         int64_t *scratch);
-/* A decoded block; zero it, set mem, decode any number of blocks one after another, free. */
+struct lapse_section {
+    uint32_t at, size; /* in the bytes of the block */
+    uint8_t encoding;
+};
+/* A block; zero it, set mem, then fill `bytes`, open and read any number of blocks one after another, free. */
 struct lapse_block {
     const lapse_allocator *mem;
     struct lapse_buffer bytes;     /* as stored; texts point into it */
     uint32_t rows, fields;
-    struct lapse_keys keys;
+    struct lapse_keys keys;        /* only the count until lapse_block_keys() */
     struct lapse_columns columns;
-    struct lapse_buffer arrays[LAPSE_COLUMNS + 1]; /* decoded values; the last is of the keys */
+    struct lapse_section sections[LAPSE_COLUMNS + 1]; /* of the columns in `fields`; the last is of the keys */
+    struct lapse_buffer arrays[LAPSE_COLUMNS + 1];    /* decoded values, likewise */
 };
-/* Decodes what is in block->bytes; only `fields`. False: it breaks the format, or there is no memory
- * (block->bytes.failed). Any bytes are safe to decode. */
-bool lapse_block_decode(struct lapse_block *block, uint32_t fields);
+/* All of these: false when block->bytes break the format, or there is no memory (block->bytes.failed). Any bytes are
+ * safe to read. */
+bool lapse_block_open(struct lapse_block *block); /* which columns it has; comes first */
+bool lapse_block_keys(struct lapse_block *block); /* all keys, about 8 ns each */
+/* The columns in `fields`: rows first .. first + n in their places, the others undefined. About 1 ns a value. */
+bool lapse_block_rows(struct lapse_block *block, uint32_t fields, uint32_t first, uint32_t n);
+bool lapse_block_decode(struct lapse_block *block, uint32_t fields); /* all of that */
+/* Without the keys having been read: the number of the first key that is not below `key`, or the count of keys; about
+ * 1 ns for each key before it. And key k with its rows, written where `key` points. */
+struct lapse_entry {
+    struct lapse_text key;
+    uint32_t first, rows;
+};
+bool lapse_block_find(const struct lapse_block *block, struct lapse_text key, uint32_t *k);
+bool lapse_block_key(const struct lapse_block *block, uint32_t k, char key[LAPSE_TEXT_MAX], struct lapse_entry *out);
 void lapse_block_free(struct lapse_block *block);
 
 /* Integers as (value - least) / step in as many bits as the largest needs; LAPSE_MISSING by a bitmap. */
 void lapse_pack(struct lapse_buffer *out, const int64_t *v, size_t n);
 void lapse_pack_names(struct lapse_buffer *out, const uint8_t *v, size_t n, int64_t *scratch);
-/* Reads n values at *at, which moves on; false when they would pass `end`. Up to 8 bytes beyond `end` are read. */
-bool lapse_unpack(const uint8_t **at, const uint8_t *end, size_t n, int64_t *v);
-bool lapse_unpack_names(const uint8_t **at, const uint8_t *end, size_t n, uint8_t *v);
-bool lapse_unpack_u32(const uint8_t **at, const uint8_t *end, size_t n, uint32_t *v);
+/* Reads values first .. first + count of n at *at into their places in v; *at moves on past all n. False when they would
+ * pass `end`. Up to 8 bytes beyond `end` are read. */
+bool lapse_unpack(const uint8_t **at, const uint8_t *end, size_t n, size_t first, size_t count, int64_t *v);
+bool lapse_unpack_names(const uint8_t **at, const uint8_t *end, size_t n, size_t first, size_t count, uint8_t *v);
+bool lapse_unpack_u32(const uint8_t **at, const uint8_t *end, size_t n, size_t first, size_t count, uint32_t *v);
+/* Value k of n, and the sum of those before it. */
+bool lapse_unpack_before(const uint8_t *at, const uint8_t *end, size_t n, size_t k, uint32_t *before, uint32_t *value);
 enum { LAPSE_PACK_SLACK = 8 };
 
 /* ---- file.c: SQLite, one connection, one statement at a time ----------------------------------------------- */
@@ -160,6 +180,35 @@ lapse_status lapse_run_writer_rows(struct lapse_run_writer *w, const struct laps
 lapse_status lapse_run_writer_finish(struct lapse_run_writer *w, struct lapse_run **out, lapse_error *error);
 void lapse_run_writer_abort(struct lapse_run_writer *w); /* NULL run is fine */
 
+/* ---- reader.c: one run, key by key, forward --------------------------------------------------------------------- */
+
+struct lapse_reader {
+    struct lapse_run *run;         /* retained */
+    size_t block_no;               /* block_count: at the end */
+    uint32_t key_no;
+    struct lapse_entry entry;      /* its key; without rows until the block is loaded */
+    bool loaded;
+    bool has_keys;                 /* all keys of the block are decoded */
+    int looked_up;                 /* keys before that */
+    uint32_t rows_from, rows_to;   /* decoded */
+    struct lapse_block block;
+    char key[LAPSE_TEXT_MAX];
+};
+static inline bool lapse_reader_at_end(const struct lapse_reader *r)
+{
+    return r->block_no == r->run->block_count;
+}
+void lapse_reader_open(struct lapse_reader *r, struct lapse_run *run); /* at the first key, which is not loaded yet */
+void lapse_reader_close(struct lapse_reader *r);
+/* After a failure of any of these only close. LAPSE_STALE, LAPSE_DAMAGED. Those but load and seek: only when loaded. */
+lapse_status lapse_reader_load(struct lapse_reader *r, lapse_error *error);
+lapse_status lapse_reader_next(struct lapse_reader *r, lapse_error *error);
+lapse_status lapse_reader_seek(struct lapse_reader *r, struct lapse_text key, lapse_error *error);
+lapse_status lapse_reader_rows(struct lapse_reader *r, uint32_t fields, lapse_error *error); /* into block.columns */
+bool lapse_reader_goes_on(const struct lapse_reader *r); /* the key has rows in the next block too */
+/* The first key from `from` on that is not below `key`; the count when there is none. */
+uint32_t lapse_keys_find(const struct lapse_keys *keys, uint32_t from, struct lapse_text key);
+
 /* ---- merge.c: any number of runs as one, key by key ----------------------------------------------------------- */
 
 struct lapse_merge;
@@ -170,12 +219,24 @@ struct lapse_group {
     const struct lapse_columns *columns; /* rows from `first` on */
     size_t first;
 };
+/* Many keys at once: key k has the rows `start[k]` .. `start[k + 1]`, where row i is `order[i]` of the columns, or
+ * `first` + i when order is NULL. */
+struct lapse_chunk {
+    size_t keys;
+    const struct lapse_text *text;
+    const uint32_t *start;
+    const struct lapse_columns *columns;
+    const uint32_t *order;
+    size_t first;
+};
 /* Keys with from <= key < to; NULL is open. The runs are kept alive by the merge. */
 lapse_status lapse_merge_open(struct lapse_store *store, struct lapse_run *const *runs, size_t count, uint32_t fields,
                               const struct lapse_text *from, const struct lapse_text *to,
                               struct lapse_merge **out, lapse_error *error);
 lapse_status lapse_merge_next(struct lapse_merge *merge, const struct lapse_group **out, lapse_error *error);
-/* Goes on to the first key that is not below `key`; never back. */
+/* The keys that come next, in bulk. Either this or _next() and _seek(). */
+lapse_status lapse_merge_chunk(struct lapse_merge *merge, const struct lapse_chunk **out, lapse_error *error);
+/* Goes on to the first key that is not below `key`; never back. After a failure of any of these only close. */
 lapse_status lapse_merge_seek(struct lapse_merge *merge, struct lapse_text key, lapse_error *error);
 void lapse_merge_close(struct lapse_merge *merge);
 
