@@ -151,6 +151,13 @@ static size_t shared_bytes(struct lapse_run *const *runs, size_t count)
     return n;
 }
 
+/* Can a run have keys in the range? Of hundreds of small runs most cannot have those of one customer. */
+static bool reaches(const struct lapse_run *run, const struct lapse_text *from, const struct lapse_text *to)
+{
+    return run->block_count > 0 && !(to && compare(run->blocks[0].first_key, *to) >= 0) &&
+           !(from && compare(run->blocks[run->block_count - 1].last_key, *from) < 0);
+}
+
 lapse_status lapse_merge_open(struct lapse_store *store, struct lapse_run *const *runs, size_t count, uint32_t fields,
                               const struct lapse_text *from, const struct lapse_text *to, struct lapse_merge **out,
                               lapse_error *error)
@@ -165,16 +172,19 @@ lapse_status lapse_merge_open(struct lapse_store *store, struct lapse_run *const
     m->digits = store->digits;
     m->wanted = 1;
     lapse_rows_init(&m->rows, mem);
-    m->readers = lapse_mem_zero(mem, count + 1, sizeof *m->readers);
-    m->shares = lapse_mem_zero(mem, count + 1, sizeof *m->shares);
-    m->heap = lapse_mem_zero(mem, count + 1, sizeof *m->heap);
-    m->taken = lapse_mem_zero(mem, 2 * (count + 1), sizeof *m->taken);
-    m->bounds = lapse_mem_zero(mem, count + 1, sizeof *m->bounds);
+    size_t reached = 0;
+    for (size_t i = 0; i < count; i++)
+        reached += reaches(runs[i], from, to);
+    m->readers = lapse_mem_zero(mem, reached + 1, sizeof *m->readers);
+    m->shares = lapse_mem_zero(mem, reached + 1, sizeof *m->shares);
+    m->heap = lapse_mem_zero(mem, reached + 1, sizeof *m->heap);
+    m->taken = lapse_mem_zero(mem, 2 * (reached + 1), sizeof *m->taken);
+    m->bounds = lapse_mem_zero(mem, reached + 1, sizeof *m->bounds);
     if (!m->readers || !m->shares || !m->heap || !m->taken || !m->bounds) {
         lapse_merge_close(m);
         return lapse_fail_memory(error);
     }
-    m->sharing = m->taken + count + 1;
+    m->sharing = m->taken + reached + 1;
     m->skip = shared_bytes(runs, count);
     if (to) {
         m->bounded = true;
@@ -182,9 +192,12 @@ lapse_status lapse_merge_open(struct lapse_store *store, struct lapse_run *const
         m->to = (struct lapse_text){ m->to_bytes, to->size };
     }
     lapse_status status = LAPSE_OK;
-    while (m->count < count && status == LAPSE_OK) {
+    for (size_t i = 0; i < count && status == LAPSE_OK; i++) {
         struct lapse_reader *r = &m->readers[m->count];
-        lapse_reader_open(r, runs[m->count++]);
+        if (!reaches(runs[i], from, to))
+            continue;
+        lapse_reader_open(r, runs[i]);
+        m->count++;
         if (from)
             status = lapse_reader_seek(r, *from, error);
         if (status == LAPSE_OK && !lapse_reader_at_end(r) && !(m->bounded && compare(r->entry.key, m->to) >= 0))

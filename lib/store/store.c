@@ -204,6 +204,7 @@ static lapse_status agree(const struct lapse_store *store, const lapse_store_opt
 static void destroy(struct lapse_store *store)
 {
     lapse_allocator mem = store->mem;
+    lapse_merging_forget(store);
     lapse_manifest_release(store->manifest);
     for (size_t i = 0; i < store->dropped_count; i++)
         lapse_run_release(store->dropped[i]);

@@ -92,6 +92,7 @@ void lapse_file_close(struct lapse_file *file);
 lapse_status lapse_file_begin(struct lapse_file *file, lapse_error *error); /* waits for other writers */
 lapse_status lapse_file_commit(struct lapse_file *file, lapse_error *error);
 void lapse_file_rollback(struct lapse_file *file);
+bool lapse_file_in_transaction(struct lapse_file *file); /* SQLite ends one by itself when the disk is full */
 lapse_status lapse_file_put_block(struct lapse_file *file, const void *data, size_t n, int64_t *id,
                                   lapse_error *error);
 /* LAPSE_STALE: it is gone. */
@@ -104,11 +105,13 @@ lapse_status lapse_file_put_run(struct lapse_file *file, int family, const void 
                                 lapse_error *error);
 lapse_status lapse_file_drop_run(struct lapse_file *file, int64_t id, lapse_error *error);
 bool lapse_file_has_run(struct lapse_file *file, int64_t id); /* published, and not merged away since */
-/* Calls `each` for every published run, by id. *digest is what was set last. */
-lapse_status lapse_file_runs(struct lapse_file *file,
-                             lapse_status (*each)(void *user, int64_t id, int family, const void *data, size_t n,
-                                                  lapse_error *error),
-                             void *user, uint64_t *digest, lapse_error *error);
+/* Calls `known` for every published run, by id, and `each` for those of which it says no. *digest is what was set
+ * last. */
+typedef bool (*lapse_file_known_fn)(void *user, int64_t id);
+typedef lapse_status (*lapse_file_run_fn)(void *user, int64_t id, int family, const void *data, size_t n,
+                                          lapse_error *error);
+lapse_status lapse_file_runs(struct lapse_file *file, lapse_file_known_fn known, lapse_file_run_fn each, void *user,
+                             uint64_t *digest, lapse_error *error);
 lapse_status lapse_file_set_digest(struct lapse_file *file, uint64_t digest, lapse_error *error);
 lapse_status lapse_file_set(struct lapse_file *file, const char *name, const void *data, size_t n,
                             lapse_error *error);
@@ -265,6 +268,25 @@ void lapse_manifest_release(struct lapse_manifest *m);
 uint64_t lapse_manifest_digest(const struct lapse_manifest *m); /* of ids and checksums; 0: no runs */
 size_t lapse_manifest_family(const struct lapse_manifest *m, int family, struct lapse_run **out); /* room for count */
 
+/* ---- merging.c: which runs are merged, and when --------------------------------------------------------------- */
+
+struct lapse_merging;              /* a merge under way */
+enum { LAPSE_MERGINGS = 4 };       /* at once */
+
+/* One run of all rows of n >= 1 runs of one family. In a transaction. */
+lapse_status lapse_runs_merge(struct lapse_store *store, struct lapse_run *const *runs, size_t n,
+                              struct lapse_run **out, lapse_error *error);
+/* The runs of a family that a commit which adds `added` should fold into one; out has room for all. 0: none. */
+size_t lapse_tail_choose(const struct lapse_manifest *m, int family, struct lapse_run *const *added, size_t added_count,
+                         struct lapse_run **out);
+/* A share of merging after a commit of `rows`, outside of a transaction. What was committed stays committed when it
+ * fails. These three with the writer lock held. */
+void lapse_merging_share(struct lapse_store *store, int64_t rows);
+/* Gives up all merges under way, and in a transaction deletes what they have written. */
+void lapse_merging_abandon(struct lapse_store *store);
+/* The same without touching the file. What they have written is swept when the store is opened again. */
+void lapse_merging_forget(struct lapse_store *store);
+
 /* ---- store.c -------------------------------------------------------------------------------------------------------- */
 
 struct lapse_store {
@@ -275,6 +297,9 @@ struct lapse_store {
     struct lapse_manifest *manifest;
     struct lapse_run **dropped;    /* merged away, blocks still in the file because a view reads them */
     size_t dropped_count, dropped_capacity;
+    struct lapse_merging *merging[LAPSE_MERGINGS];
+    size_t merging_count;
+    bool damaged;                  /* a block that was to be merged: this handle merges no more */
     int64_t memory_limit;
     int64_t process;
     struct lapse_zone zone;
@@ -325,6 +350,11 @@ lapse_status lapse_identity_resolve(struct lapse_commit *commit, const struct la
 lapse_status lapse_store_commit(struct lapse_store *store, struct lapse_commit *commit,
                                 lapse_status (*fill)(void *user, struct lapse_commit *commit, lapse_error *error),
                                 void *user, lapse_error *error);
+/* Saves the directories of the runs added and commits; then everybody sees these and not those removed. In a
+ * transaction, which is ended in any case. */
+lapse_status lapse_store_publish(struct lapse_store *store, const struct lapse_manifest *m, struct lapse_run **added,
+                                 size_t added_count, struct lapse_run **removed, size_t removed_count,
+                                 lapse_error *error);
 /* Deletes blocks that no published run has: what a crash left. */
 lapse_status lapse_store_sweep(struct lapse_store *store, lapse_error *error);
 
