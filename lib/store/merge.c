@@ -129,6 +129,13 @@ static void replace(struct lapse_merge *m)
     sift_down(m, 0);
 }
 
+/* Has no other reader the least key? */
+static bool is_alone(const struct lapse_merge *m)
+{
+    return (m->heap_count < 2 || compare_places(m, &m->heap[0], &m->heap[1]) != 0) &&
+           (m->heap_count < 3 || compare_places(m, &m->heap[0], &m->heap[2]) != 0);
+}
+
 /* ---- opening and closing ----------------------------------------------------------------------------------- */
 
 /* All keys lie between the least first key and the greatest last one, and so share what these two share. */
@@ -341,31 +348,6 @@ static lapse_status finish_chunk(struct lapse_merge *m, lapse_error *error)
     return LAPSE_OK;
 }
 
-/* Lists the rows of one key of the readers m->taken[first ...]. */
-static lapse_status list_key(struct lapse_merge *m, uint32_t first, lapse_error *error)
-{
-    size_t parts = 0;
-    m->bounds[0] = m->listed;
-    for (uint32_t t = first; t < m->taken_count; t++) {
-        uint32_t i = m->taken[t];
-        struct lapse_reader *r = &m->readers[i];
-        struct share *s = &m->shares[i];
-        lapse_status status = lapse_reader_rows(r, m->fields, error);
-        if (status != LAPSE_OK)
-            return status;
-        if (s->n == 0) {
-            s->first = r->entry.first;
-            m->sharing[m->sharing_count++] = i;
-        }
-        s->n += r->entry.rows;
-        if (!list_rows(m, i, r->entry.first, r->entry.rows))
-            return lapse_fail_memory(error);
-        m->bounds[++parts] = m->listed;
-    }
-    bool ok = (parts == 1 || merge_list(m, parts)) && put_key(m, m->readers[m->taken[first]].entry.key, m->listed);
-    return ok ? LAPSE_OK : lapse_fail_memory(error);
-}
-
 /* A key that goes on in the next block of a reader of m->taken[first ...] is a chunk of its own. */
 static lapse_status collect(struct lapse_merge *m, uint32_t first, lapse_error *error)
 {
@@ -414,6 +396,8 @@ static uint32_t stretch(const struct lapse_merge *m)
 {
     struct lapse_reader *r = &m->readers[m->heap[0].reader];
     uint32_t end = r->key_no + 1;
+    if (!r->loaded)
+        return 0;
     if (r->has_keys) {
         struct lapse_text bound = m->to;
         bool bounded = m->bounded;
@@ -424,8 +408,7 @@ static uint32_t stretch(const struct lapse_merge *m)
             bounded = true;
         }
         end = bounded ? lapse_keys_find(&r->block.keys, r->key_no, bound) : r->block.keys.count;
-    } else if (m->heap_count > 1 && (compare_places(m, &m->heap[0], &m->heap[1]) == 0 ||
-                                     (m->heap_count > 2 && compare_places(m, &m->heap[0], &m->heap[2]) == 0))) {
+    } else if (!is_alone(m)) {
         end = r->key_no;
     }
     if (end == r->block.keys.count) { /* the last may go on */
@@ -461,20 +444,77 @@ static lapse_status take_stretch(struct lapse_merge *m, uint32_t n, lapse_error 
     return LAPSE_OK;
 }
 
-/* Keys one after the other, until rows are as many as wanted, or a block ends, or one reader is the least so often
- * that the rest of its stretch should be handed out as it lies. */
+/* Lists the rows of one key of one reader, which are decoded. */
+static bool list_share(struct lapse_merge *m, uint32_t i)
+{
+    const struct lapse_reader *r = &m->readers[i];
+    struct share *s = &m->shares[i];
+    if (s->n == 0) {
+        s->first = r->entry.first;
+        m->sharing[m->sharing_count++] = i;
+    }
+    s->n += r->entry.rows;
+    return list_rows(m, i, r->entry.first, r->entry.rows);
+}
+
+/* Lists the rows of one key of the readers m->taken[first ...]. */
+static lapse_status list_key(struct lapse_merge *m, uint32_t first, lapse_error *error)
+{
+    size_t parts = 0;
+    m->bounds[0] = m->listed;
+    for (uint32_t t = first; t < m->taken_count; t++) {
+        lapse_status status = lapse_reader_rows(&m->readers[m->taken[t]], m->fields, error);
+        if (status != LAPSE_OK)
+            return status;
+        if (!list_share(m, m->taken[t]))
+            return lapse_fail_memory(error);
+        m->bounds[++parts] = m->listed;
+    }
+    bool ok = (parts == 1 || merge_list(m, parts)) && put_key(m, m->readers[m->taken[first]].entry.key, m->listed);
+    return ok ? LAPSE_OK : lapse_fail_memory(error);
+}
+
+/* The keys that one reader alone has and that are inside of its block, which are most; STRETCH of one reader at most,
+ * for longer stretches are handed out as they lie. */
+static lapse_status list_alone(struct lapse_merge *m, lapse_error *error)
+{
+    uint32_t last = UINT32_MAX, times = 0;
+    while (m->listed < m->wanted && times < STRETCH && !beyond(m)) {
+        uint32_t i = m->heap[0].reader;
+        struct lapse_reader *r = &m->readers[i];
+        if (!r->loaded || !r->has_keys || r->key_no + 1 == r->block.keys.count || !is_alone(m))
+            break;
+        lapse_status status = lapse_reader_rows(r, m->fields, error);
+        if (status != LAPSE_OK)
+            return status;
+        if (!list_share(m, i) || !put_key(m, r->entry.key, m->listed))
+            return lapse_fail_memory(error);
+        status = lapse_reader_next(r, error);
+        if (status != LAPSE_OK)
+            return status;
+        replace(m);
+        times = i == last ? times + 1 : 0;
+        last = i;
+    }
+    return LAPSE_OK;
+}
+
+/* Keys one after the other, until rows are as many as wanted, or a block ends, or one reader alone has the least keys
+ * for so long that the rest of its stretch should be handed out as it lies. */
 static lapse_status gather_chunk(struct lapse_merge *m, lapse_error *error)
 {
-    uint32_t alone = 0, last = UINT32_MAX;
     lapse_status status = LAPSE_OK;
-    for (bool ends = false; !ends && !beyond(m);) {
+    for (bool ends = false; !ends && status == LAPSE_OK;) {
         uint32_t first;
+        status = list_alone(m, error);
+        if (status != LAPSE_OK || beyond(m) || m->listed >= m->wanted || (m->chunk.keys && stretch(m) >= STRETCH))
+            break;
         status = take_least(m, &first, error);
-        bool goes_on = false, whole = true;
+        bool goes_on = false;
         for (uint32_t t = first; t < m->taken_count && status == LAPSE_OK; t++) {
             const struct lapse_reader *r = &m->readers[m->taken[t]];
             goes_on |= lapse_reader_goes_on(r);
-            whole &= r->has_keys && r->key_no + 1 < r->block.keys.count;
+            ends |= !r->has_keys || r->key_no + 1 == r->block.keys.count;
         }
         if (status == LAPSE_OK && goes_on && m->chunk.keys == 0)
             return collect(m, first, error);
@@ -485,12 +525,7 @@ static lapse_status gather_chunk(struct lapse_merge *m, lapse_error *error)
         }
         if (status == LAPSE_OK)
             status = list_key(m, first, error);
-        if (status != LAPSE_OK)
-            return status;
-        alone = m->taken_count == first + 1 && m->taken[first] == last ? alone + 1 : 0;
-        last = m->taken[first];
-        ends = !whole || m->listed >= m->wanted || alone >= STRETCH;
-        while (!ends && m->taken_count > first && status == LAPSE_OK) {
+        while (status == LAPSE_OK && !ends && m->taken_count > first) {
             uint32_t i = m->taken[--m->taken_count];
             status = lapse_reader_next(&m->readers[i], error);
             if (status == LAPSE_OK)
