@@ -4,7 +4,7 @@
  * that a commit of one event is one small transaction. Cost: a row of the tail is written anew each time the tail is
  * folded, until it is in a run of a block or more.
  *
- * Larger runs: when more than RUNS are free, the smallest are merged, and on while the next is no larger than those
+ * Larger runs: when more than `runs` are free, the smallest are merged, and on while the next is no larger than those
  * before it together. So run sizes are like binomial coefficients: a row is merged 2 or 3 times among 1,000 runs.
  * Such a merge goes on for a bounded number of rows after each commit, in a transaction of its own. Its finished blocks
  * are in the file but in no run; it is thrown away when the process ends, when another process commits (which may sweep
@@ -12,13 +12,9 @@
  * process commits once only, one is done as a whole. */
 #include "store/store.h"
 
-enum {
-    TAIL_RUNS = 256,
-    TAIL_ROWS = 4 * LAPSE_BLOCK_ROWS,
-    RUNS = 10,
-    RUNS_BEHIND = RUNS + 6,             /* from here on a merge is done as a whole */
-    SHARE = 8,                          /* rows merged after a commit, for each row of it, */
-    LEAST_SHARE = 32 * LAPSE_BLOCK_ROWS /* and at least this many while there is something to merge */
+const struct lapse_merging_limits lapse_merging_defaults = {
+    .small = LAPSE_BLOCK_ROWS, .tail_runs = 256, .tail_rows = 4 * LAPSE_BLOCK_ROWS,
+    .runs = 10, .runs_behind = 16, .share = 8, .least_share = 32 * LAPSE_BLOCK_ROWS,
 };
 
 struct lapse_merging {
@@ -84,13 +80,13 @@ lapse_status lapse_runs_merge(struct lapse_store *store, struct lapse_run *const
 
 /* ---- the tail --------------------------------------------------------------------------------------------------- */
 
-static bool is_small(const struct lapse_run *run)
+static bool is_small(const struct lapse_store *store, const struct lapse_run *run)
 {
-    return run->rows < LAPSE_BLOCK_ROWS;
+    return run->rows < store->limits.small;
 }
 
-size_t lapse_tail_choose(const struct lapse_manifest *m, int family, struct lapse_run *const *added, size_t added_count,
-                         struct lapse_run **out)
+size_t lapse_tail_choose(const struct lapse_store *store, const struct lapse_manifest *m, int family,
+                         struct lapse_run *const *added, size_t added_count, struct lapse_run **out)
 {
     size_t n = 0, published;
     int64_t rows = 0;
@@ -98,15 +94,15 @@ size_t lapse_tail_choose(const struct lapse_manifest *m, int family, struct laps
     for (size_t i = 0; i < added_count; i++)
         adds |= added[i]->family == family;
     for (size_t i = 0; adds && i < m->count; i++)
-        if (m->runs[i]->family == family && is_small(m->runs[i]))
+        if (m->runs[i]->family == family && is_small(store, m->runs[i]))
             out[n++] = m->runs[i];
     published = n;
     for (size_t i = 0; i < added_count; i++)
-        if (added[i]->family == family && is_small(added[i]))
+        if (added[i]->family == family && is_small(store, added[i]))
             out[n++] = added[i];
     for (size_t i = 0; i < n; i++)
         rows += out[i]->rows;
-    return published && (n > TAIL_RUNS || rows > TAIL_ROWS) ? n : 0;
+    return published && (n > store->limits.tail_runs || rows > store->limits.tail_rows) ? n : 0;
 }
 
 /* ---- larger runs ------------------------------------------------------------------------------------------------ */
@@ -187,7 +183,7 @@ static size_t free_runs(const struct lapse_store *store, const struct lapse_mani
 {
     size_t n = 0;
     for (size_t i = 0; i < m->count; i++)
-        if (m->runs[i]->family == family && !is_small(m->runs[i]) && !being_merged(store, m->runs[i]))
+        if (m->runs[i]->family == family && !is_small(store, m->runs[i]) && !being_merged(store, m->runs[i]))
             out[n++] = m->runs[i];
     return n;
 }
@@ -198,7 +194,7 @@ static size_t choose(const struct lapse_store *store, struct lapse_run **runs, s
 {
     size_t chosen = 0, kept = 0;
     int64_t sum = 0, most = 0;
-    uint32_t *order = n > RUNS ? lapse_mem_alloc(&store->mem, 2 * n * sizeof *order) : NULL;
+    uint32_t *order = n > store->limits.runs ? lapse_mem_alloc(&store->mem, 2 * n * sizeof *order) : NULL;
     if (!order)
         return 0;
     for (size_t i = 0; i < n; i++)
@@ -297,7 +293,7 @@ static lapse_status begin(struct lapse_store *store, const struct lapse_manifest
     lapse_status status = runs ? LAPSE_OK : LAPSE_NO_MEMORY;
     for (size_t f = 0; f < FAMILIES && status == LAPSE_OK && store->merging_count < LAPSE_MERGINGS; f++) {
         size_t free = free_runs(store, m, families[f], runs), n = choose(store, runs, free);
-        *behind |= free > RUNS_BEHIND;
+        *behind |= free > store->limits.runs_behind;
         if (n)
             status = begin_merging(store, m, runs, n);
     }
@@ -314,15 +310,16 @@ static bool idle(struct lapse_store *store)
     if (store->merging_count == 0 && lapse_store_manifest(store, &m, NULL) == LAPSE_OK)
         for (size_t i = 0; i < m->count; i++)
             for (size_t f = 0; f < FAMILIES; f++)
-                if (m->runs[i]->family == families[f] && !is_small(m->runs[i]))
-                    some |= ++large[f] > RUNS;
+                if (m->runs[i]->family == families[f] && !is_small(store, m->runs[i]))
+                    some |= ++large[f] > store->limits.runs;
     lapse_manifest_release(m);
     return !some;
 }
 
 void lapse_merging_share(struct lapse_store *store, int64_t rows)
 {
-    int64_t budget = rows > LEAST_SHARE / SHARE ? rows * SHARE : LEAST_SHARE;
+    int64_t budget = rows < INT64_MAX / store->limits.share ? rows * store->limits.share : INT64_MAX;
+    budget = budget < store->limits.least_share ? store->limits.least_share : budget;
     lapse_status status = LAPSE_OK;
     while (status == LAPSE_OK && budget > 0 && !store->damaged && !idle(store)) {
         struct lapse_manifest *m = NULL;

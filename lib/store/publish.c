@@ -104,7 +104,7 @@ struct change {
 static lapse_status fold_tail(struct lapse_store *store, const struct lapse_manifest *m, int family, struct change *c,
                               struct lapse_run **folded, lapse_error *error)
 {
-    size_t n = lapse_tail_choose(m, family, c->added, c->added_count, c->tail), kept = 0;
+    size_t n = lapse_tail_choose(store, m, family, c->added, c->added_count, c->tail), kept = 0;
     if (n == 0 || store->damaged)
         return LAPSE_OK;
     lapse_status status = lapse_runs_merge(store, c->tail, n, folded, NULL);

@@ -277,6 +277,7 @@ lapse_status lapse_store_open(const char *path, const lapse_store_options *optio
         return lapse_fail_memory(error);
     store->mem = mem;
     store->memory_limit = o.memory_limit;
+    store->limits = lapse_merging_defaults;
     store->process = getpid();
     atomic_init(&store->owners, 1);
     status = open_store(store, path, &o, error);

@@ -270,15 +270,12 @@ size_t lapse_manifest_family(const struct lapse_manifest *m, int family, struct 
 
 /* ---- merging.c: which runs are merged, and when --------------------------------------------------------------- */
 
-struct lapse_merging;              /* a merge under way */
-enum { LAPSE_MERGINGS = 4 };       /* at once */
-
 /* One run of all rows of n >= 1 runs of one family. In a transaction. */
 lapse_status lapse_runs_merge(struct lapse_store *store, struct lapse_run *const *runs, size_t n,
                               struct lapse_run **out, lapse_error *error);
 /* The runs of a family that a commit which adds `added` should fold into one; out has room for all. 0: none. */
-size_t lapse_tail_choose(const struct lapse_manifest *m, int family, struct lapse_run *const *added, size_t added_count,
-                         struct lapse_run **out);
+size_t lapse_tail_choose(const struct lapse_store *store, const struct lapse_manifest *m, int family,
+                         struct lapse_run *const *added, size_t added_count, struct lapse_run **out);
 /* A share of merging after a commit of `rows`, outside of a transaction. What was committed stays committed when it
  * fails. These three with the writer lock held. */
 void lapse_merging_share(struct lapse_store *store, int64_t rows);
@@ -289,6 +286,18 @@ void lapse_merging_forget(struct lapse_store *store);
 
 /* ---- store.c -------------------------------------------------------------------------------------------------------- */
 
+struct lapse_merging;              /* a merge under way (merging.c) */
+enum { LAPSE_MERGINGS = 4 };       /* at once */
+struct lapse_merging_limits {
+    int64_t small;                 /* a run of fewer rows is part of the tail */
+    size_t tail_runs;              /* and rows: with more the tail is folded into one run */
+    int64_t tail_rows;
+    size_t runs;                   /* larger ones, of a family; with more some are merged */
+    size_t runs_behind;            /* with more a merge is done as a whole */
+    int64_t share, least_share;    /* rows merged after a commit: for each of its rows, and at least */
+};
+extern const struct lapse_merging_limits lapse_merging_defaults;
+
 struct lapse_store {
     lapse_allocator mem;
     struct lapse_file *file;
@@ -297,6 +306,7 @@ struct lapse_store {
     struct lapse_manifest *manifest;
     struct lapse_run **dropped;    /* merged away, blocks still in the file because a view reads them */
     size_t dropped_count, dropped_capacity;
+    struct lapse_merging_limits limits; /* the defaults, but in tests */
     struct lapse_merging *merging[LAPSE_MERGINGS];
     size_t merging_count;
     bool damaged;                  /* a block that was to be merged: this handle merges no more */
