@@ -600,17 +600,25 @@ static void appending(void **state)
     }
 }
 
-/* The commit that makes a ninth run merges runs. When that fails the commit stands all the same, and the next one
- * merges. A view keeps the merged runs' blocks, so that dropping them later is met too. */
+/* Limits with which the ninth commit folds the tail, or merges runs. */
+static const struct lapse_merging_limits ways_to_merge[] = {
+    { .small = 100, .tail_runs = 8, .tail_rows = 1000, .runs = 8, .runs_behind = 20, .share = 1, .least_share = 1000 },
+    { .small = 1, .tail_runs = 8, .tail_rows = 1000, .runs = 8, .runs_behind = 20, .share = 1, .least_share = 1000 },
+    { .small = 1, .tail_runs = 8, .tail_rows = 1000, .runs = 6, .runs_behind = 20, .share = 1, .least_share = 1 },
+};
+
+/* When folding or merging fails the commit stands all the same, and the next one goes on. A view keeps the merged runs' blocks, so that dropping them later is met too. */
 static void merging(void **state)
 {
     (void)state;
-    for (int for_good = 0; for_good < 2; for_good++)
+    for (int way = 0; way < 6; way++)
         for (long n = 1;; n++) {
+            bool for_good = way % 2;
             lapse_store *store = memory_store();
             lapse_view *view;
             struct rows rows = { .ids = "1234" };
             char customers[5] = "aqrs", ids[5] = "0123", *before = NULL, *after;
+            store->limits = ways_to_merge[way / 2];
             rows.customers = customers;
             rows.ids = ids;
             for (int i = 0; i < 8; i++) {

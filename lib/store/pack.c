@@ -148,43 +148,65 @@ static inline uint64_t bits_at(const struct packed *p, size_t i)
     return x & p->mask;
 }
 
-bool lapse_unpack(const uint8_t **at, const uint8_t *end, size_t n, int64_t *v)
+bool lapse_unpack(const uint8_t **at, const uint8_t *end, size_t n, size_t first, size_t count, int64_t *v)
 {
     struct packed p;
     if (!open_packed(at, end, n, &p))
         return false;
     if (p.width == 0)
-        for (size_t i = 0; i < n; i++)
+        for (size_t i = first; i < first + count; i++)
             v[i] = (int64_t)p.least;
     else
-        for (size_t i = 0; i < n; i++)
+        for (size_t i = first; i < first + count; i++)
             v[i] = (int64_t)(p.least + bits_at(&p, i) * p.step);
-    for (size_t i = 0; p.bitmap && i < n; i++)
+    for (size_t i = first; p.bitmap && i < first + count; i++)
         if (!(p.bitmap[i / 8] >> i % 8 & 1))
             v[i] = LAPSE_MISSING;
     return true;
 }
 
-bool lapse_unpack_u32(const uint8_t **at, const uint8_t *end, size_t n, uint32_t *v)
+bool lapse_unpack_u32(const uint8_t **at, const uint8_t *end, size_t n, size_t first, size_t count, uint32_t *v)
 {
     struct packed p;
     if (!open_packed(at, end, n, &p) || p.bitmap)
         return false;
-    for (size_t i = 0; i < n; i++)
-        v[i] = (uint32_t)(p.least + (p.width ? bits_at(&p, i) * p.step : 0));
+    if (p.width == 0)
+        for (size_t i = first; i < first + count; i++)
+            v[i] = (uint32_t)p.least;
+    else
+        for (size_t i = first; i < first + count; i++)
+            v[i] = (uint32_t)(p.least + bits_at(&p, i) * p.step);
     return true;
 }
 
-bool lapse_unpack_names(const uint8_t **at, const uint8_t *end, size_t n, uint8_t *v)
+bool lapse_unpack_names(const uint8_t **at, const uint8_t *end, size_t n, size_t first, size_t count, uint8_t *v)
 {
     struct packed p;
     if (!open_packed(at, end, n, &p) || p.bitmap)
         return false;
-    if (p.width == 0) {
-        memset(v, (int)(p.least & 255), n);
-        return true;
-    }
-    for (size_t i = 0; i < n; i++)
-        v[i] = (uint8_t)(p.least + bits_at(&p, i) * p.step);
+    if (p.width == 0)
+        memset(v + first, (int)(p.least & 255), count);
+    else
+        for (size_t i = first; i < first + count; i++)
+            v[i] = (uint8_t)(p.least + bits_at(&p, i) * p.step);
     return true;
+}
+
+bool lapse_unpack_before(const uint8_t *at, const uint8_t *end, size_t n, size_t k, uint32_t *before, uint32_t *value)
+{
+    struct packed p;
+    uint64_t sum = 0;
+    if (!open_packed(&at, end, n, &p) || p.bitmap || p.width > 32)
+        return false;
+    if (p.width == 0) {
+        sum = p.least * k;
+        *value = (uint32_t)p.least;
+    } else {
+        for (size_t i = 0; i < k; i++)
+            sum += bits_at(&p, i);
+        sum = p.least * k + sum * p.step;
+        *value = (uint32_t)(p.least + bits_at(&p, k) * p.step);
+    }
+    *before = (uint32_t)sum;
+    return sum <= UINT32_MAX;
 }

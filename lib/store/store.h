@@ -40,27 +40,47 @@ static inline struct lapse_text lapse_keys_text(const struct lapse_keys *keys, u
 enum { LAPSE_ENCODE_SCRATCH = 2 * LAPSE_BLOCK_ROWS };
 bool lapse_block_encode(struct lapse_buffer *out, const struct lapse_keys *keys, const struct lapse_rows *rows,
                         int64_t *scratch);
-/* A decoded block; zero it, set mem, decode any number of blocks one after another, free. */
+struct lapse_section {
+    uint32_t at, size; /* in the bytes of the block */
+    uint8_t encoding;
+};
+/* A block; zero it, set mem, then fill `bytes`, open and read any number of blocks one after another, free. */
 struct lapse_block {
     const lapse_allocator *mem;
     struct lapse_buffer bytes;     /* as stored; texts point into it */
     uint32_t rows, fields;
-    struct lapse_keys keys;
+    struct lapse_keys keys;        /* only the count until lapse_block_keys() */
     struct lapse_columns columns;
-    struct lapse_buffer arrays[LAPSE_COLUMNS + 1]; /* decoded values; the last is of the keys */
+    struct lapse_section sections[LAPSE_COLUMNS + 1]; /* of the columns in `fields`; the last is of the keys */
+    struct lapse_buffer arrays[LAPSE_COLUMNS + 1];    /* decoded values, likewise */
 };
-/* Decodes what is in block->bytes; only `fields`. False: it breaks the format, or there is no memory
- * (block->bytes.failed). Any bytes are safe to decode. */
-bool lapse_block_decode(struct lapse_block *block, uint32_t fields);
+/* All of these: false when block->bytes break the format, or there is no memory (block->bytes.failed). Any bytes are
+ * safe to read. */
+bool lapse_block_open(struct lapse_block *block); /* which columns it has; comes first */
+bool lapse_block_keys(struct lapse_block *block); /* all keys, about 8 ns each */
+/* The columns in `fields`: rows first .. first + n in their places, the others undefined. About 1 ns a value. */
+bool lapse_block_rows(struct lapse_block *block, uint32_t fields, uint32_t first, uint32_t n);
+bool lapse_block_decode(struct lapse_block *block, uint32_t fields); /* all of that */
+/* Without the keys having been read: the number of the first key that is not below `key`, or the count of keys; about
+ * 1 ns for each key before it. And key k with its rows, written where `key` points. */
+struct lapse_entry {
+    struct lapse_text key;
+    uint32_t first, rows;
+};
+bool lapse_block_find(const struct lapse_block *block, struct lapse_text key, uint32_t *k);
+bool lapse_block_key(const struct lapse_block *block, uint32_t k, char key[LAPSE_TEXT_MAX], struct lapse_entry *out);
 void lapse_block_free(struct lapse_block *block);
 
 /* Integers as (value - least) / step in as many bits as the largest needs; LAPSE_MISSING by a bitmap. */
 void lapse_pack(struct lapse_buffer *out, const int64_t *v, size_t n);
 void lapse_pack_names(struct lapse_buffer *out, const uint8_t *v, size_t n, int64_t *scratch);
-/* Reads n values at *at, which moves on; false when they would pass `end`. Up to 8 bytes beyond `end` are read. */
-bool lapse_unpack(const uint8_t **at, const uint8_t *end, size_t n, int64_t *v);
-bool lapse_unpack_names(const uint8_t **at, const uint8_t *end, size_t n, uint8_t *v);
-bool lapse_unpack_u32(const uint8_t **at, const uint8_t *end, size_t n, uint32_t *v);
+/* Reads values first .. first + count of n at *at into their places in v; *at moves on past all n. False when they would
+ * pass `end`. Up to 8 bytes beyond `end` are read. */
+bool lapse_unpack(const uint8_t **at, const uint8_t *end, size_t n, size_t first, size_t count, int64_t *v);
+bool lapse_unpack_names(const uint8_t **at, const uint8_t *end, size_t n, size_t first, size_t count, uint8_t *v);
+bool lapse_unpack_u32(const uint8_t **at, const uint8_t *end, size_t n, size_t first, size_t count, uint32_t *v);
+/* Value k of n, and the sum of those before it. */
+bool lapse_unpack_before(const uint8_t *at, const uint8_t *end, size_t n, size_t k, uint32_t *before, uint32_t *value);
 enum { LAPSE_PACK_SLACK = 8 };
 
 /* ---- file.c: SQLite, one connection, one statement at a time ----------------------------------------------- */
@@ -72,6 +92,7 @@ void lapse_file_close(struct lapse_file *file);
 lapse_status lapse_file_begin(struct lapse_file *file, lapse_error *error); /* waits for other writers */
 lapse_status lapse_file_commit(struct lapse_file *file, lapse_error *error);
 void lapse_file_rollback(struct lapse_file *file);
+bool lapse_file_in_transaction(struct lapse_file *file); /* SQLite ends one by itself when the disk is full */
 lapse_status lapse_file_put_block(struct lapse_file *file, const void *data, size_t n, int64_t *id,
                                   lapse_error *error);
 /* LAPSE_STALE: it is gone. */
@@ -84,11 +105,13 @@ lapse_status lapse_file_put_run(struct lapse_file *file, int family, const void 
                                 lapse_error *error);
 lapse_status lapse_file_drop_run(struct lapse_file *file, int64_t id, lapse_error *error);
 bool lapse_file_has_run(struct lapse_file *file, int64_t id); /* published, and not merged away since */
-/* Calls `each` for every published run, by id. *digest is what was set last. */
-lapse_status lapse_file_runs(struct lapse_file *file,
-                             lapse_status (*each)(void *user, int64_t id, int family, const void *data, size_t n,
-                                                  lapse_error *error),
-                             void *user, uint64_t *digest, lapse_error *error);
+/* Calls `known` for every published run, by id, and `each` for those of which it says no. *digest is what was set
+ * last. */
+typedef bool (*lapse_file_known_fn)(void *user, int64_t id);
+typedef lapse_status (*lapse_file_run_fn)(void *user, int64_t id, int family, const void *data, size_t n,
+                                          lapse_error *error);
+lapse_status lapse_file_runs(struct lapse_file *file, lapse_file_known_fn known, lapse_file_run_fn each, void *user,
+                             uint64_t *digest, lapse_error *error);
 lapse_status lapse_file_set_digest(struct lapse_file *file, uint64_t digest, lapse_error *error);
 lapse_status lapse_file_set(struct lapse_file *file, const char *name, const void *data, size_t n,
                             lapse_error *error);
@@ -192,6 +215,37 @@ void lapse_run_writer_abort(struct lapse_run_writer *w); /* NULL run is fine */
 lapse_status lapse_run_without(struct lapse_store *store, struct lapse_run *run, const uint8_t *bits, int64_t first,
                                struct lapse_run **out, lapse_error *error);
 
+/* ---- reader.c: one run, key by key, forward --------------------------------------------------------------------- */
+
+struct lapse_reader {
+    struct lapse_run *run;         /* retained */
+    size_t block_no;               /* block_count: at the end */
+    uint32_t key_no;
+    struct lapse_entry entry;      /* its key; without rows until the block is loaded */
+    bool loaded;
+    bool has_keys;                 /* all keys of the block are decoded */
+    int looked_up;                 /* keys before that */
+    uint32_t rows_from, rows_to;   /* decoded */
+    int64_t number;                /* of the first row of block `numbered`, for LAPSE_F_LINE */
+    size_t numbered;
+    struct lapse_block block;
+    char key[LAPSE_TEXT_MAX];
+};
+static inline bool lapse_reader_at_end(const struct lapse_reader *r)
+{
+    return r->block_no == r->run->block_count;
+}
+void lapse_reader_open(struct lapse_reader *r, struct lapse_run *run); /* at the first key, which is not loaded yet */
+void lapse_reader_close(struct lapse_reader *r);
+/* After a failure of any of these only close. LAPSE_STALE, LAPSE_DAMAGED. Those but load and seek: only when loaded. */
+lapse_status lapse_reader_load(struct lapse_reader *r, lapse_error *error);
+lapse_status lapse_reader_next(struct lapse_reader *r, lapse_error *error);
+lapse_status lapse_reader_seek(struct lapse_reader *r, struct lapse_text key, lapse_error *error);
+lapse_status lapse_reader_rows(struct lapse_reader *r, uint32_t fields, lapse_error *error); /* into block.columns */
+bool lapse_reader_goes_on(const struct lapse_reader *r); /* the key has rows in the next block too */
+/* The first key from `from` on that is not below `key`; the count when there is none. */
+uint32_t lapse_keys_find(const struct lapse_keys *keys, uint32_t from, struct lapse_text key);
+
 /* ---- merge.c: any number of runs as one, key by key ----------------------------------------------------------- */
 
 struct lapse_merge;
@@ -202,13 +256,25 @@ struct lapse_group {
     const struct lapse_columns *columns; /* rows from `first` on */
     size_t first;
 };
+/* Many keys at once: key k has the rows `start[k]` .. `start[k + 1]`, where row i is `order[i]` of the columns, or
+ * `first` + i when order is NULL. */
+struct lapse_chunk {
+    size_t keys;
+    const struct lapse_text *text;
+    const uint32_t *start;
+    const struct lapse_columns *columns;
+    const uint32_t *order;
+    size_t first;
+};
 /* With LAPSE_F_LINE among the fields, this column is the place of each row among all rows of the runs, run after run.
  * Keys with from <= key < to; NULL is open. The runs are kept alive by the merge. */
 lapse_status lapse_merge_open(struct lapse_store *store, struct lapse_run *const *runs, size_t count, uint32_t fields,
                               const struct lapse_text *from, const struct lapse_text *to,
                               struct lapse_merge **out, lapse_error *error);
 lapse_status lapse_merge_next(struct lapse_merge *merge, const struct lapse_group **out, lapse_error *error);
-/* Goes on to the first key that is not below `key`; never back. */
+/* The keys that come next, in bulk. Either this or _next() and _seek(). */
+lapse_status lapse_merge_chunk(struct lapse_merge *merge, const struct lapse_chunk **out, lapse_error *error);
+/* Goes on to the first key that is not below `key`; never back. After a failure of any of these only close. */
 lapse_status lapse_merge_seek(struct lapse_merge *merge, struct lapse_text key, lapse_error *error);
 void lapse_merge_close(struct lapse_merge *merge);
 
@@ -238,7 +304,35 @@ void lapse_manifest_release(struct lapse_manifest *m);
 uint64_t lapse_manifest_digest(const struct lapse_manifest *m); /* of ids and checksums; 0: no runs */
 size_t lapse_manifest_family(const struct lapse_manifest *m, int family, struct lapse_run **out); /* room for count */
 
+/* ---- merging.c: which runs are merged, and when --------------------------------------------------------------- */
+
+/* One run of all rows of n >= 1 runs of one family. In a transaction. */
+lapse_status lapse_runs_merge(struct lapse_store *store, struct lapse_run *const *runs, size_t n,
+                              struct lapse_run **out, lapse_error *error);
+/* The runs of a family that a commit which adds `added` should fold into one; out has room for all. 0: none. */
+size_t lapse_tail_choose(const struct lapse_store *store, const struct lapse_manifest *m, int family,
+                         struct lapse_run *const *added, size_t added_count, struct lapse_run **out);
+/* A share of merging after a commit of `rows`, outside of a transaction. What was committed stays committed when it
+ * fails. These three with the writer lock held. */
+void lapse_merging_share(struct lapse_store *store, int64_t rows);
+/* Gives up all merges under way, and in a transaction deletes what they have written. */
+void lapse_merging_abandon(struct lapse_store *store);
+/* The same without touching the file. What they have written is swept when the store is opened again. */
+void lapse_merging_forget(struct lapse_store *store);
+
 /* ---- store.c -------------------------------------------------------------------------------------------------------- */
+
+struct lapse_merging;              /* a merge under way (merging.c) */
+enum { LAPSE_MERGINGS = 4 };       /* at once */
+struct lapse_merging_limits {
+    int64_t small;                 /* a run of fewer rows is part of the tail */
+    size_t tail_runs;              /* and rows: with more the tail is folded into one run */
+    int64_t tail_rows;
+    size_t runs;                   /* larger ones, of a family; with more some are merged */
+    size_t runs_behind;            /* with more a merge is done as a whole */
+    int64_t share, least_share;    /* rows merged after a commit: for each of its rows, and at least */
+};
+extern const struct lapse_merging_limits lapse_merging_defaults;
 
 struct lapse_store {
     lapse_allocator mem;
@@ -248,6 +342,10 @@ struct lapse_store {
     struct lapse_manifest *manifest;
     struct lapse_run **dropped;    /* merged away, blocks still in the file because a view reads them */
     size_t dropped_count, dropped_capacity;
+    struct lapse_merging_limits limits; /* the defaults, but in tests */
+    struct lapse_merging *merging[LAPSE_MERGINGS];
+    size_t merging_count;
+    bool damaged;                  /* a block that was to be merged: this handle merges no more */
     int64_t memory_limit;
     int64_t process;
     struct lapse_zone zone;
@@ -296,6 +394,11 @@ lapse_status lapse_identity_resolve(struct lapse_commit *commit, const struct la
 lapse_status lapse_store_commit(struct lapse_store *store, struct lapse_commit *commit,
                                 lapse_status (*fill)(void *user, struct lapse_commit *commit, lapse_error *error),
                                 void *user, lapse_error *error);
+/* Saves the directories of the runs added and commits; then everybody sees these and not those removed. In a
+ * transaction, which is ended in any case. */
+lapse_status lapse_store_publish(struct lapse_store *store, const struct lapse_manifest *m, struct lapse_run **added,
+                                 size_t added_count, struct lapse_run **removed, size_t removed_count,
+                                 lapse_error *error);
 /* Deletes blocks that no published run has: what a crash left. */
 lapse_status lapse_store_sweep(struct lapse_store *store, lapse_error *error);
 
