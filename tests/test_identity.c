@@ -68,7 +68,7 @@ static void check_members(const struct lapse_filter *f, const uint64_t *keys, si
 {
     uint32_t *admitted = malloc((n + 1) * sizeof *admitted);
     for (size_t i = 0; i < f->count; i++)
-        assert_true(lapse_filter_sound(&f->parts[i]));
+        assert_true(lapse_filter_open(&f->parts[i]));
     assert_int_equal(lapse_filter_admit(f, keys, n, admitted), n);
     for (size_t i = 0; i < n; i++)
         assert_int_equal(admitted[i], i);
@@ -168,7 +168,7 @@ static void damaged_filters_are_safe(void **state)
             part->data[round % 2 ? 200 + draw(part->size - 200) : draw(part->size)] = (uint8_t)draw(256);
         if (round % 10 == 0)
             memset(part->data + 100, 255, part->size - 100);
-        if (lapse_filter_sound(part)) {
+        if (lapse_filter_open(part)) {
             sound++;
             assert_in_range(lapse_filter_admit(f, asked, 3000, admitted), 0, 3000);
         }
@@ -630,7 +630,7 @@ static void blur(struct lapse_filter *f, sqlite3 *db)
     (void)db;
     for (size_t i = 0; i < f->count; i++) {
         struct lapse_filter_part *p = &f->parts[i];
-        uint32_t counts = 2 + (p->keys + 63) / 64 * 2;
+        uint32_t counts = 2 + (p->keys + 31) / 32 * 2;
         if (p->data)
             memset(p->data + counts, 255, p->size - counts - 8);
     }

@@ -8,7 +8,7 @@
 
 enum {
     LAPSE_FILTER_KEYS = 65535,    /* of a part, at most */
-    LAPSE_FILTER_BITS = 13,       /* of a key's remainder: 15.25 bits a key in all, one false answer in 2^13 */
+    LAPSE_FILTER_BITS = 13,       /* of a key's remainder: 15.5 bits a key in all, one false answer in 2^13 */
     LAPSE_FILTER_MORE_BITS = 24   /* where keys are few: one in 2^24 */
 };
 struct lapse_filter_part {
@@ -17,6 +17,8 @@ struct lapse_filter_part {
     uint32_t keys, size;          /* size of data in bytes */
     uint64_t first, last;
     uint8_t *data;                /* NULL: not loaded yet */
+    uint8_t bits, shift;          /* these follow from the others, once there are data */
+    uint64_t factor;
 };
 /* Of a run of fingerprints: of all of them. Of a run of events: of the contents of its rows without id whose time is
  * `since` or later. Made and asked by writers only, with the store's writer lock held. */
@@ -36,7 +38,7 @@ bool lapse_filter_take(struct lapse_filter *filter, uint64_t **keys, size_t *n, 
 bool lapse_filter_end(struct lapse_filter *filter, const uint64_t *keys, size_t n);
 /* Any number of keys, which are sorted here. */
 bool lapse_filter_add_all(struct lapse_filter *filter, struct lapse_sort_key *keys, size_t n);
-bool lapse_filter_sound(const struct lapse_filter_part *part); /* may its data be asked? For data that was loaded */
+bool lapse_filter_open(struct lapse_filter_part *part); /* for data that were loaded. False: they break the format */
 /* Those of n ascending keys that may be there, as their indices; *count of them. All parts are loaded. */
 size_t lapse_filter_admit(const struct lapse_filter *filter, const uint64_t *keys, size_t n, uint32_t *admitted);
 

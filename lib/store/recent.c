@@ -158,7 +158,7 @@ static lapse_status load(struct lapse_run *run, lapse_error *error)
         if (status != LAPSE_OK)
             break;
         memcpy(part->data, b.data, b.size);
-        status = lapse_filter_sound(part) ? LAPSE_OK : LAPSE_DONE;
+        status = lapse_filter_open(part) ? LAPSE_OK : LAPSE_DONE;
     }
     lapse_buffer_free(&b);
     return status;

@@ -189,7 +189,7 @@ lapse_status lapse_run_writer_key(struct lapse_run_writer *w, struct lapse_text 
 lapse_status lapse_run_writer_rows(struct lapse_run_writer *w, const struct lapse_columns *from, uint32_t fields,
                                    const uint32_t *order, size_t first, lapse_error *error)
 {
-    bool ok = lapse_rows_gather(&w->rows, from, fields, order, first, w->pending);
+    bool ok = w->pending == 0 || lapse_rows_gather(&w->rows, from, fields, order, first, w->pending);
     w->pending = 0;
     return ok ? LAPSE_OK : lapse_fail_memory(error);
 }
