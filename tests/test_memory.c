@@ -600,6 +600,54 @@ static void appending(void **state)
     }
 }
 
+/* The commit that makes a ninth run merges runs. When that fails the commit stands all the same, and the next one
+ * merges. A view keeps the merged runs' blocks, so that dropping them later is met too. */
+static void merging(void **state)
+{
+    (void)state;
+    for (int for_good = 0; for_good < 2; for_good++)
+        for (long n = 1;; n++) {
+            lapse_store *store = memory_store();
+            lapse_view *view;
+            struct rows rows = { .ids = "1234" };
+            char customers[5] = "aqrs", ids[5] = "0123", *before = NULL, *after;
+            rows.customers = customers;
+            rows.ids = ids;
+            for (int i = 0; i < 8; i++) {
+                customers[0] = (char)('a' + i);
+                for (int k = 0; k < 4; k++)
+                    ids[k]++;
+                ids[0] = (char)('A' + i);
+                assert_int_equal(append_rows(store, &rows, NULL), LAPSE_OK);
+            }
+            assert_int_equal(lapse_view_open(store, INT64_MAX, &view, NULL), LAPSE_OK);
+            before = export_of(store);
+            customers[0] = 'z';
+            memcpy(ids, "ZYXW", 4);
+            fail_from(n, for_good);
+            lapse_status status = append_rows(store, &rows, NULL);
+            bool fired = atomic_load(&hook.fired);
+            fail_from(0, false);
+            after = export_of(store);
+            assert_int_equal(status, status == LAPSE_OK ? LAPSE_OK : LAPSE_NO_MEMORY);
+            if (status == LAPSE_OK)
+                assert_non_null(strstr(after, "\nz,"));
+            else
+                assert_string_equal(after, before);
+            free(after);
+            /* Whatever happened, the store goes on, and merges now. */
+            assert_int_equal(append_rows(store, &rows, NULL), LAPSE_OK);
+            assert_int_equal(rows.outcomes[0], status == LAPSE_OK ? LAPSE_ROW_DUPLICATE : LAPSE_ROW_ACCEPTED);
+            memcpy(ids, "VUTS", 4);
+            assert_int_equal(append_rows(store, &rows, NULL), LAPSE_OK);
+            free(before);
+            lapse_view_close(view);
+            close_store(store);
+            if (!fired)
+                break;
+        }
+}
+
 /* ---- identity --------------------------------------------------------------------------------------------------------- */
 
 enum { KNOWN = 9000 }; /* events, in two blocks */
@@ -718,54 +766,6 @@ static void putting_aside(void **state)
         fail_each(store, put_aside, NULL, for_good, false);
         close_store(store);
     }
-}
-
-/* The commit that makes a ninth run merges runs. When that fails the commit stands all the same, and the next one
- * merges. A view keeps the merged runs' blocks, so that dropping them later is met too. */
-static void merging(void **state)
-{
-    (void)state;
-    for (int for_good = 0; for_good < 2; for_good++)
-        for (long n = 1;; n++) {
-            lapse_store *store = memory_store();
-            lapse_view *view;
-            struct rows rows = { .ids = "1234" };
-            char customers[5] = "aqrs", ids[5] = "0123", *before = NULL, *after;
-            rows.customers = customers;
-            rows.ids = ids;
-            for (int i = 0; i < 8; i++) {
-                customers[0] = (char)('a' + i);
-                for (int k = 0; k < 4; k++)
-                    ids[k]++;
-                ids[0] = (char)('A' + i);
-                assert_int_equal(append_rows(store, &rows, NULL), LAPSE_OK);
-            }
-            assert_int_equal(lapse_view_open(store, INT64_MAX, &view, NULL), LAPSE_OK);
-            before = export_of(store);
-            customers[0] = 'z';
-            memcpy(ids, "ZYXW", 4);
-            fail_from(n, for_good);
-            lapse_status status = append_rows(store, &rows, NULL);
-            bool fired = atomic_load(&hook.fired);
-            fail_from(0, false);
-            after = export_of(store);
-            assert_int_equal(status, status == LAPSE_OK ? LAPSE_OK : LAPSE_NO_MEMORY);
-            if (status == LAPSE_OK)
-                assert_non_null(strstr(after, "\nz,"));
-            else
-                assert_string_equal(after, before);
-            free(after);
-            /* Whatever happened, the store goes on, and merges now. */
-            assert_int_equal(append_rows(store, &rows, NULL), LAPSE_OK);
-            assert_int_equal(rows.outcomes[0], status == LAPSE_OK ? LAPSE_ROW_DUPLICATE : LAPSE_ROW_ACCEPTED);
-            memcpy(ids, "VUTS", 4);
-            assert_int_equal(append_rows(store, &rows, NULL), LAPSE_OK);
-            free(before);
-            lapse_view_close(view);
-            close_store(store);
-            if (!fired)
-                break;
-        }
 }
 
 /* ---- questions --------------------------------------------------------------------------------------------------------- */
