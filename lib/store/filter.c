@@ -138,9 +138,9 @@ bool lapse_filter_add(struct lapse_filter *f, const uint64_t *keys, size_t n, un
         counts[2 * cell + 1] = (uint8_t)(before >> 8);
         for (size_t b; i < n && (b = bucket_of(part, keys[i])) < (cell + 1) * CELL; i++)
             put_bits(body, at + (b - cell * CELL) + (i - before), 1);
-        uint64_t remainders = at + CELL + (i - before);
-        for (size_t k = before; k < i; k++)
-            put_bits(body, remainders + (k - before) * bits, keys[k] & mask);
+        at += CELL + (i - before);
+        for (size_t k = before; k < i; k++, at += bits)
+            put_bits(body, at, keys[k] & mask);
     }
     return true;
 }

@@ -38,7 +38,7 @@ struct slice {
     uint32_t *order, *scratch;   /* prints by fingerprint, then line */
     uint64_t *high;
     uint32_t *first, *admitted;
-    int64_t *content;            /* of the event that has it: bits of a hash */
+    int64_t *content;            /* of the event that has it: a hash */
     uint8_t *known;              /* it is published */
     size_t different;
 };
@@ -113,7 +113,7 @@ static bool sort_slice(struct slice *s)
             continue;
         s->first[s->different] = (uint32_t)i;
         s->high[s->different] = p->high;
-        s->content[s->different] = (int64_t)p->content;
+        s->content[s->different] = p->content;
         s->known[s->different++] = 0;
     }
     return true;
@@ -205,9 +205,8 @@ static lapse_status tell(struct slice *s, struct lapse_verdicts *v, lapse_error 
         size_t end = d + 1 < s->different ? s->first[d + 1] : s->count;
         for (size_t i = s->first[d] + !s->known[d]; i < end && status == LAPSE_OK; i++) {
             const struct lapse_print *p = &s->prints[s->order[i]];
-            status = lapse_verdict_drop(v, p->row, p->line, (int64_t)p->content == s->content[d] ? LAPSE_ROW_DUPLICATE
-                                                                                                 : LAPSE_ROW_CONFLICT,
-                                        error);
+            int outcome = p->content == s->content[d] ? LAPSE_ROW_DUPLICATE : LAPSE_ROW_CONFLICT;
+            status = lapse_verdict_drop(v, p->row, p->line, outcome, error);
         }
     }
     return status;

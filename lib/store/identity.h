@@ -64,7 +64,8 @@ struct lapse_print {
     uint64_t high;                /* the first eight bytes of the fingerprint as a number that sorts like them */
     uint32_t low;                 /* the other four */
     uint32_t row;                 /* in its staged run */
-    uint64_t content;             /* hash of all but source and id (rulings F12) */
+    uint32_t content;             /* hash of all but source and id (rulings F12) */
+    uint32_t unused;              /* 0: prints are written as they are */
     int64_t line;
 };
 /* Those of one staged run, in any order. What exceeds the limit lies in blobs, dealt out by first bytes. */

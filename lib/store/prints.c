@@ -28,8 +28,8 @@ void lapse_prints_free(struct lapse_prints *p)
     lapse_mem_free(p->mem, p);
 }
 
-/* Everything of a row but its source and event_id (rulings F12). */
-static uint64_t content_of(struct lapse_prints *p, struct lapse_text customer, const struct lapse_columns *c, size_t i)
+/* Everything of a row but its source and event_id (rulings F12). 32 bits: they only tell a duplicate from a conflict. */
+static uint32_t content_of(struct lapse_prints *p, struct lapse_text customer, const struct lapse_columns *c, size_t i)
 {
     struct lapse_buffer *b = &p->scratch;
     uint8_t hash[16];
@@ -51,10 +51,7 @@ static uint64_t content_of(struct lapse_prints *p, struct lapse_text customer, c
         lapse_buffer_put(b, text.data, text.size);
     }
     lapse_siphash(p->key + 16, b->data, b->size, hash);
-    uint64_t v = 0;
-    for (int k = 0; k < 8; k++)
-        v |= (uint64_t)hash[k] << 8 * k;
-    return v;
+    return (uint32_t)hash[0] | (uint32_t)hash[1] << 8 | (uint32_t)hash[2] << 16 | (uint32_t)hash[3] << 24;
 }
 
 static bool take(struct lapse_prints *p, struct lapse_text customer, const struct lapse_columns *c, size_t i, int64_t row)
