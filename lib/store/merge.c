@@ -65,10 +65,16 @@ static int compare(struct lapse_text a, struct lapse_text b)
 
 static uint64_t prefix_of(const struct lapse_merge *m, struct lapse_text key)
 {
+    uint8_t b[8] = { 0 };
     uint64_t v = 0;
     size_t n = key.size > m->skip ? key.size - m->skip : 0;
-    for (size_t i = 0; i < 8; i++)
-        v = v << 8 | (i < n ? (uint8_t)key.data[m->skip + i] : 0);
+    if (n >= 8)
+        memcpy(b, key.data + m->skip, 8);
+    else
+        for (size_t i = 0; i < n; i++)
+            b[i] = (uint8_t)key.data[m->skip + i];
+    for (int i = 0; i < 8; i++)
+        v = v << 8 | b[i];
     return v;
 }
 
@@ -273,7 +279,8 @@ static bool merge_list(struct lapse_merge *m, size_t parts)
 
 static bool list_rows(struct lapse_merge *m, uint32_t reader, uint32_t first, uint32_t n)
 {
-    if (!lapse_mem_reserve(m->mem, &m->list, &m->list_room, m->listed + n, sizeof *m->list))
+    if (m->listed + n > m->list_room &&
+        !lapse_mem_reserve(m->mem, &m->list, &m->list_room, m->listed + n, sizeof *m->list))
         return false;
     for (uint32_t i = 0; i < n; i++)
         m->list[m->listed++] = (struct row_at){ reader, first + i };
@@ -285,8 +292,9 @@ static bool list_rows(struct lapse_merge *m, uint32_t reader, uint32_t first, ui
 static bool put_key(struct lapse_merge *m, struct lapse_text key, size_t end)
 {
     size_t n = m->chunk.keys;
-    if (!lapse_mem_reserve(m->mem, &m->keys, &m->key_room, n + 1, sizeof *m->keys) ||
-        !lapse_mem_reserve(m->mem, &m->starts, &m->start_room, n + 2, sizeof *m->starts) || end > UINT32_MAX)
+    if ((n + 2 > m->key_room && !lapse_mem_reserve(m->mem, &m->keys, &m->key_room, n + 2, sizeof *m->keys)) ||
+        (n + 2 > m->start_room && !lapse_mem_reserve(m->mem, &m->starts, &m->start_room, n + 2, sizeof *m->starts)) ||
+        end > UINT32_MAX)
         return false;
     m->keys[n] = key;
     m->starts[0] = 0;
