@@ -149,10 +149,14 @@ static void run_append(const char *path, const char *file, int64_t batch, int64_
     struct orders o = read_orders(file, rows);
     int64_t commits = (o.count + batch - 1) / batch;
     double *seconds = room((size_t)commits * sizeof *seconds), begin, all;
+    lapse_store_options options;
     lapse_store *store;
     lapse_error error = { .size = sizeof error };
 
-    check(lapse_store_open(path, NULL, &store, &error), &error);
+    lapse_store_options_init(&options, sizeof options);
+    if (batch >= rows)
+        options.memory_limit = INT64_C(4) << 30; /* so that all of it becomes one run */
+    check(lapse_store_open(path, &options, &store, &error), &error);
     begin = now();
     for (int64_t i = 0; i < commits; i++) {
         double start = now();
@@ -242,7 +246,7 @@ static void run_single(const char *path, const char *file, int64_t commits)
 }
 
 /* Customers are those of make_orders: C and seven digits. Every answer is read; one customer in some has no events. */
-static void run_history(const char *path, int64_t questions)
+static void run_history(const char *path, int64_t customers, int64_t questions)
 {
     double *seconds = room((size_t)questions * sizeof *seconds);
     int64_t events = 0, found = 0, as_of;
@@ -265,7 +269,7 @@ static void run_history(const char *path, int64_t questions)
         lapse_status status;
 
         random = random * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
-        snprintf(customer, sizeof customer, "C%07u", (unsigned)((random >> 33) % 1000000));
+        snprintf(customer, sizeof customer, "C%07u", (unsigned)((int64_t)(random >> 33) % customers));
         status = lapse_view_history(view, customer, &result, &error);
         if (status == LAPSE_OK) {
             while ((status = lapse_result_next(result, &table, &error)) == LAPSE_OK) {
@@ -327,12 +331,12 @@ int main(int count, char **words)
         run_append(words[2], words[3], atoll(words[4]), atoll(words[5]));
     else if (strcmp(what, "single") == 0 && count == 5 && atoll(words[4]) > 0)
         run_single(words[2], words[3], atoll(words[4]));
-    else if (strcmp(what, "history") == 0 && count == 4 && atoll(words[3]) > 0)
-        run_history(words[2], atoll(words[3]));
+    else if (strcmp(what, "history") == 0 && count == 5 && atoll(words[3]) > 0 && atoll(words[4]) > 0)
+        run_history(words[2], atoll(words[3]), atoll(words[4]));
     else if (strcmp(what, "held") == 0 && count == 4)
         run_held(words[2], (int32_t)atoll(words[3]));
     else {
-        fputs("usage: store append STORE ORDERS BATCH ROWS | single STORE ORDERS COMMITS | history STORE QUESTIONS | "
+        fputs("usage: store append STORE ORDERS BATCH ROWS | single STORE ORDERS COMMITS | history STORE CUSTOMERS QUESTIONS | "
               "held STORE THREADS\n", stderr);
         return 2;
     }

@@ -23,30 +23,41 @@ static uint32_t get32(const uint8_t *p)
 
 /* ---- encoding ------------------------------------------------------------------------------------------ */
 
+static uint32_t shared_bytes(struct lapse_text a, struct lapse_text b)
+{
+    uint32_t n = 0, most = a.size < b.size ? a.size : b.size;
+    for (uint64_t x, y; n + 8 <= most; n += 8) {
+        memcpy(&x, a.data + n, 8);
+        memcpy(&y, b.data + n, 8);
+        if (x != y)
+            break;
+    }
+    while (n < most && a.data[n] == b.data[n])
+        n++;
+    return n;
+}
+
 static void put_keys(struct lapse_buffer *out, const struct lapse_keys *keys, int64_t *scratch)
 {
-    int64_t *rows = scratch;
-    uint8_t *shared = (uint8_t *)(scratch + LAPSE_BLOCK_ROWS), *own = shared + LAPSE_BLOCK_ROWS, total[4];
-    struct lapse_text before = { "", 0 };
-    uint32_t bytes = 0;
-    for (uint32_t k = 0; k < keys->count; k++) {
+    struct lapse_text last = lapse_keys_text(keys, keys->count - 1), before = { "", 0 };
+    uint32_t n = keys->count, bytes = (uint32_t)(last.data + last.size - keys->data), total = 0;
+    if (!lapse_buffer_room(out, 4 + 2 * (size_t)n + bytes))
+        return;
+    uint8_t *shared = (uint8_t *)out->data + out->size + 4, *own = shared + n, *at = own + n;
+    for (uint32_t k = 0; k < n; k++) {
         struct lapse_text key = lapse_keys_text(keys, k);
-        uint32_t n = 0;
-        while (n < key.size && n < before.size && key.data[n] == before.data[n])
-            n++;
-        shared[k] = (uint8_t)n;
-        own[k] = (uint8_t)(key.size - n);
-        rows[k] = keys->start[k + 1] - keys->start[k];
-        bytes += key.size;
+        uint32_t common = shared_bytes(key, before);
+        shared[k] = (uint8_t)common;
+        own[k] = (uint8_t)(key.size - common);
+        memcpy(at, key.data + common, key.size - common);
+        at += key.size - common;
+        scratch[k] = keys->start[k + 1] - keys->start[k];
+        total += key.size;
         before = key;
     }
-    put32(total, bytes);
-    lapse_buffer_put(out, total, 4);
-    lapse_buffer_put(out, shared, keys->count);
-    lapse_buffer_put(out, own, keys->count);
-    for (uint32_t k = 0; k < keys->count; k++)
-        lapse_buffer_put(out, lapse_keys_text(keys, k).data + shared[k], own[k]);
-    lapse_pack(out, rows, keys->count);
+    put32((uint8_t *)out->data + out->size, total);
+    out->size = (size_t)((char *)at - out->data);
+    lapse_pack(out, scratch, n);
 }
 
 /* Codes of the distinct texts of a column, or 0 when they are too many to be worth it. */

@@ -37,6 +37,33 @@ static uint64_t common_divisor(uint64_t a, uint64_t b)
     return a;
 }
 
+/* Exact division by one number again and again: x is a multiple of `by` when x times the inverse of its odd part,
+ * turned by its power of two, is no larger than the largest multiple; then that is the quotient (Granlund and
+ * Montgomery, 1994). */
+struct divisor {
+    uint64_t by, inverse, most;
+    unsigned shift;
+};
+
+static struct divisor divisor_of(uint64_t by)
+{
+    struct divisor d = { by, 0, UINT64_MAX / by, 0 };
+    while (!(by & 1)) {
+        by >>= 1;
+        d.shift++;
+    }
+    d.inverse = by; /* right in the lowest three bits, and in twice as many with each step */
+    for (int i = 0; i < 5; i++)
+        d.inverse *= 2 - by * d.inverse;
+    return d;
+}
+
+static inline uint64_t quotient(const struct divisor *d, uint64_t x)
+{
+    x *= d->inverse;
+    return d->shift ? x >> d->shift | x << (64 - d->shift) : x;
+}
+
 static int bit_width(uint64_t v)
 {
     int w = 0;
@@ -62,14 +89,18 @@ void lapse_pack(struct lapse_buffer *out, const int64_t *v, size_t n)
         least = v[i] < least ? v[i] : least;
         most = v[i] > most ? v[i] : most;
     }
-    uint64_t step = 0;
     if (missing == n)
         least = most = 0;
-    for (size_t i = 0; i < n && step != 1; i++)
-        if (v[i] != LAPSE_MISSING)
-            step = common_divisor((uint64_t)v[i] - (uint64_t)least, step);
-    if (step == 0)
-        step = 1;
+    uint64_t step = (uint64_t)most - (uint64_t)least;
+    step = step ? step : 1;
+    struct divisor d = divisor_of(step);
+    for (size_t i = 0; i < n && step != 1; i++) {
+        uint64_t x = (uint64_t)v[i] - (uint64_t)least;
+        if (v[i] == LAPSE_MISSING || quotient(&d, x) <= d.most)
+            continue;
+        step = common_divisor(x, step);
+        d = divisor_of(step);
+    }
     unsigned width = (unsigned)bit_width(((uint64_t)most - (uint64_t)least) / step);
     size_t bitmap = missing ? (n + 7) / 8 : 0, size = packed_bytes(n, width);
     if (!lapse_buffer_room(out, HEADER + bitmap + size + LAPSE_PACK_SLACK))
@@ -93,7 +124,7 @@ void lapse_pack(struct lapse_buffer *out, const int64_t *v, size_t n)
     for (size_t i = 0; width && i < n; i++) {
         uint64_t x = v[i] == LAPSE_MISSING ? 0 : (uint64_t)v[i] - (uint64_t)least;
         if (step != 1)
-            x /= step;
+            x = quotient(&d, x);
         word |= x << used;
         used += width;
         if (used >= 64) {
@@ -109,9 +140,10 @@ void lapse_pack(struct lapse_buffer *out, const int64_t *v, size_t n)
 
 void lapse_pack_names(struct lapse_buffer *out, const uint8_t *v, size_t n, int64_t *scratch)
 {
-    for (size_t i = 0; i < n; i++)
+    size_t same = n && memcmp(v, v + 1, n - 1) == 0 ? 1 : n; /* most often there is one name */
+    for (size_t i = 0; i < same; i++)
         scratch[i] = v[i];
-    lapse_pack(out, scratch, n);
+    lapse_pack(out, scratch, same); /* of width 0, which is the same bytes for any number of values */
 }
 
 struct packed {
