@@ -19,6 +19,8 @@
 
 #include <lapse.h>
 
+#include "store/store.h"
+
 /* ---- SQLite's allocator ------------------------------------------------------------------------------------- */
 
 static sqlite3_mem_methods system_memory;
@@ -193,15 +195,18 @@ static void importing(void **state)
     }
 }
 
-/* A commit that merges: what fails after the commit changes nothing, whatever it is. */
+/* A commit that folds or merges: what fails in that changes nothing of what it stores, whatever it is. */
 static void merging(void **state)
 {
     static struct text before, after;
     (void)state;
-    for (int for_good = 0; for_good < 2; for_good++) {
-        bool fired = true;
+    for (int way = 0; way < 4; way++) {
+        bool fired = true, for_good = way % 2;
         for (long n = 1; fired; n += 3) {
             lapse_store *store = opened(path);
+            store->limits.tail_runs = FILES - 1;    /* folds the tail, */
+            store->limits.runs = FILES - 2;         /* or merges runs */
+            store->limits.small = way < 2 ? 100 : 1;
             for (int i = 0; i < FILES - 1; i++)
                 assert_int_equal(import_text(store, files[i]), LAPSE_OK);
             assert_int_equal(export_to(store, &before), LAPSE_OK);

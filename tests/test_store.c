@@ -48,11 +48,11 @@ static void check_pack(const int64_t *v, size_t n)
     assert_false(b.failed);
     int64_t *out = malloc((n + 1) * sizeof *out);
     const uint8_t *at = (const uint8_t *)b.data + 1, *end = (const uint8_t *)b.data + size;
-    assert_true(lapse_unpack(&at, end, n, out));
+    assert_true(lapse_unpack(&at, end, n, 0, n, out));
     assert_ptr_equal(at, end);
     assert_memory_equal(out, v, n * sizeof *v);
     at = (const uint8_t *)b.data + 1;
-    assert_false(n && lapse_unpack(&at, end - 1, n, out)); /* cut short */
+    assert_false(n && lapse_unpack(&at, end - 1, n, 0, n, out)); /* cut short */
     free(out);
     lapse_buffer_free(&b);
 }

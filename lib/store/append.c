@@ -73,6 +73,8 @@ static lapse_status fill(void *user, struct lapse_commit *commit, lapse_error *e
     lapse_constants_add(&a->reader.constants, &constants);
     a->status = lapse_stage_new(a->store, &constants, (size_t)a->store->memory_limit, (uint64_t)a->batch.rows,
                                 &a->stage, error);
+    if (a->status == LAPSE_OK && a->options.outcomes)
+        lapse_stage_keep_lines(a->stage);
     if (a->status == LAPSE_OK)
         lapse_batch_read(&a->reader, &sink);
     if (a->reader.failed)
@@ -82,7 +84,6 @@ static lapse_status fill(void *user, struct lapse_commit *commit, lapse_error *e
     a->counts->read = a->batch.rows;
     if (a->stage)
         commit->staged_count = lapse_stage_runs(a->stage, &commit->staged);
-    commit->last_line = a->batch.rows;
     return a->status;
 }
 
@@ -113,11 +114,11 @@ lapse_status lapse_store_append(lapse_store *store, const lapse_batch *batch, co
         a.options.source = "";
     for (int64_t i = 0; a.options.outcomes && i < a.batch.rows; i++)
         a.options.outcomes[i] = LAPSE_ROW_ACCEPTED;
-    struct lapse_commit commit = { .store = store, .flags = a.options.flags, .has_ids = a.batch.event_id != NULL,
-                                   .counts = a.counts, .dropped = set_outcome, .user = &a };
+    struct lapse_commit commit = { .store = store, .flags = a.options.flags, .counts = a.counts,
+                                   .dropped = set_outcome, .user = &a };
     a.reader.batch = &a.batch;
     a.reader.source = a.options.source;
-    a.reader.lines = commit.has_ids || a.options.outcomes;
+    a.reader.lines = a.batch.event_id_offsets || a.options.outcomes;
     lapse_batch_reader_init(&a.reader, &store->mem);
     lapse_stage_hand_init(&a.hand, &store->mem);
     status = lapse_store_commit(store, &commit, fill, &a, error);

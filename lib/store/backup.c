@@ -1,4 +1,5 @@
-/* lapse_store_backup(): a copy of one moment, as a view of that moment would read it.
+/* lapse_store_backup(): a copy of one moment, as a view of that moment would read it. Filters are left out: they are made
+ * anew when a writer needs them.
  *
  * The runs of a manifest never change, so that their blocks are copied as they are, under the same ids, and no lock or
  * transaction is held. Only another process can take away what is being copied; then the manifest of a later moment is
@@ -141,10 +142,13 @@ static lapse_status fill(struct backup *b, lapse_error *error)
     lapse_status status = lapse_file_values(b->store->file, copy_value, b, error);
     if (status == LAPSE_OK)
         status = copy_runs(b, &m, error);
-    for (size_t i = 0; status == LAPSE_OK && i < m->count; i++)
-        status = lapse_run_copy(m->runs[i], b->copy, error);
+    uint64_t digest = 0, checksum = 0;
+    for (size_t i = 0; status == LAPSE_OK && i < m->count; i++) {
+        status = lapse_run_copy(m->runs[i], b->copy, &checksum, error);
+        digest = lapse_digest_add(digest, m->runs[i]->id, checksum);
+    }
     if (status == LAPSE_OK)
-        status = lapse_file_set_digest(b->copy, lapse_manifest_digest(m), error);
+        status = lapse_file_set_digest(b->copy, digest, error);
     if (status == LAPSE_OK)
         status = lapse_file_commit(b->copy, error);
     lapse_manifest_release(m);

@@ -23,30 +23,41 @@ static uint32_t get32(const uint8_t *p)
 
 /* ---- encoding ------------------------------------------------------------------------------------------ */
 
+static uint32_t shared_bytes(struct lapse_text a, struct lapse_text b)
+{
+    uint32_t n = 0, most = a.size < b.size ? a.size : b.size;
+    for (uint64_t x, y; n + 8 <= most; n += 8) {
+        memcpy(&x, a.data + n, 8);
+        memcpy(&y, b.data + n, 8);
+        if (x != y)
+            break;
+    }
+    while (n < most && a.data[n] == b.data[n])
+        n++;
+    return n;
+}
+
 static void put_keys(struct lapse_buffer *out, const struct lapse_keys *keys, int64_t *scratch)
 {
-    int64_t *rows = scratch;
-    uint8_t *shared = (uint8_t *)(scratch + LAPSE_BLOCK_ROWS), *own = shared + LAPSE_BLOCK_ROWS, total[4];
-    struct lapse_text before = { "", 0 };
-    uint32_t bytes = 0;
-    for (uint32_t k = 0; k < keys->count; k++) {
+    struct lapse_text last = lapse_keys_text(keys, keys->count - 1), before = { "", 0 };
+    uint32_t n = keys->count, bytes = (uint32_t)(last.data + last.size - keys->data), total = 0;
+    if (!lapse_buffer_room(out, 4 + 2 * (size_t)n + bytes))
+        return;
+    uint8_t *shared = (uint8_t *)out->data + out->size + 4, *own = shared + n, *at = own + n;
+    for (uint32_t k = 0; k < n; k++) {
         struct lapse_text key = lapse_keys_text(keys, k);
-        uint32_t n = 0;
-        while (n < key.size && n < before.size && key.data[n] == before.data[n])
-            n++;
-        shared[k] = (uint8_t)n;
-        own[k] = (uint8_t)(key.size - n);
-        rows[k] = keys->start[k + 1] - keys->start[k];
-        bytes += key.size;
+        uint32_t common = shared_bytes(key, before);
+        shared[k] = (uint8_t)common;
+        own[k] = (uint8_t)(key.size - common);
+        memcpy(at, key.data + common, key.size - common);
+        at += key.size - common;
+        scratch[k] = keys->start[k + 1] - keys->start[k];
+        total += key.size;
         before = key;
     }
-    put32(total, bytes);
-    lapse_buffer_put(out, total, 4);
-    lapse_buffer_put(out, shared, keys->count);
-    lapse_buffer_put(out, own, keys->count);
-    for (uint32_t k = 0; k < keys->count; k++)
-        lapse_buffer_put(out, lapse_keys_text(keys, k).data + shared[k], own[k]);
-    lapse_pack(out, rows, keys->count);
+    put32((uint8_t *)out->data + out->size, total);
+    out->size = (size_t)((char *)at - out->data);
+    lapse_pack(out, scratch, n);
 }
 
 /* Codes of the distinct texts of a column, or 0 when they are too many to be worth it. */
@@ -163,17 +174,36 @@ static void *array_room(struct lapse_block *b, int i, size_t bytes)
     return NULL;
 }
 
-static bool get_keys(struct lapse_block *b, const uint8_t *at, const uint8_t *end)
+/* What is read of the keys before anything else: the bytes shared and own of each, and where the own ones begin. */
+struct key_section {
+    const uint8_t *shared, *own, *bytes, *end;
+    uint32_t total; /* bytes of all keys, whole */
+};
+
+static bool open_keys(const struct lapse_block *b, struct key_section *s)
 {
-    uint32_t n = b->keys.count;
-    if ((size_t)(end - at) < 4 + 2 * (size_t)n)
+    const uint8_t *at = (const uint8_t *)b->bytes.data + b->sections[LAPSE_COLUMNS].at;
+    uint32_t n = b->keys.count, own = 0;
+    s->end = at + b->sections[LAPSE_COLUMNS].size;
+    if ((size_t)(s->end - at) < 4 + 2 * (size_t)n)
         return false;
-    uint32_t total = get32(at);
-    const uint8_t *shared = at + 4, *own = shared + n, *bytes = own + n;
-    if (total > 255 * (uint64_t)n)
+    s->total = get32(at);
+    s->shared = at + 4;
+    s->own = s->shared + n;
+    s->bytes = s->own + n;
+    for (uint32_t k = 0; k < n; k++)
+        own += s->own[k];
+    return s->total <= 255 * (uint64_t)n && own <= (size_t)(s->end - s->bytes);
+}
+
+bool lapse_block_keys(struct lapse_block *b)
+{
+    struct key_section s;
+    uint32_t n = b->keys.count;
+    if (!open_keys(b, &s))
         return false;
     /* starts and begins (n + 1 each), lengths, then the keys themselves */
-    uint32_t *start = array_room(b, LAPSE_COLUMNS, (size_t)(n + 1) * 8 + n + total);
+    uint32_t *start = array_room(b, LAPSE_COLUMNS, (size_t)(n + 1) * 8 + n + s.total);
     if (!start)
         return false;
     uint32_t *begin = start + n + 1;
@@ -181,23 +211,23 @@ static bool get_keys(struct lapse_block *b, const uint8_t *at, const uint8_t *en
     char *data = (char *)length + n;
     uint32_t used = 0, last = 0, last_size = 0;
     for (uint32_t k = 0; k < n; k++) {
-        uint32_t size = (uint32_t)shared[k] + own[k];
-        if (size > 255 || shared[k] > last_size || size > total - used || own[k] > end - bytes)
+        uint32_t shared = s.shared[k], own = s.own[k], size = shared + own;
+        if (size > 255 || shared > last_size || size > s.total - used)
             return false;
         /* Above the key before: longer than what they share, and there it is longer or its byte is greater. */
-        if (own[k] == 0 || (shared[k] < last_size && *bytes <= (uint8_t)data[last + shared[k]]))
+        if (own == 0 || (shared < last_size && *s.bytes <= (uint8_t)data[last + shared]))
             return false;
         begin[k] = used;
         length[k] = (uint8_t)size;
-        memcpy(data + used, data + last, shared[k]);
-        memcpy(data + used + shared[k], bytes, own[k]);
-        bytes += own[k];
+        memcpy(data + used, data + last, shared);
+        memcpy(data + used + shared, s.bytes, own);
+        s.bytes += own;
         last = used;
         last_size = size;
         used += size;
     }
     begin[n] = used;
-    if (used != total || !lapse_unpack_u32(&bytes, end, n, start + 1))
+    if (used != s.total || !lapse_unpack_u32(&s.bytes, s.end, n, 0, n, start + 1))
         return false;
     start[0] = 0;
     for (uint32_t k = 1; k <= n; k++) {
@@ -211,7 +241,60 @@ static bool get_keys(struct lapse_block *b, const uint8_t *at, const uint8_t *en
     return true;
 }
 
-static bool get_texts(struct lapse_block *b, int f, uint8_t encoding, const uint8_t *at, const uint8_t *end)
+/* A key that shares more with the key before than that shares with the one looked for is below it too, and one that
+ * shares less is above: so most keys cost one comparison of two small numbers. */
+bool lapse_block_find(const struct lapse_block *b, struct lapse_text key, uint32_t *out)
+{
+    struct key_section s;
+    uint32_t common = 0, k = 0; /* bytes that `key` and the key before have in common */
+    if (!open_keys(b, &s))
+        return false;
+    for (; k < b->keys.count; s.bytes += s.own[k], k++) {
+        uint32_t own = s.own[k], i = 0;
+        if (s.shared[k] > common)
+            continue;
+        if (s.shared[k] < common)
+            break;
+        while (i < own && common < key.size && s.bytes[i] == (uint8_t)key.data[common])
+            i++, common++;
+        if (common == key.size || (i < own && s.bytes[i] > (uint8_t)key.data[common]))
+            break;
+    }
+    *out = k;
+    return true;
+}
+
+bool lapse_block_key(const struct lapse_block *b, uint32_t k, char key[LAPSE_TEXT_MAX], struct lapse_entry *out)
+{
+    struct key_section s;
+    if (k >= b->keys.count || !open_keys(b, &s))
+        return false;
+    const uint8_t *at = s.bytes, *rows = s.bytes;
+    for (uint32_t i = 0; i < k; i++)
+        at += s.own[i];
+    for (uint32_t i = 0; i < b->keys.count; i++)
+        rows += s.own[i];
+    uint32_t need = (uint32_t)s.shared[k] + s.own[k];
+    if (need > LAPSE_TEXT_MAX)
+        return false;
+    out->key = (struct lapse_text){ key, need };
+    for (uint32_t i = k;; at -= s.own[--i]) { /* what is shared stands with the nearest key that has it of its own */
+        uint32_t shared = s.shared[i], end = shared + s.own[i];
+        if (shared < need) {
+            if (end < need)
+                return false;
+            memcpy(key + shared, at, need - shared);
+            need = shared;
+        }
+        if (need == 0 || i == 0)
+            break;
+    }
+    return need == 0 && lapse_unpack_before(rows, s.end, b->keys.count, k, &out->first, &out->rows) &&
+           out->first <= b->rows && out->rows <= b->rows - out->first;
+}
+
+static bool get_texts(struct lapse_block *b, int f, uint8_t encoding, const uint8_t *at, const uint8_t *end,
+                      uint32_t first, uint32_t count)
 {
     uint32_t n = b->rows, texts = n;
     if (encoding == CODED_TEXT) {
@@ -224,7 +307,7 @@ static bool get_texts(struct lapse_block *b, int f, uint8_t encoding, const uint
         return false;
     uint32_t *code = begin + texts;
     uint8_t *length = (uint8_t *)(code + n);
-    if (!lapse_unpack_names(&at, end, texts, length))
+    if (!lapse_unpack_names(&at, end, texts, 0, texts, length))
         return false;
     const char *data = (const char *)at;
     uint32_t used = 0;
@@ -236,52 +319,67 @@ static bool get_texts(struct lapse_block *b, int f, uint8_t encoding, const uint
         return false;
     at += used;
     if (encoding == CODED_TEXT) {
-        if (!lapse_unpack_u32(&at, end, n, code))
+        uint32_t most = 0;
+        if (!lapse_unpack_u32(&at, end, n, first, count, code))
             return false;
-        for (uint32_t i = 0; i < n; i++)
-            if (code[i] >= texts)
-                return false;
+        for (uint32_t i = first; i < first + count; i++)
+            most = code[i] > most ? code[i] : most;
+        if (most >= texts)
+            return false;
     }
     b->columns.text[f] = (struct lapse_text_column){ data, begin, length, encoding == CODED_TEXT ? code : NULL };
     return true;
 }
 
-static bool get_names(struct lapse_block *b, int f, const uint8_t *at, const uint8_t *end)
+static bool get_names(struct lapse_block *b, int f, const uint8_t *at, const uint8_t *end, uint32_t first,
+                      uint32_t count)
 {
     uint8_t *v = array_room(b, f, b->rows);
-    if (!v || !lapse_unpack_names(&at, end, b->rows, v))
+    if (!v || !lapse_unpack_names(&at, end, b->rows, first, count, v))
         return false;
     uint8_t known[256], bad = 0;
     for (int x = 0; x < 256; x++)
         known[x] = x && !lapse_fields[f].name_of(x);
     known[0] = f == LAPSE_F_KIND;
-    for (uint32_t i = 0; i < b->rows; i++)
+    for (uint32_t i = first; i < first + count; i++)
         bad |= known[v[i]];
     b->columns.name[f] = v;
     return !bad;
 }
 
-static bool get_column(struct lapse_block *b, int f, uint8_t encoding, const uint8_t *at, const uint8_t *end)
+static bool get_column(struct lapse_block *b, int f, uint32_t first, uint32_t count)
 {
+    const uint8_t *at = (const uint8_t *)b->bytes.data + b->sections[f].at, *end = at + b->sections[f].size;
+    uint8_t encoding = b->sections[f].encoding;
     if (lapse_column_class(f) == LAPSE_CLASS_TEXT)
-        return (encoding == PLAIN_TEXT || encoding == CODED_TEXT) && get_texts(b, f, encoding, at, end);
+        return (encoding == PLAIN_TEXT || encoding == CODED_TEXT) && get_texts(b, f, encoding, at, end, first, count);
     if (encoding != PACKED)
         return false;
     if (lapse_column_class(f) == LAPSE_CLASS_NAME)
-        return get_names(b, f, at, end);
+        return get_names(b, f, at, end, first, count);
     int64_t *v = array_room(b, f, (size_t)b->rows * 8);
     b->columns.number[f] = v;
-    return v && lapse_unpack(&at, end, b->rows, v);
+    return v && lapse_unpack(&at, end, b->rows, first, count, v);
 }
 
-bool lapse_block_decode(struct lapse_block *b, uint32_t fields)
+bool lapse_block_rows(struct lapse_block *b, uint32_t fields, uint32_t first, uint32_t count)
+{
+    memset(&b->columns, 0, sizeof b->columns);
+    b->columns.fields = b->fields & fields;
+    for (int f = 0; f < LAPSE_COLUMNS; f++)
+        if ((b->columns.fields & LAPSE_FIELD_BIT(f)) && !get_column(b, f, first, count))
+            return false;
+    return true;
+}
+
+bool lapse_block_open(struct lapse_block *b)
 {
     const uint8_t *p = (const uint8_t *)b->bytes.data;
     size_t size = b->bytes.size;
     b->fields = 0;
     memset(&b->columns, 0, sizeof b->columns);
     memset(&b->keys, 0, sizeof b->keys);
-    if (size < PREFIX + LAPSE_PACK_SLACK)
+    if (size < PREFIX + LAPSE_PACK_SLACK || size > UINT32_MAX)
         return false;
     size -= LAPSE_PACK_SLACK;
     b->rows = get32(p);
@@ -290,29 +388,26 @@ bool lapse_block_decode(struct lapse_block *b, uint32_t fields)
     if (b->rows == 0 || b->rows > LAPSE_BLOCK_ROWS || b->keys.count == 0 || b->keys.count > b->rows ||
         sections > LAPSE_COLUMNS + 1 || size < PREFIX + SECTION * (size_t)sections)
         return false;
-    const uint8_t *at = p + PREFIX + SECTION * sections, *end = p + size;
+    uint32_t at = PREFIX + SECTION * sections;
     bool has_keys = false;
     for (uint32_t s = 0; s < sections; s++) {
         const uint8_t *entry = p + PREFIX + SECTION * s;
-        uint32_t bytes = get32(entry + 4);
-        uint8_t f = entry[0];
-        if (bytes > (size_t)(end - at))
+        uint32_t bytes = get32(entry + 4), f = entry[0] == KEYS ? LAPSE_COLUMNS : entry[0];
+        bool again = f == LAPSE_COLUMNS ? has_keys || entry[1] != FRONT_CODED
+                                        : f > LAPSE_F_LINE || (b->fields & LAPSE_FIELD_BIT(f));
+        if (bytes > size - at || again)
             return false;
-        if (f == KEYS) {
-            if (has_keys || entry[1] != FRONT_CODED || !get_keys(b, at, at + bytes))
-                return false;
+        if (f == LAPSE_COLUMNS)
             has_keys = true;
-        } else {
-            if (f > LAPSE_F_LINE || (b->fields & LAPSE_FIELD_BIT(f)))
-                return false;
+        else
             b->fields |= LAPSE_FIELD_BIT(f);
-            if (fields & LAPSE_FIELD_BIT(f)) {
-                b->columns.fields |= LAPSE_FIELD_BIT(f);
-                if (!get_column(b, f, entry[1], at, at + bytes))
-                    return false;
-            }
-        }
+        b->sections[f] = (struct lapse_section){ at, bytes, entry[1] };
         at += bytes;
     }
     return has_keys;
+}
+
+bool lapse_block_decode(struct lapse_block *b, uint32_t fields)
+{
+    return lapse_block_open(b) && lapse_block_keys(b) && lapse_block_rows(b, fields, 0, b->rows);
 }

@@ -23,29 +23,9 @@ static bool upgrades(const struct compact *c)
     return c->upkeep.options.flags & LAPSE_COMPACT_UPGRADE;
 }
 
-/* All rows of `runs` as one run. In a transaction. */
-static lapse_status merge(struct compact *c, struct lapse_run **runs, size_t n, lapse_error *error)
+static lapse_status go_on(void *user, int64_t rows, lapse_error *error)
 {
-    struct lapse_store *store = c->store;
-    struct lapse_merge *merge;
-    struct lapse_run_writer writer = { 0 };
-    struct lapse_run *out = NULL;
-    const struct lapse_group *g;
-    lapse_status status = lapse_merge_open(store, runs, n, LAPSE_ALL_FIELDS, NULL, NULL, &merge, error);
-    if (status != LAPSE_OK)
-        return status;
-    status = lapse_run_writer_open(&writer, store, runs[0]->family, error);
-    while (status == LAPSE_OK && (status = lapse_merge_next(merge, &g, error)) == LAPSE_OK) {
-        status = lapse_run_writer_put(&writer, g->key, g->columns, LAPSE_ALL_FIELDS, g->first, (size_t)g->count, error);
-        if (status == LAPSE_OK)
-            status = lapse_upkeep_go_on(&c->upkeep, g->count, error);
-    }
-    status = status == LAPSE_DONE ? lapse_run_writer_finish(&writer, &out, error) : status;
-    if (status == LAPSE_OK)
-        c->merged[c->merged_count++] = out;
-    lapse_run_writer_abort(&writer);
-    lapse_merge_close(merge);
-    return status;
+    return lapse_upkeep_go_on(user, rows, error);
 }
 
 /* In a transaction, which is ended. */
@@ -59,13 +39,15 @@ static lapse_status merge_all(struct compact *c, lapse_error *error)
         c->upkeep.total += c->manifest->runs[i]->rows;
     if (status == LAPSE_OK)
         status = lapse_upkeep_go_on(&c->upkeep, 0, error);
+    lapse_merging_abandon(store);
     for (int f = 0; f < FAMILIES && status == LAPSE_OK; f++) {
         struct lapse_run **runs = c->old + c->old_count;
         size_t n = lapse_manifest_family(c->manifest, families[f], runs);
         if (n < 2 && !(n && upgrades(c)))
             continue;
         c->old_count += n;
-        status = merge(c, runs, n, error);
+        status = lapse_runs_merge(store, runs, n, go_on, &c->upkeep, &c->merged[c->merged_count], error);
+        c->merged_count += status == LAPSE_OK;
     }
     if (status == LAPSE_OK && upgrades(c))
         status = lapse_file_upgrade(store->file, error);

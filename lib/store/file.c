@@ -123,6 +123,14 @@ void lapse_file_rollback(struct lapse_file *file)
     done(file, ROLLBACK, SQLITE_OK, NULL);
 }
 
+bool lapse_file_in_transaction(struct lapse_file *file)
+{
+    lapse_lock_take(file->lock);
+    bool yes = !sqlite3_get_autocommit(file->db);
+    lapse_lock_give(file->lock);
+    return yes;
+}
+
 lapse_status lapse_file_put_block(struct lapse_file *file, const void *data, size_t n, int64_t *id, lapse_error *error)
 {
     sqlite3_stmt *q = take(file, PUT_BLOCK);
@@ -252,10 +260,8 @@ bool lapse_file_has_run(struct lapse_file *file, int64_t id)
     return done(file, HAS_RUN, code, NULL) == LAPSE_OK && code == SQLITE_ROW;
 }
 
-lapse_status lapse_file_runs(struct lapse_file *file,
-                             lapse_status (*each)(void *user, int64_t id, int family, const void *data, size_t n,
-                                                  lapse_error *error),
-                             void *user, uint64_t *digest, lapse_error *error)
+lapse_status lapse_file_runs(struct lapse_file *file, lapse_file_known_fn known, lapse_file_run_fn each, void *user,
+                             uint64_t *digest, lapse_error *error)
 {
     lapse_status told = LAPSE_OK;
     sqlite3_stmt *q = take(file, RUNS);
@@ -269,7 +275,8 @@ lapse_status lapse_file_runs(struct lapse_file *file,
             for (int i = 0; i < 8; i++)
                 *digest |= (uint64_t)value[i] << 8 * i;
         listed = true;
-        if (sqlite3_column_type(q, 1) != SQLITE_NULL)
+        /* A directory of many pages is read from the file only when it is looked at. */
+        if (sqlite3_column_type(q, 1) != SQLITE_NULL && !(known && known(user, sqlite3_column_int64(q, 1))))
             told = each(user, sqlite3_column_int64(q, 1), sqlite3_column_int(q, 2), sqlite3_column_blob(q, 3),
                         (size_t)sqlite3_column_bytes(q, 3), error);
     }

@@ -10,9 +10,6 @@ static lapse_status fill(void *user, struct lapse_commit *commit, lapse_error *e
     if (status != LAPSE_OK)
         return status;
     commit->staged_count = lapse_stage_runs(im->stage, &commit->staged);
-    commit->has_ids = lapse_csv_has(im->csv, LAPSE_F_EVENT_ID);
-    commit->first_line = 1;
-    commit->last_line = im->input.line;
     return LAPSE_OK;
 }
 

@@ -30,17 +30,21 @@ size_t lapse_manifest_family(const struct lapse_manifest *m, int family, struct 
     return n;
 }
 
+uint64_t lapse_digest_add(uint64_t digest, int64_t id, uint64_t checksum)
+{
+    uint8_t entry[16];
+    for (int b = 0; b < 8; b++) {
+        entry[b] = (uint8_t)((uint64_t)id >> 8 * b);
+        entry[8 + b] = (uint8_t)(checksum >> 8 * b);
+    }
+    return lapse_hash(entry, sizeof entry, digest);
+}
+
 uint64_t lapse_manifest_digest(const struct lapse_manifest *m)
 {
     uint64_t digest = 0;
-    for (size_t i = 0; i < m->count; i++) {
-        uint8_t entry[16];
-        for (int b = 0; b < 8; b++) {
-            entry[b] = (uint8_t)((uint64_t)m->runs[i]->id >> 8 * b);
-            entry[8 + b] = (uint8_t)(m->runs[i]->checksum >> 8 * b);
-        }
-        digest = lapse_hash(entry, sizeof entry, digest);
-    }
+    for (size_t i = 0; i < m->count; i++)
+        digest = lapse_digest_add(digest, m->runs[i]->id, m->runs[i]->checksum);
     return digest;
 }
 
@@ -49,26 +53,42 @@ struct loading {
     const struct lapse_manifest *old;
     struct lapse_run **runs;
     size_t count, capacity;
+    size_t at;     /* in `old` */
+    bool failed;   /* no memory */
 };
+
+static bool put_run(struct loading *l, struct lapse_run *run)
+{
+    l->failed |= !lapse_mem_reserve(&l->store->mem, &l->runs, &l->capacity, l->count + 1, sizeof(struct lapse_run *));
+    if (!l->failed)
+        l->runs[l->count++] = run;
+    return !l->failed;
+}
+
+/* Both lists ascend. */
+static bool is_known(void *user, int64_t id)
+{
+    struct loading *l = user;
+    while (l->old && l->at < l->old->count && l->old->runs[l->at]->id < id)
+        l->at++;
+    if (!l->old || l->at == l->old->count || l->old->runs[l->at]->id != id)
+        return false;
+    if (put_run(l, l->old->runs[l->at]))
+        lapse_run_retain(l->old->runs[l->at]);
+    return true;
+}
 
 static lapse_status load_run(void *user, int64_t id, int family, const void *data, size_t n, lapse_error *error)
 {
     struct loading *l = user;
-    struct lapse_store *store = l->store;
-    if (!lapse_mem_reserve(&store->mem, &l->runs, &l->capacity, l->count + 1, sizeof(struct lapse_run *)))
-        return lapse_fail_memory(error);
-    for (size_t i = 0; l->old && i < l->old->count; i++) {
-        if (l->old->runs[i]->id != id)
-            continue;
-        lapse_run_retain(l->old->runs[i]);
-        l->runs[l->count++] = l->old->runs[i];
-        return LAPSE_OK;
-    }
-    struct lapse_run *run = lapse_run_new(store, family);
+    struct lapse_run *run = l->failed ? NULL : lapse_run_new(l->store, family);
     if (!run)
         return lapse_fail_memory(error);
     run->id = id;
-    l->runs[l->count++] = run;
+    if (!put_run(l, run)) {
+        lapse_run_release(run);
+        return lapse_fail_memory(error);
+    }
     return lapse_run_load(run, data, n, error);
 }
 
@@ -78,7 +98,9 @@ static lapse_status reload(struct lapse_store *store, int64_t version, lapse_err
     struct loading l = { .store = store, .old = store->manifest };
     struct lapse_manifest *m = NULL;
     uint64_t digest = 0;
-    lapse_status status = lapse_file_runs(store->file, load_run, &l, &digest, error);
+    lapse_status status = lapse_file_runs(store->file, is_known, load_run, &l, &digest, error);
+    if (status == LAPSE_OK && l.failed)
+        status = lapse_fail_memory(error);
     if (status == LAPSE_OK && !(m = lapse_manifest_new(&store->mem, l.count)))
         status = lapse_fail_memory(error);
     for (size_t i = 0; i < l.count; i++) {

@@ -37,6 +37,33 @@ static uint64_t common_divisor(uint64_t a, uint64_t b)
     return a;
 }
 
+/* Exact division by one number again and again: x is a multiple of `by` when x times the inverse of its odd part,
+ * turned by its power of two, is no larger than the largest multiple; then that is the quotient (Granlund and
+ * Montgomery, 1994). */
+struct divisor {
+    uint64_t by, inverse, most;
+    unsigned shift;
+};
+
+static struct divisor divisor_of(uint64_t by)
+{
+    struct divisor d = { by, 0, UINT64_MAX / by, 0 };
+    while (!(by & 1)) {
+        by >>= 1;
+        d.shift++;
+    }
+    d.inverse = by; /* right in the lowest three bits, and in twice as many with each step */
+    for (int i = 0; i < 5; i++)
+        d.inverse *= 2 - by * d.inverse;
+    return d;
+}
+
+static inline uint64_t quotient(const struct divisor *d, uint64_t x)
+{
+    x *= d->inverse;
+    return d->shift ? x >> d->shift | x << (64 - d->shift) : x;
+}
+
 static int bit_width(uint64_t v)
 {
     int w = 0;
@@ -62,14 +89,18 @@ void lapse_pack(struct lapse_buffer *out, const int64_t *v, size_t n)
         least = v[i] < least ? v[i] : least;
         most = v[i] > most ? v[i] : most;
     }
-    uint64_t step = 0;
     if (missing == n)
         least = most = 0;
-    for (size_t i = 0; i < n && step != 1; i++)
-        if (v[i] != LAPSE_MISSING)
-            step = common_divisor((uint64_t)v[i] - (uint64_t)least, step);
-    if (step == 0)
-        step = 1;
+    uint64_t step = (uint64_t)most - (uint64_t)least;
+    step = step ? step : 1;
+    struct divisor d = divisor_of(step);
+    for (size_t i = 0; i < n && step != 1; i++) {
+        uint64_t x = (uint64_t)v[i] - (uint64_t)least;
+        if (v[i] == LAPSE_MISSING || quotient(&d, x) <= d.most)
+            continue;
+        step = common_divisor(x, step);
+        d = divisor_of(step);
+    }
     unsigned width = (unsigned)bit_width(((uint64_t)most - (uint64_t)least) / step);
     size_t bitmap = missing ? (n + 7) / 8 : 0, size = packed_bytes(n, width);
     if (!lapse_buffer_room(out, HEADER + bitmap + size + LAPSE_PACK_SLACK))
@@ -93,7 +124,7 @@ void lapse_pack(struct lapse_buffer *out, const int64_t *v, size_t n)
     for (size_t i = 0; width && i < n; i++) {
         uint64_t x = v[i] == LAPSE_MISSING ? 0 : (uint64_t)v[i] - (uint64_t)least;
         if (step != 1)
-            x /= step;
+            x = quotient(&d, x);
         word |= x << used;
         used += width;
         if (used >= 64) {
@@ -109,9 +140,10 @@ void lapse_pack(struct lapse_buffer *out, const int64_t *v, size_t n)
 
 void lapse_pack_names(struct lapse_buffer *out, const uint8_t *v, size_t n, int64_t *scratch)
 {
-    for (size_t i = 0; i < n; i++)
+    size_t same = n && memcmp(v, v + 1, n - 1) == 0 ? 1 : n; /* most often there is one name */
+    for (size_t i = 0; i < same; i++)
         scratch[i] = v[i];
-    lapse_pack(out, scratch, n);
+    lapse_pack(out, scratch, same); /* of width 0, which is the same bytes for any number of values */
 }
 
 struct packed {
@@ -148,43 +180,65 @@ static inline uint64_t bits_at(const struct packed *p, size_t i)
     return x & p->mask;
 }
 
-bool lapse_unpack(const uint8_t **at, const uint8_t *end, size_t n, int64_t *v)
+bool lapse_unpack(const uint8_t **at, const uint8_t *end, size_t n, size_t first, size_t count, int64_t *v)
 {
     struct packed p;
     if (!open_packed(at, end, n, &p))
         return false;
     if (p.width == 0)
-        for (size_t i = 0; i < n; i++)
+        for (size_t i = first; i < first + count; i++)
             v[i] = (int64_t)p.least;
     else
-        for (size_t i = 0; i < n; i++)
+        for (size_t i = first; i < first + count; i++)
             v[i] = (int64_t)(p.least + bits_at(&p, i) * p.step);
-    for (size_t i = 0; p.bitmap && i < n; i++)
+    for (size_t i = first; p.bitmap && i < first + count; i++)
         if (!(p.bitmap[i / 8] >> i % 8 & 1))
             v[i] = LAPSE_MISSING;
     return true;
 }
 
-bool lapse_unpack_u32(const uint8_t **at, const uint8_t *end, size_t n, uint32_t *v)
+bool lapse_unpack_u32(const uint8_t **at, const uint8_t *end, size_t n, size_t first, size_t count, uint32_t *v)
 {
     struct packed p;
     if (!open_packed(at, end, n, &p) || p.bitmap)
         return false;
-    for (size_t i = 0; i < n; i++)
-        v[i] = (uint32_t)(p.least + (p.width ? bits_at(&p, i) * p.step : 0));
+    if (p.width == 0)
+        for (size_t i = first; i < first + count; i++)
+            v[i] = (uint32_t)p.least;
+    else
+        for (size_t i = first; i < first + count; i++)
+            v[i] = (uint32_t)(p.least + bits_at(&p, i) * p.step);
     return true;
 }
 
-bool lapse_unpack_names(const uint8_t **at, const uint8_t *end, size_t n, uint8_t *v)
+bool lapse_unpack_names(const uint8_t **at, const uint8_t *end, size_t n, size_t first, size_t count, uint8_t *v)
 {
     struct packed p;
     if (!open_packed(at, end, n, &p) || p.bitmap)
         return false;
-    if (p.width == 0) {
-        memset(v, (int)(p.least & 255), n);
-        return true;
-    }
-    for (size_t i = 0; i < n; i++)
-        v[i] = (uint8_t)(p.least + bits_at(&p, i) * p.step);
+    if (p.width == 0)
+        memset(v + first, (int)(p.least & 255), count);
+    else
+        for (size_t i = first; i < first + count; i++)
+            v[i] = (uint8_t)(p.least + bits_at(&p, i) * p.step);
     return true;
+}
+
+bool lapse_unpack_before(const uint8_t *at, const uint8_t *end, size_t n, size_t k, uint32_t *before, uint32_t *value)
+{
+    struct packed p;
+    uint64_t sum = 0;
+    if (!open_packed(&at, end, n, &p) || p.bitmap || p.width > 32)
+        return false;
+    if (p.width == 0) {
+        sum = p.least * k;
+        *value = (uint32_t)p.least;
+    } else {
+        for (size_t i = 0; i < k; i++)
+            sum += bits_at(&p, i);
+        sum = p.least * k + sum * p.step;
+        *value = (uint32_t)(p.least + bits_at(&p, k) * p.step);
+    }
+    *before = (uint32_t)sum;
+    return sum <= UINT32_MAX;
 }

@@ -1,10 +1,8 @@
-/* Commits: staged runs become published ones in one small transaction, and runs are merged so that they stay few.
+/* Commits: staged runs become published ones in one small transaction, which folds the tail now and then (merging.c).
  *
  * Runs that were merged away keep their blocks until no manifest names them any more; the next commit deletes those.
  * What a crash leaves of this is swept when the store is opened for writing. */
 #include "store/store.h"
-
-enum { RUNS = 8 }; /* of a family before some are merged */
 
 /* Deletes blocks of runs that only `dropped` still knows. In a transaction. */
 static lapse_status sweep_dropped(struct lapse_store *store, size_t *swept, lapse_error *error)
@@ -92,125 +90,94 @@ lapse_status lapse_store_publish(struct lapse_store *store, const struct lapse_m
     return LAPSE_OK;
 }
 
-/* ---- merging ------------------------------------------------------------------------------------------------ */
+/* ---- commits -------------------------------------------------------------------------------------------------- */
 
-static int order_rows(const void *user, uint32_t a, uint32_t b)
-{
-    struct lapse_run *const *runs = user;
-    return (runs[a]->rows > runs[b]->rows) - (runs[a]->rows < runs[b]->rows);
-}
+/* What a commit adds to the manifest and takes from it. */
+struct change {
+    struct lapse_run **added, **removed, **tail; /* room for all runs there are */
+    size_t added_count, removed_count;
+    struct lapse_run *folded[2];
+};
 
-/* Of the runs of a family those to merge now: the smallest, and on while the next is at most twice their sum. So a
- * row is merged as often as the logarithm of the rows. Puts them first in `runs` and returns how many. */
-static size_t choose(const lapse_allocator *mem, struct lapse_run **runs, size_t n)
+/* Folds the tail of a family, what the commit adds with it, if it has become too long. When that fails the commit goes
+ * on as it is, unless SQLite has ended the transaction. */
+static lapse_status fold_tail(struct lapse_store *store, const struct lapse_manifest *m, int family, struct change *c,
+                              struct lapse_run **folded, lapse_error *error)
 {
-    if (n <= RUNS)
-        return 0;
-    uint32_t *order = lapse_mem_alloc(mem, 2 * n * sizeof *order);
-    struct lapse_run **copy = lapse_mem_alloc(mem, n * sizeof(struct lapse_run *));
-    size_t chosen = 0;
-    if (order && copy) {
-        for (size_t i = 0; i < n; i++)
-            order[i] = (uint32_t)i;
-        lapse_sort_indices(order, n, order + n, order_rows, runs);
-        memcpy(copy, runs, n * sizeof *copy);
-        int64_t sum = 0;
-        bool open = true;
-        for (size_t i = 0; i < n; i++) {
-            runs[i] = copy[order[i]];
-            open = open && (i < 2 || runs[i]->rows / 2 <= sum);
-            sum += runs[i]->rows;
-            chosen += open;
-        }
-    }
-    lapse_mem_free(mem, order);
-    lapse_mem_free(mem, copy);
-    return chosen;
-}
-
-/* One run of all rows of `runs`. In a transaction. */
-static lapse_status merge(struct lapse_store *store, struct lapse_run **runs, size_t n, struct lapse_run **out,
-                          lapse_error *error)
-{
-    struct lapse_merge *merge;
-    struct lapse_run_writer writer;
-    const struct lapse_group *g;
-    *out = NULL;
-    lapse_status status = lapse_merge_open(store, runs, n, LAPSE_ALL_FIELDS, NULL, NULL, &merge, error);
+    size_t n = lapse_tail_choose(store, m, family, c->added, c->added_count, c->tail), kept = 0;
+    if (n == 0 || store->damaged)
+        return LAPSE_OK;
+    lapse_status status = lapse_runs_merge(store, c->tail, n, NULL, NULL, folded, NULL);
+    store->damaged |= status == LAPSE_DAMAGED;
+    if (status != LAPSE_OK && lapse_file_in_transaction(store->file))
+        return LAPSE_OK;
     if (status != LAPSE_OK)
-        return status;
-    status = lapse_run_writer_open(&writer, store, runs[0]->family, error);
-    while (status == LAPSE_OK && (status = lapse_merge_next(merge, &g, error)) == LAPSE_OK)
-        status = lapse_run_writer_put(&writer, g->key, g->columns, LAPSE_ALL_FIELDS, g->first, (size_t)g->count, error);
-    status = status == LAPSE_DONE ? lapse_run_writer_finish(&writer, out, error) : status;
-    lapse_run_writer_abort(&writer);
-    lapse_merge_close(merge);
+        return status == LAPSE_NO_MEMORY ? lapse_fail_memory(error)
+                                         : lapse_fail(error, status, "the store's file: writing failed");
+    for (size_t t = 0; t < n; t++) {
+        if (c->tail[t]->id) {
+            c->removed[c->removed_count++] = c->tail[t];
+            continue;
+        }
+        lapse_run_drop_blocks(c->tail[t], NULL);
+        for (size_t i = kept = 0; i < c->added_count; i++)
+            if (c->added[i] != c->tail[t])
+                c->added[kept++] = c->added[i];
+        c->added_count = kept;
+    }
+    c->added[c->added_count++] = *folded;
+    return LAPSE_OK;
+}
+
+/* `runs`: what is left of each staged run, then the run of fingerprints; NULL where there is none. */
+static lapse_status publish_change(struct lapse_store *store, struct lapse_commit *commit,
+                                   const struct lapse_manifest *m, struct lapse_run **runs, lapse_error *error)
+{
+    size_t all = m->count + commit->staged_count + 4;
+    lapse_status status = LAPSE_OK;
+    struct change c = { .added = lapse_mem_zero(&store->mem, 3 * all, sizeof(struct lapse_run *)) };
+    if (!c.added)
+        return lapse_fail_memory(error);
+    c.removed = c.added + all;
+    c.tail = c.removed + all;
+    for (size_t i = 0; i <= commit->staged_count; i++)
+        if (runs[i] && runs[i]->rows)
+            c.added[c.added_count++] = runs[i];
+    bool keep = !(commit->flags & LAPSE_IMPORT_DRY_RUN) && c.added_count > 0;
+    if (!keep)
+        lapse_file_rollback(store->file);
+    if (status == LAPSE_OK && keep)
+        status = fold_tail(store, m, LAPSE_RUN_EVENTS, &c, &c.folded[0], error);
+    if (status == LAPSE_OK && keep)
+        status = fold_tail(store, m, LAPSE_RUN_FINGERPRINTS, &c, &c.folded[1], error);
+    if (status == LAPSE_OK && keep)
+        status = lapse_store_publish(store, m, c.added, c.added_count, c.removed, c.removed_count, error);
+    lapse_run_release(c.folded[0]);
+    lapse_run_release(c.folded[1]);
+    lapse_mem_free(&store->mem, c.added);
     return status;
 }
-
-/* With the writer lock held. */
-static lapse_status merge_family(struct lapse_store *store, int family, lapse_error *error)
-{
-    struct lapse_manifest *m = NULL;
-    lapse_status status = lapse_store_manifest(store, &m, error);
-    if (status != LAPSE_OK)
-        return status;
-    struct lapse_run **runs = lapse_mem_zero(&store->mem, m->count + 1, sizeof(struct lapse_run *)), *merged = NULL;
-    size_t n = runs ? choose(&store->mem, runs, lapse_manifest_family(m, family, runs)) : 0;
-    if (n) {
-        status = lapse_file_begin(store->file, error);
-        if (status == LAPSE_OK) {
-            status = merge(store, runs, n, &merged, error);
-            if (status == LAPSE_OK)
-                status = lapse_store_publish(store, m, &merged, 1, runs, n, error);
-            else
-                lapse_file_rollback(store->file);
-        }
-        lapse_run_release(merged);
-    }
-    lapse_mem_free(&store->mem, runs);
-    lapse_manifest_release(m);
-    return runs ? status : lapse_fail_memory(error);
-}
-
-/* ---- commits -------------------------------------------------------------------------------------------------- */
 
 static lapse_status publish_commit(struct lapse_store *store, struct lapse_commit *commit,
                                    const struct lapse_manifest *m, lapse_error *error)
 {
-    struct lapse_run *events = NULL, *fingerprints = NULL;
-    lapse_status status = lapse_identity_resolve(commit, m, &events, &fingerprints, error);
-    if (status != LAPSE_OK)
-        return status;
-    if (commit->resolved)
+    size_t staged = commit->staged_count;
+    struct lapse_run **events = lapse_mem_zero(&store->mem, staged + 1, sizeof(struct lapse_run *));
+    if (!events)
+        return lapse_fail_memory(error);
+    lapse_status status = lapse_identity_resolve(commit, m, events, &events[staged], error);
+    if (status == LAPSE_OK && commit->resolved)
         status = commit->resolved(commit->user, error);
     if (status == LAPSE_OK)
         status = lapse_commit_go_on(commit, error);
-    struct lapse_run **added = lapse_mem_zero(&store->mem, commit->staged_count + 2, sizeof(struct lapse_run *));
-    size_t n = 0;
-    if (status == LAPSE_OK && !added)
-        status = lapse_fail_memory(error);
-    for (size_t i = 0; i < commit->staged_count && status == LAPSE_OK; i++) {
-        if (events) {
-            status = lapse_run_drop_blocks(commit->staged[i], error);
-            continue;
-        }
-        commit->staged[i]->family = LAPSE_RUN_EVENTS;
-        added[n++] = commit->staged[i];
-    }
-    if (status == LAPSE_OK && events && events->rows)
-        added[n++] = events;
-    if (status == LAPSE_OK && fingerprints && fingerprints->rows)
-        added[n++] = fingerprints;
-    if (status == LAPSE_OK) {
-        if (commit->flags & LAPSE_IMPORT_DRY_RUN || n == 0)
-            lapse_file_rollback(store->file);
-        else
-            status = lapse_store_publish(store, m, added, n, NULL, 0, error);
-    }
-    lapse_mem_free(&store->mem, added);
-    lapse_run_release(events);
-    lapse_run_release(fingerprints);
+    for (size_t i = 0; i < staged; i++)
+        if (events[i])
+            events[i]->family = LAPSE_RUN_EVENTS;
+    if (status == LAPSE_OK)
+        status = publish_change(store, commit, m, events, error);
+    for (size_t i = 0; i <= staged; i++)
+        lapse_run_release(events[i]);
+    lapse_mem_free(&store->mem, events);
     return status;
 }
 
@@ -232,11 +199,8 @@ lapse_status lapse_store_commit(struct lapse_store *store, struct lapse_commit *
             lapse_file_rollback(store->file);
         lapse_manifest_release(m);
     }
-    /* What was committed stays committed when merging fails; the next commit tries again. */
-    if (status == LAPSE_OK && !(commit->flags & LAPSE_IMPORT_DRY_RUN)) {
-        merge_family(store, LAPSE_RUN_EVENTS, NULL);
-        merge_family(store, LAPSE_RUN_FINGERPRINTS, NULL);
-    }
+    if (status == LAPSE_OK && !(commit->flags & LAPSE_IMPORT_DRY_RUN))
+        lapse_merging_share(store, commit->counts->accepted);
     lapse_lock_give(store->writer);
     return status;
 }
@@ -256,15 +220,14 @@ static lapse_status find_left(struct lapse_store *store, int64_t **left, size_t 
     if (status != LAPSE_OK)
         return status;
     for (size_t i = 0; i < m->count; i++)
-        n += m->runs[i]->block_count;
+        n += lapse_run_ids(m->runs[i], NULL);
     int64_t *ids = lapse_mem_alloc(&store->mem, (2 * n + 1) * sizeof *ids), *ascending = ids + n;
     uint32_t *order = lapse_mem_alloc(&store->mem, (2 * n + 1) * sizeof *order);
     if (ids && order) {
         for (size_t i = 0; i < m->count; i++)
-            for (size_t b = 0; b < m->runs[i]->block_count; b++, k++) {
-                ids[k] = m->runs[i]->blocks[b].id;
-                order[k] = (uint32_t)k;
-            }
+            k += lapse_run_ids(m->runs[i], ids + k);
+        for (size_t i = 0; i < n; i++)
+            order[i] = (uint32_t)i;
         lapse_sort_indices(order, n, order + n, order_ids, ids);
         for (size_t i = 0; i < n; i++)
             ascending[i] = ids[order[i]];

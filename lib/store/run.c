@@ -1,12 +1,14 @@
-/* One run: its directory, and the writer that cuts rows into blocks.
+/* One run: its directory.
  *
  * Directory, little-endian: fields, flags, block count, source count (4 bytes each); then the sources and the blocks,
- * texts as one byte of length and the bytes; then the checksum of all before it (8). It is read whole when a store is
- * opened, 60 to 100 bytes for 8,192 rows. Each block's checksum is seeded with its id, so that a block in the place
- * of another is found too. */
-#include "store/store.h"
+ * texts as one byte of length and the bytes; then, if flag 4 is set, the filter: its time (8), the number of its parts
+ * (4) and the parts; then the checksum of all before it (8). It is read whole when a store is opened, 60 to 100 bytes
+ * for 8,192 rows. Each block's checksum is seeded with its id, so that a block in the place of another is found too;
+ * so are those of the filter's parts, which are blobs like blocks. */
+#include "store/identity.h"
 
-enum { SOURCES = 64, MANY_SOURCES = 1, NAMELESS_SOURCE = 2 };
+enum { SOURCES = 64, MANY_SOURCES = 1, NAMELESS_SOURCE = 2, HAS_FILTER = 4 };
+enum { FILTERED_ROWS = LAPSE_FILTER_KEYS }; /* of fewer, a filter is made when it is needed */
 
 /* ---- the run ------------------------------------------------------------------------------------------- */
 
@@ -43,6 +45,9 @@ void lapse_run_release(struct lapse_run *run)
     if (!run || atomic_fetch_sub(&run->owners, 1) != 1)
         return;
     free_texts(run);
+    lapse_filter_free(run->filter);
+    lapse_prints_free(run->prints);
+    lapse_mem_free(run->mem, run->lines);
     lapse_mem_free(run->mem, run->blocks);
     lapse_mem_free(run->mem, run->sources);
     lapse_mem_free(run->mem, run);
@@ -61,7 +66,7 @@ static bool copy_keys(struct lapse_run *run, struct lapse_run_block *b, struct l
     return true;
 }
 
-static bool add_block(struct lapse_run *run, const struct lapse_run_block *block)
+bool lapse_run_add_block(struct lapse_run *run, const struct lapse_run_block *block)
 {
     if (!lapse_mem_reserve(run->mem, &run->blocks, &run->block_capacity, run->block_count + 1, sizeof *run->blocks))
         return false;
@@ -81,7 +86,7 @@ static bool text_equal(struct lapse_text a, struct lapse_text b)
     return a.size == b.size && memcmp(a.data, b.data, a.size) == 0;
 }
 
-static bool add_source(struct lapse_run *run, struct lapse_text source)
+bool lapse_run_add_source(struct lapse_run *run, struct lapse_text source)
 {
     run->nameless_source |= source.size == 0;
     for (size_t i = run->source_count; i-- > 0;)
@@ -112,11 +117,16 @@ bool lapse_run_has_source(const struct lapse_run *run, struct lapse_text source)
 bool lapse_run_join(struct lapse_run *run, struct lapse_run *more)
 {
     for (size_t i = 0; i < more->source_count; i++)
-        if (!add_source(run, more->sources[i]))
+        if (!lapse_run_add_source(run, more->sources[i]))
             return false;
     if (!lapse_mem_reserve(run->mem, &run->blocks, &run->block_capacity, run->block_count + more->block_count,
                            sizeof *run->blocks))
         return false;
+    if (more->lines && !lapse_mem_reserve(run->mem, &run->lines, &run->line_capacity, (size_t)(run->rows + more->rows),
+                                          sizeof *run->lines))
+        return false;
+    if (more->lines)
+        memcpy(run->lines + run->rows, more->lines, (size_t)more->rows * sizeof *run->lines);
     if (more->block_count)
         memcpy(run->blocks + run->block_count, more->blocks, more->block_count * sizeof *run->blocks);
     run->block_count += more->block_count;
@@ -130,11 +140,29 @@ bool lapse_run_join(struct lapse_run *run, struct lapse_run *more)
     return true;
 }
 
+size_t lapse_run_ids(const struct lapse_run *run, int64_t *out)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < run->block_count; i++, n++)
+        if (out)
+            out[n] = run->blocks[i].id;
+    for (size_t i = 0; run->filter && i < run->filter->count; i++) {
+        if (out && run->filter->parts[i].id)
+            out[n] = run->filter->parts[i].id;
+        n += run->filter->parts[i].id != 0;
+    }
+    return n;
+}
+
 lapse_status lapse_run_drop_blocks(struct lapse_run *run, lapse_error *error)
 {
-    lapse_status status = LAPSE_OK;
-    for (size_t i = 0; i < run->block_count && status == LAPSE_OK; i++)
-        status = lapse_file_drop_blocks(run->file, &run->blocks[i].id, 1, error);
+    size_t n = lapse_run_ids(run, NULL);
+    int64_t *ids = lapse_mem_alloc(run->mem, (n + 1) * sizeof *ids);
+    if (!ids)
+        return lapse_fail_memory(error);
+    lapse_run_ids(run, ids);
+    lapse_status status = lapse_file_drop_blocks(run->file, ids, n, error);
+    lapse_mem_free(run->mem, ids);
     return status;
 }
 
@@ -180,12 +208,53 @@ static struct lapse_text get_text(struct reader *r)
     return (struct lapse_text){ (const char *)r->at - size, size };
 }
 
-/* The checksum at its end is `*checksum` too. */
-static void encode(const struct lapse_run *run, struct lapse_buffer *out, uint64_t *checksum)
+static lapse_status save_filter(struct lapse_run *run, struct lapse_buffer *out, lapse_error *error)
 {
-    lapse_buffer_init(out, run->mem);
+    const struct lapse_filter *f = run->filter;
+    lapse_status status = LAPSE_OK;
+    put_int(out, (uint64_t)f->since, 8);
+    put_int(out, f->count, 4);
+    for (size_t i = 0; i < f->count && status == LAPSE_OK; i++) {
+        struct lapse_filter_part *part = &f->parts[i];
+        status = lapse_file_put_block(run->file, part->data, part->size, &part->id, error);
+        part->checksum = lapse_hash(part->data, part->size, (uint64_t)part->id);
+        put_int(out, (uint64_t)part->id, 8);
+        put_int(out, part->checksum, 8);
+        put_int(out, part->keys, 4);
+        put_int(out, part->size, 4);
+        put_int(out, part->first, 8);
+        put_int(out, part->last, 8);
+    }
+    return status;
+}
+
+static bool load_filter(struct lapse_run *run, struct reader *r)
+{
+    struct lapse_filter *f = run->filter = lapse_filter_new(run->mem);
+    if (!f)
+        return false;
+    f->since = (int64_t)get_int(r, 8);
+    for (uint64_t n = get_int(r, 4); n > 0 && !r->failed; n--) {
+        struct lapse_filter_part part = { .id = (int64_t)get_int(r, 8), .checksum = get_int(r, 8) };
+        part.keys = (uint32_t)get_int(r, 4);
+        part.size = (uint32_t)get_int(r, 4);
+        part.first = get_int(r, 8);
+        part.last = get_int(r, 8);
+        r->failed = r->failed || part.last < part.first || (f->count && part.first < f->parts[f->count - 1].last);
+        if (!r->failed && !lapse_mem_reserve(run->mem, &f->parts, &f->capacity, f->count + 1, sizeof *f->parts))
+            return false;
+        if (!r->failed)
+            f->parts[f->count++] = part;
+    }
+    return true;
+}
+
+/* All but the filter and the checksum. */
+static void encode(const struct lapse_run *run, bool filtered, struct lapse_buffer *out)
+{
     put_int(out, run->fields, 4);
-    put_int(out, (run->many_sources ? MANY_SOURCES : 0u) | (run->nameless_source ? NAMELESS_SOURCE : 0u), 4);
+    put_int(out, (run->many_sources ? MANY_SOURCES : 0u) | (run->nameless_source ? NAMELESS_SOURCE : 0u) |
+            (filtered ? HAS_FILTER : 0u), 4);
     put_int(out, run->block_count, 4);
     put_int(out, run->source_count, 4);
     for (size_t i = 0; i < run->source_count; i++)
@@ -201,25 +270,36 @@ static void encode(const struct lapse_run *run, struct lapse_buffer *out, uint64
         put_text(out, b->first_key);
         put_text(out, b->last_key);
     }
-    if (!out->failed)
-        put_int(out, *checksum = lapse_hash(out->data, out->size, (uint64_t)run->family), 8);
+}
+
+static uint64_t put_checksum(const struct lapse_run *run, struct lapse_buffer *out)
+{
+    uint64_t checksum = out->failed ? 0 : lapse_hash(out->data, out->size, (uint64_t)run->family);
+    put_int(out, checksum, 8);
+    return checksum;
 }
 
 lapse_status lapse_run_save(struct lapse_run *run, lapse_error *error)
 {
     struct lapse_buffer out;
-    encode(run, &out, &run->checksum);
-    lapse_status status = out.failed ? lapse_fail_memory(error)
-                                     : lapse_file_put_run(run->file, run->family, out.data, out.size, &run->id, error);
+    bool filtered = run->filter && run->rows >= FILTERED_ROWS;
+    lapse_buffer_init(&out, run->mem);
+    encode(run, filtered, &out);
+    lapse_status status = filtered ? save_filter(run, &out, error) : LAPSE_OK;
+    run->checksum = put_checksum(run, &out);
+    if (status == LAPSE_OK)
+        status = out.failed ? lapse_fail_memory(error)
+                            : lapse_file_put_run(run->file, run->family, out.data, out.size, &run->id, error);
     lapse_buffer_free(&out);
     return status;
 }
 
-lapse_status lapse_run_copy(const struct lapse_run *run, struct lapse_file *to, lapse_error *error)
+lapse_status lapse_run_copy(const struct lapse_run *run, struct lapse_file *to, uint64_t *checksum, lapse_error *error)
 {
     struct lapse_buffer out;
-    uint64_t checksum;
-    encode(run, &out, &checksum);
+    lapse_buffer_init(&out, run->mem);
+    encode(run, false, &out);
+    *checksum = put_checksum(run, &out);
     lapse_status status = out.failed ? lapse_fail_memory(error)
                                      : lapse_file_put_run_as(to, run->id, run->family, out.data, out.size, error);
     lapse_buffer_free(&out);
@@ -252,7 +332,7 @@ lapse_status lapse_run_load(struct lapse_run *run, const void *data, size_t n, l
     for (uint64_t i = 0; i < sources && !r.failed && memory; i++) {
         struct lapse_text source = get_text(&r);
         bool nameless = run->nameless_source;
-        memory = r.failed || add_source(run, source);
+        memory = r.failed || lapse_run_add_source(run, source);
         run->nameless_source = nameless;
     }
     for (uint64_t i = 0; i < blocks && !r.failed && memory; i++) {
@@ -266,164 +346,13 @@ lapse_status lapse_run_load(struct lapse_run *run, const void *data, size_t n, l
         b.first_key = get_text(&r);
         b.last_key = get_text(&r);
         r.failed = r.failed || !follows(run, &b);
-        memory = r.failed || add_block(run, &b);
+        memory = r.failed || lapse_run_add_block(run, &b);
     }
+    if (memory && !r.failed && flags & HAS_FILTER)
+        memory = load_filter(run, &r);
     if (!memory)
         return lapse_fail_memory(error);
     if (r.failed || r.at != r.end)
         return lapse_fail(error, LAPSE_DAMAGED, "the directory of run %lld is damaged", (long long)run->id);
     return LAPSE_OK;
-}
-
-/* ---- the writer ------------------------------------------------------------------------------------------------ */
-
-lapse_status lapse_run_writer_open(struct lapse_run_writer *w, struct lapse_store *store, int family,
-                                   lapse_error *error)
-{
-    const lapse_allocator *mem = &store->mem;
-    memset(w, 0, sizeof *w);
-    lapse_rows_init(&w->rows, mem);
-    lapse_buffer_init(&w->key_bytes, mem);
-    lapse_buffer_init(&w->encoded, mem);
-    w->key_begin = lapse_mem_alloc(mem, (LAPSE_BLOCK_ROWS + 1) * sizeof *w->key_begin);
-    w->key_start = lapse_mem_alloc(mem, (LAPSE_BLOCK_ROWS + 1) * sizeof *w->key_start);
-    w->key_length = lapse_mem_alloc(mem, LAPSE_BLOCK_ROWS);
-    w->scratch = lapse_mem_alloc(mem, LAPSE_ENCODE_SCRATCH * sizeof *w->scratch);
-    w->run = lapse_run_new(store, family);
-    if (w->key_begin && w->key_start && w->key_length && w->scratch && w->run)
-        return LAPSE_OK;
-    lapse_run_writer_abort(w);
-    return lapse_fail_memory(error);
-}
-
-void lapse_run_writer_abort(struct lapse_run_writer *w)
-{
-    const lapse_allocator *mem = w->rows.mem;
-    if (!mem)
-        return;
-    lapse_run_release(w->run);
-    lapse_rows_free(&w->rows);
-    lapse_buffer_free(&w->key_bytes);
-    lapse_buffer_free(&w->encoded);
-    lapse_mem_free(mem, w->key_begin);
-    lapse_mem_free(mem, w->key_start);
-    lapse_mem_free(mem, w->key_length);
-    lapse_mem_free(mem, w->scratch);
-    memset(w, 0, sizeof *w);
-}
-
-static bool note_sources(struct lapse_run_writer *w)
-{
-    struct lapse_columns c;
-    struct lapse_text last = { NULL, 0 };
-    lapse_rows_columns(&w->rows, &c);
-    for (size_t i = 0; i < w->rows.count; i++) {
-        struct lapse_text source = lapse_columns_text(&c, LAPSE_F_SOURCE, i);
-        if (lapse_columns_text(&c, LAPSE_F_EVENT_ID, i).size || (last.data && text_equal(last, source)))
-            continue;
-        if (!add_source(w->run, source))
-            return false;
-        last = source;
-    }
-    return true;
-}
-
-/* Encodes and stores what has been collected. */
-static lapse_status cut(struct lapse_run_writer *w, lapse_error *error)
-{
-    struct lapse_run *run = w->run;
-    if (w->rows.count == 0)
-        return LAPSE_OK;
-    w->key_start[w->key_count] = (uint32_t)w->rows.count;
-    struct lapse_keys keys = { w->key_count, w->key_bytes.data, w->key_begin, w->key_start, w->key_length };
-    struct lapse_run_block b = { .rows = (uint32_t)w->rows.count, .keys = w->key_count,
-                                 .first_time = INT64_MAX, .last_time = INT64_MIN };
-    const int64_t *time = w->rows.fields & LAPSE_FIELD_BIT(LAPSE_F_TIME) ? w->rows.number[LAPSE_F_TIME] : NULL;
-    for (size_t i = 0; time && i < w->rows.count; i++) {
-        b.first_time = time[i] < b.first_time ? time[i] : b.first_time;
-        b.last_time = time[i] > b.last_time ? time[i] : b.last_time;
-    }
-    b.first_key = lapse_keys_text(&keys, 0);
-    b.last_key = lapse_keys_text(&keys, keys.count - 1);
-    lapse_rows_trim(&w->rows);
-    w->encoded.size = 0;
-    if (!lapse_block_encode(&w->encoded, &keys, &w->rows, w->scratch))
-        return lapse_fail_memory(error);
-    lapse_status status = lapse_file_put_block(run->file, w->encoded.data, w->encoded.size, &b.id, error);
-    if (status != LAPSE_OK)
-        return status;
-    b.checksum = lapse_hash(w->encoded.data, w->encoded.size, (uint64_t)b.id);
-    run->fields |= w->rows.fields;
-    if ((run->family != LAPSE_RUN_FINGERPRINTS && !note_sources(w)) || !add_block(run, &b))
-        return lapse_fail_memory(error);
-    lapse_rows_clear(&w->rows);
-    w->key_bytes.size = 0;
-    w->key_count = 0;
-    return LAPSE_OK;
-}
-
-static bool begin_key(struct lapse_run_writer *w, struct lapse_text key)
-{
-    struct lapse_text last = { "", 0 };
-    if (w->key_count)
-        last = (struct lapse_text){ w->key_bytes.data + w->key_begin[w->key_count - 1],
-                                    w->key_length[w->key_count - 1] };
-    if (w->key_count && text_equal(last, key))
-        return true;
-    w->key_begin[w->key_count] = (uint32_t)w->key_bytes.size;
-    w->key_start[w->key_count] = (uint32_t)(w->rows.count + w->pending);
-    w->key_length[w->key_count++] = (uint8_t)key.size;
-    lapse_buffer_put(&w->key_bytes, key.data, key.size);
-    return !w->key_bytes.failed;
-}
-
-lapse_status lapse_run_writer_key(struct lapse_run_writer *w, struct lapse_text key, size_t n, size_t *fit,
-                                  lapse_error *error)
-{
-    *fit = 0;
-    if (w->rows.count == LAPSE_BLOCK_ROWS) {
-        lapse_status status = cut(w, error);
-        if (status != LAPSE_OK)
-            return status;
-    }
-    size_t room = LAPSE_BLOCK_ROWS - w->rows.count - w->pending;
-    if (room == 0)
-        return LAPSE_OK;
-    *fit = n < room ? n : room;
-    if (!begin_key(w, key))
-        return lapse_fail_memory(error);
-    w->pending += *fit;
-    return LAPSE_OK;
-}
-
-lapse_status lapse_run_writer_stretches(struct lapse_run_writer *w, const struct lapse_stretch *stretches, size_t count,
-                                        uint32_t fields, const struct lapse_columns *constants, lapse_error *error)
-{
-    w->pending = 0;
-    return lapse_rows_gather_stretches(&w->rows, stretches, count, fields, constants) ? LAPSE_OK
-                                                                                       : lapse_fail_memory(error);
-}
-
-lapse_status lapse_run_writer_put(struct lapse_run_writer *w, struct lapse_text key, const struct lapse_columns *from,
-                                  uint32_t fields, size_t first, size_t n, lapse_error *error)
-{
-    lapse_status status = LAPSE_OK;
-    for (size_t fit; n > 0 && status == LAPSE_OK; first += fit, n -= fit) {
-        status = lapse_run_writer_key(w, key, n, &fit, error);
-        if (status == LAPSE_OK)
-            status = lapse_run_writer_stretches(w, &(struct lapse_stretch){ from, first, fit }, 1, fields, NULL, error);
-    }
-    return status;
-}
-
-lapse_status lapse_run_writer_finish(struct lapse_run_writer *w, struct lapse_run **out, lapse_error *error)
-{
-    *out = NULL;
-    lapse_status status = cut(w, error);
-    if (status == LAPSE_OK) {
-        *out = w->run;
-        w->run = NULL;
-    }
-    lapse_run_writer_abort(w);
-    return status;
 }

@@ -34,6 +34,11 @@ lapse_status lapse_stage_new(struct lapse_store *store, const struct lapse_colum
     return LAPSE_OK;
 }
 
+void lapse_stage_keep_lines(struct lapse_stage *s)
+{
+    s->keep_lines = true;
+}
+
 void lapse_stage_hand_init(struct lapse_stage_hand *hand, const lapse_allocator *mem)
 {
     *hand = (struct lapse_stage_hand){ .mem = mem };

@@ -9,7 +9,7 @@
 #ifndef LAPSE_LIB_STORE_STAGE_H
 #define LAPSE_LIB_STORE_STAGE_H
 
-#include "store/store.h"
+#include "store/identity.h"
 
 enum {
     STAGE_PARTS = 64,
@@ -36,6 +36,7 @@ struct lapse_stage {
     struct lapse_store *store;
     const lapse_allocator *mem;
     struct lapse_columns constants;
+    bool keep_lines;
     uint64_t seed;              /* of hashes; decides no answer */
     size_t limit;
     atomic_size_t used;         /* bytes of the parts that hold something */

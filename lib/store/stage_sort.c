@@ -12,9 +12,18 @@ struct place {
 
 /* What a task writes, and how that went. */
 struct range {
+    int64_t first_row;           /* in the whole run */
     struct lapse_run *run;
     lapse_status status;
     lapse_error error;
+};
+
+/* What identity will ask of the run: gathered from its ranges as they are finished. */
+struct notes {
+    struct lapse_lock *lock;
+    struct lapse_prints *prints;
+    bool filtered;               /* `recent` is wanted */
+    struct lapse_recent recent;
 };
 
 struct writing {
@@ -23,9 +32,12 @@ struct writing {
     atomic_size_t next_part;
     atomic_bool no_memory;
     const struct stage_part *sample; /* whose customers bound the ranges */
-    uint32_t *bounds;                /* of ranges but the first: their first customer in it */
+    uint32_t *first;                 /* of each range and part: its first customer there; in the end the last */
+    size_t rows;
     struct range *ranges;
     size_t count;
+    struct notes notes;
+    int64_t since;               /* rows before it need not be noted */
 };
 
 /* Each task is one thread's share: parts are taken until there are none. */
@@ -45,49 +57,75 @@ static int sort_parts(void *user, int64_t task)
     return 0;
 }
 
+/* The customer of `part` at which range r > 0 begins. */
+static uint32_t first_customer(const struct writing *w, const struct stage_part *part, uint32_t bound)
+{
+    struct lapse_text key = stage_id(w->sample, bound);
+    uint32_t low = 0, high = part->customers;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        struct lapse_text id = stage_id(part, middle);
+        if (lapse_text_compare(id.data, id.size, key.data, key.size) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
 /* The part with the most rows is the sample: cut into pieces of about equal numbers of rows. */
 static bool choose_ranges(struct writing *w)
 {
     const struct lapse_stage *s = w->stage;
-    size_t rows = 0;
+    size_t rows = 0, parts = s->part_count;
     w->sample = &s->parts[0];
-    for (size_t p = 0; p < s->part_count; p++) {
+    for (size_t p = 0; p < parts; p++) {
         rows += s->parts[p].rows.count;
         if (s->parts[p].rows.count > w->sample->rows.count)
             w->sample = &s->parts[p];
     }
     size_t wanted = rows / RANGE_ROWS < MOST_RANGES ? rows / RANGE_ROWS + 1 : MOST_RANGES;
     size_t of_sample = w->sample->rows.count;
-    w->bounds = lapse_mem_alloc(s->mem, wanted * sizeof *w->bounds);
+    w->first = lapse_mem_alloc(s->mem, (wanted + 1) * parts * sizeof *w->first);
     w->ranges = lapse_mem_zero(s->mem, wanted, sizeof *w->ranges);
-    if (!w->bounds || !w->ranges)
+    if (!w->first || !w->ranges)
         return false;
-    w->bounds[0] = 0;
+    memset(w->first, 0, parts * sizeof *w->first);
     w->count = 1;
-    for (uint32_t k = 1; k < w->sample->customers && w->count < wanted; k++)
-        if (w->sample->start[k] >= of_sample / wanted * w->count)
-            w->bounds[w->count++] = k;
+    for (uint32_t k = 1; k < w->sample->customers && w->count < wanted; k++) {
+        if (w->sample->start[k] < of_sample / wanted * w->count)
+            continue;
+        for (size_t p = 0; p < parts; p++) {
+            uint32_t c = first_customer(w, &s->parts[p], k);
+            w->first[w->count * parts + p] = c;
+            w->ranges[w->count].first_row += c ? s->parts[p].start[c] : 0;
+        }
+        w->count++;
+    }
+    for (size_t p = 0; p < parts; p++)
+        w->first[w->count * parts + p] = s->parts[p].customers;
+    w->rows = rows;
     return true;
 }
 
-/* The customer of `part` at which range r begins. */
-static uint32_t first_customer(const struct writing *w, const struct stage_part *part, size_t r)
+/* Of many rows the latest are noted for a filter. Which these are is known before from the sample, so that few others
+ * are noted and fall out again. */
+static bool open_notes(struct writing *w)
 {
-    if (r == 0)
-        return 0;
-    if (r == w->count)
-        return part->customers;
-    struct lapse_text bound = stage_id(w->sample, w->bounds[r]);
-    uint32_t low = 0, high = part->customers;
-    while (low < high) {
-        uint32_t middle = low + (high - low) / 2;
-        struct lapse_text id = stage_id(part, middle);
-        if (lapse_text_compare(id.data, id.size, bound.data, bound.size) < 0)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
+    const struct lapse_stage *s = w->stage;
+    size_t n = w->sample->rows.count;
+    const int64_t *time = w->sample->rows.number[LAPSE_F_TIME];
+    w->since = INT64_MIN;
+    w->notes.filtered = w->rows >= LAPSE_FILTER_KEYS;
+    if (!(w->notes.lock = lapse_lock_new(s->mem)))
+        return false;
+    if (!w->notes.filtered)
+        return true;
+    lapse_recent_init(&w->notes.recent, s->store);
+    size_t keep = 2 * lapse_recent_keep(&w->notes.recent, (int64_t)w->rows);
+    int64_t rank = keep < w->rows ? (int64_t)((double)n * (1 - (double)keep / (double)w->rows)) : 0;
+    struct lapse_span span = { time, (int64_t)n };
+    return rank == 0 || lapse_select(s->mem, &span, 1, &rank, 1, &w->since);
 }
 
 /* ---- one range ------------------------------------------------------------------------------------------ */
@@ -137,13 +175,10 @@ static size_t common_prefix(const struct gathering *g)
 static bool collect(struct gathering *g, size_t r)
 {
     const struct lapse_stage *s = g->w->stage;
-    uint32_t first[STAGE_PARTS], end[STAGE_PARTS];
+    const uint32_t *first = g->w->first + r * s->part_count, *end = first + s->part_count;
     size_t n = 0;
-    for (size_t p = 0; p < s->part_count; p++) {
-        first[p] = first_customer(g->w, &s->parts[p], r);
-        end[p] = first_customer(g->w, &s->parts[p], r + 1);
+    for (size_t p = 0; p < s->part_count; p++)
         n += end[p] - first[p];
-    }
     g->places = lapse_mem_alloc(s->mem, (n + 1) * sizeof *g->places);
     g->keys = lapse_mem_alloc(s->mem, (2 * n + 1) * sizeof *g->keys);
     g->order = lapse_mem_alloc(s->mem, (n + 1) * sizeof *g->order);
@@ -200,21 +235,50 @@ static lapse_status write_places(struct gathering *g, lapse_error *error)
     return status == LAPSE_OK ? hand_over(g, error) : status;
 }
 
+/* The notes of a finished range. */
+static lapse_status take_notes(struct writing *w, struct lapse_run *run, struct lapse_recent *recent, lapse_error *error)
+{
+    lapse_status status = LAPSE_OK;
+    lapse_lock_take(w->notes.lock);
+    if (w->notes.filtered)
+        lapse_recent_absorb(&w->notes.recent, recent);
+    if (run->prints) {
+        if (!w->notes.prints)
+            w->notes.prints = lapse_prints_new(w->stage->store);
+        status = w->notes.prints ? lapse_prints_absorb(w->notes.prints, run->prints, error) : lapse_fail_memory(error);
+        lapse_prints_free(run->prints);
+        run->prints = NULL;
+    }
+    lapse_lock_give(w->notes.lock);
+    return status;
+}
+
 static int write_range(void *user, int64_t task)
 {
     struct writing *w = user;
     const struct lapse_stage *s = w->stage;
     struct range *range = &w->ranges[task];
     struct gathering g = { .w = w };
+    struct lapse_recent recent = { 0 };
     lapse_error *error = &range->error;
     error->size = sizeof *error;
     range->status = collect(&g, (size_t)task) ? LAPSE_OK : lapse_fail_memory(error);
     if (range->status == LAPSE_OK)
         range->status = lapse_run_writer_open(&g.writer, s->store, LAPSE_RUN_STAGED, error);
-    if (range->status == LAPSE_OK)
+    if (range->status == LAPSE_OK) {
+        g.writer.first_row = range->first_row;
+        g.writer.keep_lines = s->keep_lines;
+        if (w->notes.filtered) {
+            lapse_recent_init(&g.writer.recent, s->store);
+            g.writer.recent.since = w->since;
+        }
         range->status = write_places(&g, error);
+    }
     if (range->status == LAPSE_OK)
-        range->status = lapse_run_writer_finish(&g.writer, &range->run, error);
+        range->status = lapse_run_writer_finish_part(&g.writer, &recent, &range->run, error);
+    if (range->status == LAPSE_OK)
+        range->status = take_notes(w, range->run, &recent, error);
+    lapse_recent_free(&recent);
     lapse_run_writer_abort(&g.writer);
     void *arrays[] = { g.places, g.keys, g.order, g.scratch, g.stretches };
     for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++)
@@ -227,19 +291,25 @@ static int write_range(void *user, int64_t task)
 static lapse_status write_ranges(struct writing *w, int threads, struct lapse_run **out, lapse_error *error)
 {
     lapse_parallel(threads, (int64_t)w->count, write_range, w);
+    struct lapse_run *run = w->ranges[0].run;
     lapse_status status = LAPSE_OK;
     for (size_t r = 0; r < w->count && status == LAPSE_OK; r++) {
         status = w->ranges[r].status;
         if (status != LAPSE_OK)
             lapse_fail_again(error, &w->ranges[r].error);
-        else if (r > 0 && !lapse_run_join(w->ranges[0].run, w->ranges[r].run))
+        else if (r > 0 && !lapse_run_join(run, w->ranges[r].run))
             status = lapse_fail_memory(error);
     }
+    if (status == LAPSE_OK && w->notes.filtered && !(run->filter = lapse_recent_filter(&w->notes.recent)))
+        status = lapse_fail_memory(error);
     for (size_t r = status == LAPSE_OK; r < w->count; r++)
         lapse_run_release(w->ranges[r].run);
-    if (status == LAPSE_OK)
-        *out = w->ranges[0].run;
-    return status;
+    if (status != LAPSE_OK)
+        return status;
+    run->prints = w->notes.prints;
+    w->notes.prints = NULL;
+    *out = run;
+    return LAPSE_OK;
 }
 
 lapse_status lapse_stage_write(struct lapse_stage *s, int threads, struct lapse_run **out, lapse_error *error)
@@ -249,9 +319,12 @@ lapse_status lapse_stage_write(struct lapse_stage *s, int threads, struct lapse_
         return lapse_fail_memory(error);
     w->stage = s;
     lapse_parallel(threads, threads, sort_parts, w);
-    lapse_status status = atomic_load(&w->no_memory) || !choose_ranges(w) ? lapse_fail_memory(error)
-                                                                          : write_ranges(w, threads, out, error);
-    lapse_mem_free(s->mem, w->bounds);
+    bool ok = !atomic_load(&w->no_memory) && choose_ranges(w) && open_notes(w);
+    lapse_status status = ok ? write_ranges(w, threads, out, error) : lapse_fail_memory(error);
+    lapse_prints_free(w->notes.prints);
+    lapse_recent_free(&w->notes.recent);
+    lapse_lock_free(s->mem, w->notes.lock);
+    lapse_mem_free(s->mem, w->first);
     lapse_mem_free(s->mem, w->ranges);
     lapse_mem_free(s->mem, w);
     return status;

@@ -205,6 +205,7 @@ static lapse_status agree(const struct lapse_store *store, const lapse_store_opt
 static void destroy(struct lapse_store *store)
 {
     lapse_allocator mem = store->mem;
+    lapse_merging_forget(store);
     lapse_manifest_release(store->manifest);
     for (size_t i = 0; i < store->dropped_count; i++)
         lapse_run_release(store->dropped[i]);
@@ -281,6 +282,7 @@ lapse_status lapse_store_open(const char *path, const lapse_store_options *optio
         return lapse_fail_memory(error);
     store->mem = mem;
     store->memory_limit = o.memory_limit;
+    store->limits = lapse_merging_defaults;
     store->process = getpid();
     if (o.flags & LAPSE_STORE_VERIFY)
         o.flags |= LAPSE_STORE_READ_ONLY;

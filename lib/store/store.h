@@ -18,9 +18,8 @@ enum {
     LAPSE_BLOCK_ROWS = 8192,
     LAPSE_RUN_EVENTS = 1,       /* families */
     LAPSE_RUN_FINGERPRINTS = 2,
-    LAPSE_RUN_STAGED = 3,       /* events of an import under way, with their lines; never published */
-    LAPSE_FORMAT = 1,           /* of the files that this library makes, and the latest that it reads */
-    LAPSE_PRINT = 12            /* bytes of a fingerprint, the key of that family */
+    LAPSE_RUN_STAGED = 3,       /* events of a call under way; published as EVENTS */
+    LAPSE_FORMAT = 1            /* of the files that this library makes, and the latest that it reads */
 };
 
 struct lapse_store;
@@ -41,27 +40,47 @@ static inline struct lapse_text lapse_keys_text(const struct lapse_keys *keys, u
 enum { LAPSE_ENCODE_SCRATCH = 2 * LAPSE_BLOCK_ROWS };
 bool lapse_block_encode(struct lapse_buffer *out, const struct lapse_keys *keys, const struct lapse_rows *rows,
                         int64_t *scratch);
-/* A decoded block; zero it, set mem, decode any number of blocks one after another, free. */
+struct lapse_section {
+    uint32_t at, size; /* in the bytes of the block */
+    uint8_t encoding;
+};
+/* A block; zero it, set mem, then fill `bytes`, open and read any number of blocks one after another, free. */
 struct lapse_block {
     const lapse_allocator *mem;
     struct lapse_buffer bytes;     /* as stored; texts point into it */
     uint32_t rows, fields;
-    struct lapse_keys keys;
+    struct lapse_keys keys;        /* only the count until lapse_block_keys() */
     struct lapse_columns columns;
-    struct lapse_buffer arrays[LAPSE_COLUMNS + 1]; /* decoded values; the last is of the keys */
+    struct lapse_section sections[LAPSE_COLUMNS + 1]; /* of the columns in `fields`; the last is of the keys */
+    struct lapse_buffer arrays[LAPSE_COLUMNS + 1];    /* decoded values, likewise */
 };
-/* Decodes what is in block->bytes; only `fields`. False: it breaks the format, or there is no memory
- * (block->bytes.failed). Any bytes are safe to decode. */
-bool lapse_block_decode(struct lapse_block *block, uint32_t fields);
+/* All of these: false when block->bytes break the format, or there is no memory (block->bytes.failed). Any bytes are
+ * safe to read. */
+bool lapse_block_open(struct lapse_block *block); /* which columns it has; comes first */
+bool lapse_block_keys(struct lapse_block *block); /* all keys, about 8 ns each */
+/* The columns in `fields`: rows first .. first + n in their places, the others undefined. About 1 ns a value. */
+bool lapse_block_rows(struct lapse_block *block, uint32_t fields, uint32_t first, uint32_t n);
+bool lapse_block_decode(struct lapse_block *block, uint32_t fields); /* all of that */
+/* Without the keys having been read: the number of the first key that is not below `key`, or the count of keys; about
+ * 1 ns for each key before it. And key k with its rows, written where `key` points. */
+struct lapse_entry {
+    struct lapse_text key;
+    uint32_t first, rows;
+};
+bool lapse_block_find(const struct lapse_block *block, struct lapse_text key, uint32_t *k);
+bool lapse_block_key(const struct lapse_block *block, uint32_t k, char key[LAPSE_TEXT_MAX], struct lapse_entry *out);
 void lapse_block_free(struct lapse_block *block);
 
 /* Integers as (value - least) / step in as many bits as the largest needs; LAPSE_MISSING by a bitmap. */
 void lapse_pack(struct lapse_buffer *out, const int64_t *v, size_t n);
 void lapse_pack_names(struct lapse_buffer *out, const uint8_t *v, size_t n, int64_t *scratch);
-/* Reads n values at *at, which moves on; false when they would pass `end`. Up to 8 bytes beyond `end` are read. */
-bool lapse_unpack(const uint8_t **at, const uint8_t *end, size_t n, int64_t *v);
-bool lapse_unpack_names(const uint8_t **at, const uint8_t *end, size_t n, uint8_t *v);
-bool lapse_unpack_u32(const uint8_t **at, const uint8_t *end, size_t n, uint32_t *v);
+/* Reads values first .. first + count of n at *at into their places in v; *at moves on past all n. False when they would
+ * pass `end`. Up to 8 bytes beyond `end` are read. */
+bool lapse_unpack(const uint8_t **at, const uint8_t *end, size_t n, size_t first, size_t count, int64_t *v);
+bool lapse_unpack_names(const uint8_t **at, const uint8_t *end, size_t n, size_t first, size_t count, uint8_t *v);
+bool lapse_unpack_u32(const uint8_t **at, const uint8_t *end, size_t n, size_t first, size_t count, uint32_t *v);
+/* Value k of n, and the sum of those before it. */
+bool lapse_unpack_before(const uint8_t *at, const uint8_t *end, size_t n, size_t k, uint32_t *before, uint32_t *value);
 enum { LAPSE_PACK_SLACK = 8 };
 
 /* ---- file.c: SQLite, one connection, one statement at a time ----------------------------------------------- */
@@ -73,6 +92,7 @@ void lapse_file_close(struct lapse_file *file);
 lapse_status lapse_file_begin(struct lapse_file *file, lapse_error *error); /* waits for other writers */
 lapse_status lapse_file_commit(struct lapse_file *file, lapse_error *error);
 void lapse_file_rollback(struct lapse_file *file);
+bool lapse_file_in_transaction(struct lapse_file *file); /* SQLite ends one by itself when the disk is full */
 lapse_status lapse_file_put_block(struct lapse_file *file, const void *data, size_t n, int64_t *id,
                                   lapse_error *error);
 /* LAPSE_STALE: it is gone. */
@@ -89,11 +109,13 @@ lapse_status lapse_file_put_run_as(struct lapse_file *file, int64_t id, int fami
                                    lapse_error *error);
 lapse_status lapse_file_drop_run(struct lapse_file *file, int64_t id, lapse_error *error);
 bool lapse_file_has_run(struct lapse_file *file, int64_t id); /* published, and not merged away since */
-/* Calls `each` for every published run, by id. *digest is what was set last. */
-lapse_status lapse_file_runs(struct lapse_file *file,
-                             lapse_status (*each)(void *user, int64_t id, int family, const void *data, size_t n,
-                                                  lapse_error *error),
-                             void *user, uint64_t *digest, lapse_error *error);
+/* Calls `known` for every published run, by id, and `each` for those of which it says no. *digest is what was set
+ * last. */
+typedef bool (*lapse_file_known_fn)(void *user, int64_t id);
+typedef lapse_status (*lapse_file_run_fn)(void *user, int64_t id, int family, const void *data, size_t n,
+                                          lapse_error *error);
+lapse_status lapse_file_runs(struct lapse_file *file, lapse_file_known_fn known, lapse_file_run_fn each, void *user,
+                             uint64_t *digest, lapse_error *error);
 lapse_status lapse_file_set_digest(struct lapse_file *file, uint64_t digest, lapse_error *error);
 lapse_status lapse_file_set(struct lapse_file *file, const char *name, const void *data, size_t n,
                             lapse_error *error);
@@ -133,6 +155,10 @@ struct lapse_run {
     size_t source_count, source_capacity;
     bool many_sources;              /* more than are listed */
     bool nameless_source;           /* some row without event_id has the empty source */
+    struct lapse_filter *filter;    /* of a published run, once it is stored or was needed; the writer's */
+    struct lapse_prints *prints;    /* of a staged run: fingerprints of its rows with ids */
+    int64_t *lines;                 /* of a staged run, where they are kept: the line of each row */
+    size_t line_capacity;
     atomic_int owners;
 };
 struct lapse_run *lapse_run_new(struct lapse_store *store, int family);
@@ -140,15 +166,32 @@ void lapse_run_retain(struct lapse_run *run);
 void lapse_run_release(struct lapse_run *run); /* NULL is fine; frees memory only, blocks stay in the file */
 bool lapse_run_has_source(const struct lapse_run *run, struct lapse_text source); /* false: certainly not */
 lapse_status lapse_run_save(struct lapse_run *run, lapse_error *error);  /* into the file: publishes it */
-/* Into another file, under the ids that it and its blocks have. */
-lapse_status lapse_run_copy(const struct lapse_run *run, struct lapse_file *to, lapse_error *error);
+/* Into another file, under the ids that it and its blocks have, without its filter. */
+lapse_status lapse_run_copy(const struct lapse_run *run, struct lapse_file *to, uint64_t *checksum, lapse_error *error);
 lapse_status lapse_run_load(struct lapse_run *run, const void *data, size_t n, lapse_error *error);
 lapse_status lapse_run_drop_blocks(struct lapse_run *run, lapse_error *error);
-/* Moves the blocks of `more`, whose keys are all greater, behind those of `run`. False: no memory, nothing moved. */
+/* Moves the blocks of `more`, whose keys are all greater, and its lines behind those of `run`. False: no memory. */
 bool lapse_run_join(struct lapse_run *run, struct lapse_run *more);
+size_t lapse_run_ids(const struct lapse_run *run, int64_t *out); /* of all its blobs; out may be NULL */
+bool lapse_run_add_block(struct lapse_run *run, const struct lapse_run_block *block);
+bool lapse_run_add_source(struct lapse_run *run, struct lapse_text source);
 
-/* Takes rows in order of keys, cuts them into blocks and stores these. */
+/* The latest rows of a run, for its filter: as it grows, earlier ones fall out. */
+struct lapse_recent {
+    const lapse_allocator *mem;
+    uint64_t seed;
+    int64_t since;
+    size_t least, most;           /* rows to keep */
+    int64_t seen;
+    size_t count, capacity;
+    int64_t *time;
+    uint64_t *hash;
+    bool failed;
+};
+/* Takes rows in order of keys, cuts them into blocks and stores these. Of staged rows the column LAPSE_F_LINE is not
+ * stored: it says which line each fingerprint is of. */
 struct lapse_run_writer {
+    struct lapse_store *store;
     struct lapse_run *run;
     struct lapse_rows rows;
     struct lapse_buffer key_bytes, encoded;
@@ -157,9 +200,17 @@ struct lapse_run_writer {
     uint32_t key_count;
     size_t pending;                  /* rows announced, not yet handed over */
     int64_t *scratch;
+    int64_t first_row;               /* of a part of a run: its place in the whole */
+    bool keep_lines;                 /* of staged rows, in run->lines */
+    struct lapse_recent recent;      /* for the filter of a run of events */
+    struct lapse_filter *filter;     /* of a run of fingerprints, and the last keys of it */
+    uint64_t *prints;
+    size_t print_count;
 };
 lapse_status lapse_run_writer_open(struct lapse_run_writer *w, struct lapse_store *store, int family,
                                    lapse_error *error);
+/* About how many rows will come: of many events a filter is made on the way. */
+void lapse_run_writer_expect(struct lapse_run_writer *w, int64_t rows);
 /* Rows first .. first + n of `from`, all of one key and in canonical order; may be called again with the same key
  * for rows that follow. */
 lapse_status lapse_run_writer_put(struct lapse_run_writer *w, struct lapse_text key, const struct lapse_columns *from,
@@ -168,12 +219,53 @@ lapse_status lapse_run_writer_put(struct lapse_run_writer *w, struct lapse_text 
  * When they are fewer than n, hand over all rows announced so far, then announce the rest. */
 lapse_status lapse_run_writer_key(struct lapse_run_writer *w, struct lapse_text key, size_t n, size_t *fit,
                                   lapse_error *error);
-/* The rows announced, as stretches and constants (lapse_rows_gather_stretches()). */
+/* The rows announced: order[0 ...] of `from`, or those from `first` on when order is NULL. */
+lapse_status lapse_run_writer_rows(struct lapse_run_writer *w, const struct lapse_columns *from, uint32_t fields,
+                                   const uint32_t *order, size_t first, lapse_error *error);
+/* The same from many places: stretches and constants (lapse_rows_gather_stretches()). */
 lapse_status lapse_run_writer_stretches(struct lapse_run_writer *w, const struct lapse_stretch *stretches, size_t count,
                                         uint32_t fields, const struct lapse_columns *constants, lapse_error *error);
 /* Ends the writer; *out is the run, of 0 rows perhaps. The writer is freed in any case. */
 lapse_status lapse_run_writer_finish(struct lapse_run_writer *w, struct lapse_run **out, lapse_error *error);
+/* The same of a part of a run: instead of a filter, *recent gets the latest rows, for one of the whole. */
+lapse_status lapse_run_writer_finish_part(struct lapse_run_writer *w, struct lapse_recent *recent, struct lapse_run **out,
+                                          lapse_error *error);
 void lapse_run_writer_abort(struct lapse_run_writer *w); /* NULL run is fine */
+/* The run without the rows whose bits are set, of which row 0 has bit `first`. Blocks that keep all rows are taken over,
+ * others are deleted. */
+lapse_status lapse_run_without(struct lapse_store *store, struct lapse_run *run, const uint8_t *bits, int64_t first,
+                               struct lapse_run **out, lapse_error *error);
+
+/* ---- reader.c: one run, key by key, forward --------------------------------------------------------------------- */
+
+struct lapse_reader {
+    struct lapse_run *run;         /* retained */
+    size_t block_no;               /* block_count: at the end */
+    uint32_t key_no;
+    struct lapse_entry entry;      /* its key; without rows until the block is loaded */
+    bool loaded;
+    bool has_keys;                 /* all keys of the block are decoded */
+    int looked_up;                 /* keys before that */
+    uint32_t rows_from, rows_to;   /* decoded */
+    int64_t number;                /* of the first row of block `numbered`, for LAPSE_F_LINE */
+    size_t numbered;
+    struct lapse_block block;
+    char key[LAPSE_TEXT_MAX];
+};
+static inline bool lapse_reader_at_end(const struct lapse_reader *r)
+{
+    return r->block_no == r->run->block_count;
+}
+void lapse_reader_open(struct lapse_reader *r, struct lapse_run *run); /* at the first key, which is not loaded yet */
+void lapse_reader_close(struct lapse_reader *r);
+/* After a failure of any of these only close. LAPSE_STALE, LAPSE_DAMAGED. Those but load and seek: only when loaded. */
+lapse_status lapse_reader_load(struct lapse_reader *r, lapse_error *error);
+lapse_status lapse_reader_next(struct lapse_reader *r, lapse_error *error);
+lapse_status lapse_reader_seek(struct lapse_reader *r, struct lapse_text key, lapse_error *error);
+lapse_status lapse_reader_rows(struct lapse_reader *r, uint32_t fields, lapse_error *error); /* into block.columns */
+bool lapse_reader_goes_on(const struct lapse_reader *r); /* the key has rows in the next block too */
+/* The first key from `from` on that is not below `key`; the count when there is none. */
+uint32_t lapse_keys_find(const struct lapse_keys *keys, uint32_t from, struct lapse_text key);
 
 /* ---- merge.c: any number of runs as one, key by key ----------------------------------------------------------- */
 
@@ -185,12 +277,25 @@ struct lapse_group {
     const struct lapse_columns *columns; /* rows from `first` on */
     size_t first;
 };
-/* Keys with from <= key < to; NULL is open. The runs are kept alive by the merge. */
+/* Many keys at once: key k has the rows `start[k]` .. `start[k + 1]`, where row i is `order[i]` of the columns, or
+ * `first` + i when order is NULL. */
+struct lapse_chunk {
+    size_t keys;
+    const struct lapse_text *text;
+    const uint32_t *start;
+    const struct lapse_columns *columns;
+    const uint32_t *order;
+    size_t first;
+};
+/* With LAPSE_F_LINE among the fields, this column is the place of each row among all rows of the runs, run after run.
+ * Keys with from <= key < to; NULL is open. The runs are kept alive by the merge. */
 lapse_status lapse_merge_open(struct lapse_store *store, struct lapse_run *const *runs, size_t count, uint32_t fields,
                               const struct lapse_text *from, const struct lapse_text *to,
                               struct lapse_merge **out, lapse_error *error);
 lapse_status lapse_merge_next(struct lapse_merge *merge, const struct lapse_group **out, lapse_error *error);
-/* Goes on to the first key that is not below `key`; never back. */
+/* The keys that come next, in bulk. Either this or _next() and _seek(). */
+lapse_status lapse_merge_chunk(struct lapse_merge *merge, const struct lapse_chunk **out, lapse_error *error);
+/* Goes on to the first key that is not below `key`; never back. After a failure of any of these only close. */
 lapse_status lapse_merge_seek(struct lapse_merge *merge, struct lapse_text key, lapse_error *error);
 void lapse_merge_close(struct lapse_merge *merge);
 
@@ -201,6 +306,7 @@ struct lapse_stage;
  * `expected` rows are a hint. Finished runs are kept by the stage until it is freed. */
 lapse_status lapse_stage_new(struct lapse_store *store, const struct lapse_columns *constants, size_t limit,
                              uint64_t expected, struct lapse_stage **out, lapse_error *error);
+void lapse_stage_keep_lines(struct lapse_stage *stage); /* each run tells the line of each of its rows */
 /* Scratch of one thread that puts rows. */
 struct lapse_stage_hand {
     const lapse_allocator *mem;
@@ -231,10 +337,40 @@ struct lapse_manifest {
 };
 struct lapse_manifest *lapse_manifest_new(const lapse_allocator *mem, size_t count); /* runs NULL */
 void lapse_manifest_release(struct lapse_manifest *m);
+uint64_t lapse_digest_add(uint64_t digest, int64_t id, uint64_t checksum); /* of a list of runs, by id */
 uint64_t lapse_manifest_digest(const struct lapse_manifest *m); /* of ids and checksums; 0: no runs */
 size_t lapse_manifest_family(const struct lapse_manifest *m, int family, struct lapse_run **out); /* room for count */
 
+/* ---- merging.c: which runs are merged, and when --------------------------------------------------------------- */
+
+/* One run of all rows of n >= 1 runs of one family. In a transaction. */
+lapse_status lapse_runs_merge(struct lapse_store *store, struct lapse_run *const *runs, size_t n,
+                              lapse_status (*go_on)(void *user, int64_t rows, lapse_error *error), void *user,
+                              struct lapse_run **out, lapse_error *error);
+/* The runs of a family that a commit which adds `added` should fold into one; out has room for all. 0: none. */
+size_t lapse_tail_choose(const struct lapse_store *store, const struct lapse_manifest *m, int family,
+                         struct lapse_run *const *added, size_t added_count, struct lapse_run **out);
+/* A share of merging after a commit of `rows`, outside of a transaction. What was committed stays committed when it
+ * fails. These three with the writer lock held. */
+void lapse_merging_share(struct lapse_store *store, int64_t rows);
+/* Gives up all merges under way, and in a transaction deletes what they have written. */
+void lapse_merging_abandon(struct lapse_store *store);
+/* The same without touching the file. What they have written is swept when the store is opened again. */
+void lapse_merging_forget(struct lapse_store *store);
+
 /* ---- store.c -------------------------------------------------------------------------------------------------------- */
+
+struct lapse_merging;              /* a merge under way (merging.c) */
+enum { LAPSE_MERGINGS = 4 };       /* at once */
+struct lapse_merging_limits {
+    int64_t small;                 /* a run of fewer rows is part of the tail */
+    size_t tail_runs;              /* and rows: with more the tail is folded into one run */
+    int64_t tail_rows;
+    size_t runs;                   /* larger ones, of a family; with more some are merged */
+    size_t runs_behind;            /* with more a merge is done as a whole */
+    int64_t share, least_share;    /* rows merged after a commit: for each of its rows, and at least */
+};
+extern const struct lapse_merging_limits lapse_merging_defaults;
 
 struct lapse_store {
     lapse_allocator mem;
@@ -244,6 +380,10 @@ struct lapse_store {
     struct lapse_manifest *manifest;
     struct lapse_run **dropped;    /* merged away, blocks still in the file because a view reads them */
     size_t dropped_count, dropped_capacity;
+    struct lapse_merging_limits limits; /* the defaults, but in tests */
+    struct lapse_merging *merging[LAPSE_MERGINGS];
+    size_t merging_count;
+    bool damaged;                  /* a block that was to be merged: this handle merges no more */
     int64_t memory_limit;
     int64_t process;
     struct lapse_zone zone;
@@ -277,10 +417,8 @@ struct lapse_commit {
     uint32_t flags;                /* LAPSE_IMPORT_ */
     struct lapse_run **staged;
     size_t staged_count;
-    bool has_ids;                  /* a staged row may have an event_id */
-    int64_t first_line, last_line;
     lapse_counts *counts;
-    /* Told of each row that is not kept; may be NULL. Non-zero cancels. */
+    /* Told of each row that is not kept, in any order; line -1: not known. May be NULL. Non-zero cancels. */
     int (*dropped)(void *user, int64_t line, int outcome);
     /* Asked now and then while rows are judged, and before they are published; non-zero cancels. May be NULL. */
     int (*stop)(void *user);
@@ -290,13 +428,10 @@ struct lapse_commit {
 };
 /* LAPSE_CANCELLED when the host says stop. */
 lapse_status lapse_commit_go_on(const struct lapse_commit *commit, lapse_error *error);
-/* Decides which staged rows are new and counts them. *events is a run of those that stay, NULL when the staged runs
- * can be published as they are; *fingerprints is the run of their identities, or NULL. */
+/* Decides which staged rows are new and counts them. events[i] is the run of those of staged run i that stay, perhaps
+ * that run itself; *fingerprints is the run of their identities, or NULL. All are the caller's, in any case. */
 lapse_status lapse_identity_resolve(struct lapse_commit *commit, const struct lapse_manifest *manifest,
                                     struct lapse_run **events, struct lapse_run **fingerprints, lapse_error *error);
-/* What the fingerprint family keeps of an event with an id: the key of its identity, and a hash of all the rest of it. */
-bool lapse_identity_of(const struct lapse_store *store, struct lapse_text customer, const struct lapse_columns *columns,
-                       size_t i, struct lapse_buffer *scratch, uint8_t key[LAPSE_PRINT], uint64_t *content);
 /* Writer lock and transaction around `fill`, which makes staged runs in *commit; then identity, publication,
  * commit (or not, for a dry run), and a share of merging. */
 lapse_status lapse_store_commit(struct lapse_store *store, struct lapse_commit *commit,

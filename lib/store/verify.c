@@ -98,16 +98,15 @@ static lapse_status check_sharing(struct lapse_verify *v, lapse_error *error)
 {
     size_t n = 0, k = 0;
     for (size_t i = 0; i < v->run_count; i++)
-        n += v->runs[i]->block_count;
+        n += lapse_run_ids(v->runs[i], NULL);
     int64_t *ids = lapse_mem_zero(&v->store.mem, n + 1, sizeof *ids);
     uint32_t *order = lapse_mem_zero(&v->store.mem, 2 * n + 1, sizeof *order);
     lapse_status status = ids && order ? LAPSE_OK : lapse_fail_memory(error);
     if (status == LAPSE_OK) {
         for (size_t i = 0; i < v->run_count; i++)
-            for (size_t b = 0; b < v->runs[i]->block_count; b++, k++) {
-                ids[k] = v->runs[i]->blocks[b].id;
-                order[k] = (uint32_t)k;
-            }
+            k += lapse_run_ids(v->runs[i], ids + k);
+        for (size_t i = 0; i < n; i++)
+            order[i] = (uint32_t)i;
         lapse_sort_indices(order, n, order + n, order_ids, ids);
     }
     for (size_t i = 1; i < n && status == LAPSE_OK; i++)
@@ -122,7 +121,7 @@ static lapse_status check_list(struct lapse_verify *v, lapse_error *error)
 {
     uint64_t digest;
     lapse_error why = { .size = sizeof why };
-    lapse_status status = lapse_file_runs(v->store.file, load_run, v, &digest, &why);
+    lapse_status status = lapse_file_runs(v->store.file, NULL, load_run, v, &digest, &why);
     bool read = status == LAPSE_OK;
     v->lost_runs |= !read;
     status = absorb(v, status, &why, error);

@@ -3,11 +3,11 @@
  * same. */
 #include <stdio.h>
 
+#include "store/identity.h"
 #include "store/verify.h"
 
 /* What is known about the run from its good blocks. */
 struct seen {
-    uint32_t fields;
     bool nameless;
     bool all;     /* no block has a fault */
     bool before;  /* the block before was good, and is decoded */
@@ -148,7 +148,7 @@ static const char *check_events(struct lapse_verify *v, const struct lapse_run *
 static const char *check_prints(const struct lapse_block *block)
 {
     for (uint32_t k = 0; k < block->keys.count; k++)
-        if (block->keys.length[k] != LAPSE_PRINT)
+        if (block->keys.length[k] != LAPSE_PRINT_SIZE)
             return "one of its fingerprints has not the length of one";
     return block->keys.count != block->rows ? "an identity is there twice" : NULL;
 }
@@ -167,11 +167,11 @@ static const char *check_border(struct lapse_verify *v, const struct lapse_run *
 
 /* ---- identities -------------------------------------------------------------------------------------------------- */
 
-static void add_identity(struct lapse_verify *v, const uint8_t key[LAPSE_PRINT], uint64_t content, int which)
+static void add_identity(struct lapse_verify *v, const uint8_t key[LAPSE_PRINT_SIZE], uint64_t content, int which)
 {
     struct lapse_identities *s = &v->identities[key[0]][which];
     s->count++;
-    s->sum += lapse_hash(key, LAPSE_PRINT, lapse_hash(&content, sizeof content, 1));
+    s->sum += lapse_hash(key, LAPSE_PRINT_SIZE, lapse_hash(&content, sizeof content, 1));
 }
 
 static bool add_identities(struct lapse_verify *v, const struct lapse_run *run, const struct lapse_block *block)
@@ -185,11 +185,11 @@ static bool add_identities(struct lapse_verify *v, const struct lapse_run *run, 
             continue;
         }
         for (uint32_t i = block->keys.start[k]; i < block->keys.start[k + 1] && ok; i++) {
-            uint8_t print[LAPSE_PRINT];
-            uint64_t content;
+            uint8_t print[LAPSE_PRINT_SIZE];
+            uint32_t content;
             if (!lapse_columns_text(c, LAPSE_F_EVENT_ID, i).size)
                 continue;
-            ok = lapse_identity_of(&v->store, key, c, i, &v->scratch, print, &content);
+            ok = lapse_identity_of(v->store.key, key, c, i, &v->scratch, print, &content);
             if (ok)
                 add_identity(v, print, content, 0);
         }
@@ -232,10 +232,28 @@ static lapse_status check_block(struct lapse_verify *v, const struct lapse_run *
         seen->all = false;
         return tell(v, run, b, fault, error);
     }
-    seen->fields |= block->fields;
     v->blocks++;
     v->events += run->family == LAPSE_RUN_EVENTS ? b->rows : 0;
     return add_identities(v, run, block) ? LAPSE_OK : lapse_fail_memory(error);
+}
+
+/* The blobs of its filter. */
+static lapse_status check_filter(struct lapse_verify *v, const struct lapse_run *run, lapse_error *error)
+{
+    struct lapse_buffer *bytes = &v->block[0].bytes;
+    lapse_status status = LAPSE_OK;
+    for (size_t i = 0; run->filter && i < run->filter->count && status == LAPSE_OK; i++) {
+        const struct lapse_filter_part *part = &run->filter->parts[i];
+        lapse_error why = { .size = sizeof why };
+        status = lapse_file_get_block(run->file, part->id, bytes, &why);
+        bool sound = status == LAPSE_OK && bytes->size == part->size &&
+                     lapse_hash(bytes->data, bytes->size, (uint64_t)part->id) == part->checksum;
+        if (status != LAPSE_OK && status != LAPSE_STALE && status != LAPSE_DAMAGED)
+            return lapse_fail_again(error, &why);
+        status = sound ? LAPSE_OK : lapse_verify_note(v, error, "run %lld: part %lld of its filter is damaged",
+                                                      (long long)run->id, (long long)part->id);
+    }
+    return status;
 }
 
 lapse_status lapse_verify_run(struct lapse_verify *v, struct lapse_run *run, lapse_error *error)
@@ -247,11 +265,12 @@ lapse_status lapse_verify_run(struct lapse_verify *v, struct lapse_run *run, lap
         if (status == LAPSE_OK)
             status = lapse_upkeep_go_on(&v->upkeep, run->blocks[i].rows, error);
     }
+    if (status == LAPSE_OK)
+        status = check_filter(v, run, error);
     if (status != LAPSE_OK || !seen.all)
         return status;
-    if (seen.fields != run->fields)
-        status = lapse_verify_note(v, error, "run %lld: its directory lists columns that no block has", (long long)run->id);
-    if (status == LAPSE_OK && run->family == LAPSE_RUN_EVENTS && seen.nameless != run->nameless_source)
+    /* That no row has what the directory lists is no fault: rows may have fallen out since. */
+    if (run->family == LAPSE_RUN_EVENTS && seen.nameless && !run->nameless_source)
         status = lapse_verify_note(v, error, "run %lld: its directory is wrong about events without a source",
                                    (long long)run->id);
     return status;

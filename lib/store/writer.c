@@ -1,0 +1,323 @@
+/* The writer of a run: takes rows in order, cuts them into blocks, stores these, and notes on the way what identity will
+ * ask. */
+#include "store/identity.h"
+
+static bool equal(struct lapse_text a, struct lapse_text b)
+{
+    return a.size == b.size && memcmp(a.data, b.data, a.size) == 0;
+}
+
+lapse_status lapse_run_writer_open(struct lapse_run_writer *w, struct lapse_store *store, int family,
+                                   lapse_error *error)
+{
+    const lapse_allocator *mem = &store->mem;
+    memset(w, 0, sizeof *w);
+    lapse_rows_init(&w->rows, mem);
+    lapse_buffer_init(&w->key_bytes, mem);
+    lapse_buffer_init(&w->encoded, mem);
+    w->key_begin = lapse_mem_alloc(mem, (LAPSE_BLOCK_ROWS + 1) * sizeof *w->key_begin);
+    w->key_start = lapse_mem_alloc(mem, (LAPSE_BLOCK_ROWS + 1) * sizeof *w->key_start);
+    w->key_length = lapse_mem_alloc(mem, LAPSE_BLOCK_ROWS);
+    w->scratch = lapse_mem_alloc(mem, LAPSE_ENCODE_SCRATCH * sizeof *w->scratch);
+    w->store = store;
+    w->run = lapse_run_new(store, family);
+    if (w->key_begin && w->key_start && w->key_length && w->scratch && w->run)
+        return LAPSE_OK;
+    lapse_run_writer_abort(w);
+    return lapse_fail_memory(error);
+}
+
+void lapse_run_writer_abort(struct lapse_run_writer *w)
+{
+    const lapse_allocator *mem = w->rows.mem;
+    if (!mem)
+        return;
+    lapse_run_release(w->run);
+    lapse_filter_free(w->filter);
+    lapse_mem_free(mem, w->prints);
+    lapse_recent_free(&w->recent);
+    lapse_rows_free(&w->rows);
+    lapse_buffer_free(&w->key_bytes);
+    lapse_buffer_free(&w->encoded);
+    lapse_mem_free(mem, w->key_begin);
+    lapse_mem_free(mem, w->key_start);
+    lapse_mem_free(mem, w->key_length);
+    lapse_mem_free(mem, w->scratch);
+    memset(w, 0, sizeof *w);
+}
+
+static bool note_sources(struct lapse_run_writer *w)
+{
+    struct lapse_columns c;
+    struct lapse_text last = { NULL, 0 };
+    lapse_rows_columns(&w->rows, &c);
+    for (size_t i = 0; i < w->rows.count; i++) {
+        struct lapse_text source = lapse_columns_text(&c, LAPSE_F_SOURCE, i);
+        if (lapse_columns_text(&c, LAPSE_F_EVENT_ID, i).size || (last.data && equal(last, source)))
+            continue;
+        if (!lapse_run_add_source(w->run, source))
+            return false;
+        last = source;
+    }
+    return true;
+}
+
+/* What identity will want to know of the rows of a block: of fingerprints the keys; of events the latest contents, when
+ * the run is announced as large enough to keep them; of staged events lines and fingerprints. Lines end here. */
+static lapse_status note_identity(struct lapse_run_writer *w, const struct lapse_keys *keys, lapse_error *error)
+{
+    struct lapse_run *run = w->run;
+    struct lapse_columns c;
+    bool ok = true;
+    if (run->family == LAPSE_RUN_FINGERPRINTS) {
+        ok = w->filter || (w->filter = lapse_filter_new(run->mem));
+        for (uint32_t k = 0; k < keys->count && ok; k++)
+            ok = lapse_filter_take(w->filter, &w->prints, &w->print_count, lapse_keys_text(keys, k));
+        return ok ? LAPSE_OK : lapse_fail_memory(error);
+    }
+    lapse_rows_columns(&w->rows, &c);
+    for (uint32_t k = 0; k < keys->count && w->recent.mem; k++)
+        lapse_recent_take(&w->recent, lapse_keys_text(keys, k), &c, keys->start[k], keys->start[k + 1] - keys->start[k]);
+    if (!(w->rows.fields & LAPSE_FIELD_BIT(LAPSE_F_LINE)))
+        return LAPSE_OK;
+    if (w->keep_lines) {
+        ok = lapse_mem_reserve(run->mem, &run->lines, &run->line_capacity, (size_t)run->rows + w->rows.count,
+                               sizeof *run->lines);
+        for (size_t i = 0; ok && i < w->rows.count; i++)
+            run->lines[(size_t)run->rows + i] = w->rows.number[LAPSE_F_LINE][i];
+    }
+    if (ok && c.fields & LAPSE_FIELD_BIT(LAPSE_F_EVENT_ID)) {
+        ok = run->prints || (run->prints = lapse_prints_new(w->store));
+        lapse_status status = ok ? lapse_prints_take(run->prints, keys, &c, w->first_row + run->rows, error) : LAPSE_OK;
+        if (status != LAPSE_OK)
+            return status;
+    }
+    w->rows.fields &= ~LAPSE_FIELD_BIT(LAPSE_F_LINE);
+    return ok ? LAPSE_OK : lapse_fail_memory(error);
+}
+
+static bool finish_filter(struct lapse_run_writer *w)
+{
+    struct lapse_run *run = w->run;
+    if (w->filter && lapse_filter_end(w->filter, w->prints, w->print_count)) {
+        run->filter = w->filter;
+        w->filter = NULL;
+    } else if (!w->filter && w->recent.mem && run->rows) {
+        run->filter = lapse_recent_filter(&w->recent);
+        return run->filter != NULL;
+    }
+    return !w->filter;
+}
+
+void lapse_run_writer_expect(struct lapse_run_writer *w, int64_t rows)
+{
+    if (w->run->family != LAPSE_RUN_FINGERPRINTS && rows >= LAPSE_FILTER_KEYS)
+        lapse_recent_init(&w->recent, w->store);
+}
+
+/* Encodes and stores what has been collected. */
+static lapse_status cut(struct lapse_run_writer *w, lapse_error *error)
+{
+    struct lapse_run *run = w->run;
+    if (w->rows.count == 0)
+        return LAPSE_OK;
+    w->key_start[w->key_count] = (uint32_t)w->rows.count;
+    struct lapse_keys keys = { w->key_count, w->key_bytes.data, w->key_begin, w->key_start, w->key_length };
+    struct lapse_run_block b = { .rows = (uint32_t)w->rows.count, .keys = w->key_count,
+                                 .first_time = INT64_MAX, .last_time = INT64_MIN };
+    const int64_t *time = w->rows.fields & LAPSE_FIELD_BIT(LAPSE_F_TIME) ? w->rows.number[LAPSE_F_TIME] : NULL;
+    for (size_t i = 0; time && i < w->rows.count; i++) {
+        b.first_time = time[i] < b.first_time ? time[i] : b.first_time;
+        b.last_time = time[i] > b.last_time ? time[i] : b.last_time;
+    }
+    b.first_key = lapse_keys_text(&keys, 0);
+    b.last_key = lapse_keys_text(&keys, keys.count - 1);
+    lapse_status status = note_identity(w, &keys, error);
+    if (status != LAPSE_OK)
+        return status;
+    lapse_rows_trim(&w->rows);
+    w->encoded.size = 0;
+    if (!lapse_block_encode(&w->encoded, &keys, &w->rows, w->scratch))
+        return lapse_fail_memory(error);
+    status = lapse_file_put_block(run->file, w->encoded.data, w->encoded.size, &b.id, error);
+    if (status != LAPSE_OK)
+        return status;
+    b.checksum = lapse_hash(w->encoded.data, w->encoded.size, (uint64_t)b.id);
+    run->fields |= w->rows.fields;
+    if ((run->family != LAPSE_RUN_FINGERPRINTS && !note_sources(w)) || !lapse_run_add_block(run, &b))
+        return lapse_fail_memory(error);
+    lapse_rows_clear(&w->rows);
+    w->key_bytes.size = 0;
+    w->key_count = 0;
+    return LAPSE_OK;
+}
+
+static bool begin_key(struct lapse_run_writer *w, struct lapse_text key)
+{
+    struct lapse_text last = { "", 0 };
+    if (w->key_count)
+        last = (struct lapse_text){ w->key_bytes.data + w->key_begin[w->key_count - 1],
+                                    w->key_length[w->key_count - 1] };
+    if (w->key_count && equal(last, key))
+        return true;
+    w->key_begin[w->key_count] = (uint32_t)w->key_bytes.size;
+    w->key_start[w->key_count] = (uint32_t)(w->rows.count + w->pending);
+    w->key_length[w->key_count++] = (uint8_t)key.size;
+    lapse_buffer_put(&w->key_bytes, key.data, key.size);
+    return !w->key_bytes.failed;
+}
+
+lapse_status lapse_run_writer_key(struct lapse_run_writer *w, struct lapse_text key, size_t n, size_t *fit,
+                                  lapse_error *error)
+{
+    *fit = 0;
+    if (w->rows.count == LAPSE_BLOCK_ROWS) {
+        lapse_status status = cut(w, error);
+        if (status != LAPSE_OK)
+            return status;
+    }
+    size_t room = LAPSE_BLOCK_ROWS - w->rows.count - w->pending;
+    if (room == 0)
+        return LAPSE_OK;
+    *fit = n < room ? n : room;
+    if (!begin_key(w, key))
+        return lapse_fail_memory(error);
+    w->pending += *fit;
+    return LAPSE_OK;
+}
+
+lapse_status lapse_run_writer_rows(struct lapse_run_writer *w, const struct lapse_columns *from, uint32_t fields,
+                                   const uint32_t *order, size_t first, lapse_error *error)
+{
+    bool ok = w->pending == 0 || lapse_rows_gather(&w->rows, from, fields, order, first, w->pending);
+    w->pending = 0;
+    return ok ? LAPSE_OK : lapse_fail_memory(error);
+}
+
+lapse_status lapse_run_writer_stretches(struct lapse_run_writer *w, const struct lapse_stretch *stretches, size_t count,
+                                        uint32_t fields, const struct lapse_columns *constants, lapse_error *error)
+{
+    w->pending = 0;
+    return lapse_rows_gather_stretches(&w->rows, stretches, count, fields, constants) ? LAPSE_OK
+                                                                                       : lapse_fail_memory(error);
+}
+
+lapse_status lapse_run_writer_put(struct lapse_run_writer *w, struct lapse_text key, const struct lapse_columns *from,
+                                  uint32_t fields, size_t first, size_t n, lapse_error *error)
+{
+    lapse_status status = LAPSE_OK;
+    for (size_t fit; n > 0 && status == LAPSE_OK; first += fit, n -= fit) {
+        status = lapse_run_writer_key(w, key, n, &fit, error);
+        if (status == LAPSE_OK)
+            status = lapse_run_writer_rows(w, from, fields, NULL, first, error);
+    }
+    return status;
+}
+
+static lapse_status finish(struct lapse_run_writer *w, struct lapse_recent *recent, struct lapse_run **out,
+                           lapse_error *error)
+{
+    *out = NULL;
+    lapse_status status = cut(w, error);
+    if (recent) {
+        *recent = w->recent;
+        w->recent = (struct lapse_recent){ 0 };
+    } else if (status == LAPSE_OK && !finish_filter(w)) {
+        status = lapse_fail_memory(error);
+    }
+    if (status == LAPSE_OK) {
+        *out = w->run;
+        w->run = NULL;
+    }
+    lapse_run_writer_abort(w);
+    return status;
+}
+
+lapse_status lapse_run_writer_finish(struct lapse_run_writer *w, struct lapse_run **out, lapse_error *error)
+{
+    return finish(w, NULL, out, error);
+}
+
+lapse_status lapse_run_writer_finish_part(struct lapse_run_writer *w, struct lapse_recent *recent, struct lapse_run **out,
+                                          lapse_error *error)
+{
+    return finish(w, recent, out, error);
+}
+
+/* ---- a run without some of its rows ------------------------------------------------------------------------------------ */
+
+static lapse_status read_block(const struct lapse_run *run, const struct lapse_run_block *b, struct lapse_block *block,
+                               lapse_error *error)
+{
+    lapse_status status = lapse_file_get_block(run->file, b->id, &block->bytes, error);
+    if (status != LAPSE_OK)
+        return status;
+    bool sound = lapse_hash(block->bytes.data, block->bytes.size, (uint64_t)b->id) == b->checksum &&
+                 lapse_block_decode(block, LAPSE_ALL_FIELDS) && block->rows == b->rows;
+    if (block->bytes.failed)
+        return lapse_fail_memory(error);
+    return sound ? LAPSE_OK : lapse_fail(error, LAPSE_DAMAGED, "block %lld is damaged", (long long)b->id);
+}
+
+static bool bit_at(const uint8_t *bits, int64_t i)
+{
+    return bits[i / 8] >> i % 8 & 1;
+}
+
+static lapse_status put_kept(struct lapse_run_writer *w, const struct lapse_block *block, const uint8_t *bits,
+                             int64_t first, lapse_error *error)
+{
+    const struct lapse_keys *keys = &block->keys;
+    lapse_status status = LAPSE_OK;
+    for (uint32_t k = 0; k < keys->count; k++)
+        for (uint32_t i = keys->start[k], j; i < keys->start[k + 1] && status == LAPSE_OK; i = j + 1) {
+            for (j = i; j < keys->start[k + 1] && !bit_at(bits, first + j); j++)
+                ;
+            if (j > i)
+                status = lapse_run_writer_put(w, lapse_keys_text(keys, k), &block->columns, LAPSE_ALL_FIELDS, i, j - i,
+                                              error);
+        }
+    return status;
+}
+
+lapse_status lapse_run_without(struct lapse_store *store, struct lapse_run *run, const uint8_t *bits, int64_t first,
+                               struct lapse_run **out, lapse_error *error)
+{
+    struct lapse_run_writer w = { 0 };
+    struct lapse_block block = { .mem = run->mem };
+    lapse_buffer_init(&block.bytes, run->mem);
+    lapse_status status = lapse_run_writer_open(&w, store, LAPSE_RUN_EVENTS, error);
+    for (size_t i = 0; i < run->block_count && status == LAPSE_OK; i++) {
+        const struct lapse_run_block *b = &run->blocks[i];
+        bool some = false;
+        for (int64_t r = first; r < first + b->rows && !some; r++)
+            some = bit_at(bits, r);
+        if (!some) { /* as it is */
+            status = cut(&w, error);
+            if (status == LAPSE_OK && !lapse_run_add_block(w.run, b))
+                status = lapse_fail_memory(error);
+        } else {
+            status = read_block(run, b, &block, error);
+            if (status == LAPSE_OK)
+                status = put_kept(&w, &block, bits, first, error);
+            if (status == LAPSE_OK)
+                status = lapse_file_drop_blocks(run->file, &b->id, 1, error);
+        }
+        first += b->rows;
+    }
+    for (size_t i = 0; i < run->source_count && status == LAPSE_OK; i++)
+        if (!lapse_run_add_source(w.run, run->sources[i]))
+            status = lapse_fail_memory(error);
+    if (status == LAPSE_OK) {
+        w.run->fields |= run->fields;
+        w.run->many_sources |= run->many_sources;
+        status = lapse_run_writer_finish(&w, out, error);
+    }
+    if (status == LAPSE_OK) { /* what it admits too many are few */
+        (*out)->filter = run->filter;
+        run->filter = NULL;
+    }
+    lapse_run_writer_abort(&w);
+    lapse_block_free(&block);
+    return status;
+}
