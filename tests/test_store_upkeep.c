@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -988,6 +989,46 @@ static void killed_while_compacting(void **state)
     kill_at_each(compact);
 }
 
+/* A disk that is full at one moment or another, as files that may not grow beyond a limit. */
+static void full_disks(void **state)
+{
+    static task *const tasks[] = { backup, compact };
+    (void)state;
+    for (int t = 0; t < 2; t++) {
+        int failed = 0;
+        lapse_store *store = filled(path, 5, 3000);
+        char *before = export_of(store);
+        struct stat info;
+        lapse_store_close(store);
+        assert_int_equal(stat(path, &info), 0);
+        for (int64_t limit = 4096; limit < 4 * info.st_size; limit += info.st_size / 8) {
+            pid_t child = fork();
+            if (child == 0) {
+                struct rlimit most = { (rlim_t)limit, (rlim_t)limit };
+                signal(SIGXFSZ, SIG_IGN);
+                if (open_with(path, 0, 5000, &store, NULL) != LAPSE_OK || setrlimit(RLIMIT_FSIZE, &most) != 0)
+                    _exit(100);
+                _exit(tasks[t](store, NULL));
+            }
+            int code = -1;
+            waitpid(child, &code, 0);
+            assert_true(WIFEXITED(code));
+            if (WEXITSTATUS(code) != LAPSE_OK && WEXITSTATUS(code) != LAPSE_IO)
+                print_error("%s\n", lapse_status_name(WEXITSTATUS(code)));
+            assert_true(WEXITSTATUS(code) == LAPSE_OK || WEXITSTATUS(code) == LAPSE_IO);
+            failed += WEXITSTATUS(code) == LAPSE_IO;
+            assert_int_equal(names_with("copy"), t == 0 && WEXITSTATUS(code) == LAPSE_OK);
+            unlink(copy_path);
+            check_export_of(path, before);
+            check_sound_file(path);
+        }
+        assert_true(failed > 0);
+        check_export_of(path, before);
+        free(before);
+    }
+    unlink(path);
+}
+
 /* ---- beside others ---------------------------------------------------------------------------------------------------------------- */
 
 enum { EACH = 100, COMMITS = 60, READERS = 8, PROCESSES = 3 };
@@ -1206,6 +1247,7 @@ int main(void)
         cmocka_unit_test(any_byte),
         cmocka_unit_test(killed_while_copying),
         cmocka_unit_test(killed_while_compacting),
+        cmocka_unit_test(full_disks),
         cmocka_unit_test(threads_beside_a_writer),
         cmocka_unit_test(processes_beside_a_writer),
     };

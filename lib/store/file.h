@@ -15,7 +15,7 @@ struct lapse_file {
     sqlite3_stmt *statements[LAPSE_FILE_STATEMENTS];
     bool memory, read_only, wal;
     int32_t timeout_ms;
-    int64_t format; /* the write version of the file; 0 until one is made */
+    int64_t format; /* the read version of the file; 0 until it has one */
 };
 
 lapse_status lapse_file_status(int code); /* of a result code of SQLite */

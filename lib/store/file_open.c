@@ -78,7 +78,7 @@ static lapse_status check_format(struct lapse_file *file, const char *path, bool
     if (id != APPLICATION_ID)
         return lapse_fail(error, LAPSE_DAMAGED, "%s is no store of lapse", path);
     int64_t reads = version & READ_MASK, writes = reads + (version >> WRITE_SHIFT & READ_MASK);
-    file->format = writes;
+    file->format = reads;
     if (reads == 0)
         return lapse_fail(error, LAPSE_DAMAGED, "%s is a store without a format version", path);
     if (reads > LAPSE_FORMAT)

@@ -69,7 +69,7 @@ lapse_status lapse_file_upgrade(struct lapse_file *file, lapse_error *error)
     char text[64];
     snprintf(text, sizeof text, "PRAGMA user_version = %d", LAPSE_FORMAT);
     lapse_lock_take(file->lock);
-    int code = file->format == LAPSE_FORMAT ? SQLITE_OK : sqlite3_exec(file->db, text, NULL, NULL, NULL);
+    int code = sqlite3_exec(file->db, text, NULL, NULL, NULL);
     lapse_status status = code == SQLITE_OK ? LAPSE_OK : lapse_file_fail(file, code, error);
     if (status == LAPSE_OK)
         file->format = LAPSE_FORMAT;

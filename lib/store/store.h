@@ -129,7 +129,7 @@ lapse_status lapse_file_values(struct lapse_file *file,
 lapse_status lapse_file_version(struct lapse_file *file, int64_t *out, lapse_error *error);
 int64_t lapse_file_bytes(struct lapse_file *file); /* -1: in memory */
 bool lapse_file_read_only(const struct lapse_file *file);
-int64_t lapse_file_format(const struct lapse_file *file); /* that a library must know to write to it */
+int64_t lapse_file_format(const struct lapse_file *file); /* that a library must know to read it */
 
 /* ---- run.c: writing and reading one run ------------------------------------------------------------------------ */
 
