@@ -160,6 +160,9 @@ static lapse_status open_to_write(struct lapse_file *file, const char *path, con
         code = sqlite3_exec(file->db, "PRAGMA secure_delete = ON", NULL, NULL, NULL);
     if (code == SQLITE_OK && !file->memory)
         code = switch_to_wal(file, options->timeout_ms);
+    /* A merge frees as many pages as it fills: the later they go from the log to the file, the fewer go twice. */
+    if (code == SQLITE_OK)
+        code = sqlite3_exec(file->db, "PRAGMA wal_autocheckpoint = 4000", NULL, NULL, NULL);
     file->wal = code == SQLITE_OK && !file->memory;
     if (code == SQLITE_OK && empty) {
         status = lapse_file_begin(file, error);

@@ -43,9 +43,9 @@ static bool reaches(const struct lapse_run *run, const struct lapse_text *from, 
            !(from && compare(run->blocks[run->block_count - 1].last_key, *from) < 0);
 }
 
-lapse_status lapse_merge_open(struct lapse_store *store, struct lapse_run *const *runs, size_t count, uint32_t fields,
-                              const struct lapse_text *from, const struct lapse_text *to, struct lapse_merge **out,
-                              lapse_error *error)
+lapse_status lapse_merge_open(struct lapse_store *store, struct lapse_run *const *runs, size_t count,
+                              uint32_t fields, const struct lapse_text *from, const struct lapse_text *to,
+                              struct lapse_merge **out, lapse_error *error)
 {
     const lapse_allocator *mem = &store->mem;
     *out = NULL;
@@ -105,7 +105,7 @@ void lapse_merge_close(struct lapse_merge *m)
         return;
     for (size_t i = 0; i < m->count; i++)
         lapse_reader_close(&m->readers[i]);
-    void *arrays[] = { m->readers, m->shares, m->heap,    m->taken, m->bounds,
+    void *arrays[] = { m->readers, m->shares, m->heap, m->taken,   m->bounds,
                        m->keys,    m->starts, m->list, m->scratch, m->order };
     for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++)
         lapse_mem_free(m->mem, arrays[i]);

@@ -28,7 +28,8 @@ static const struct lapse_columns *columns_of(const struct lapse_merge *m, uint3
 
 static bool in_order(const struct lapse_merge *m, struct merge_row a, struct merge_row b)
 {
-    return lapse_columns_compare(columns_of(m, a.reader), a.row, columns_of(m, b.reader), b.row, m->digits) <= 0;
+    return lapse_columns_compare(columns_of(m, a.reader), a.row, columns_of(m, b.reader), b.row, m->digits) <=
+           0;
 }
 
 /* Merges the sorted stretches list[bounds[i]] .. list[bounds[i + 1]] pairwise; most often they are in order already,
@@ -74,7 +75,8 @@ static bool put_key(struct lapse_merge *m, struct lapse_text key, size_t end)
 {
     size_t n = m->chunk.keys;
     if ((n + 2 > m->key_room && !lapse_mem_reserve(m->mem, &m->keys, &m->key_room, n + 2, sizeof *m->keys)) ||
-        (n + 2 > m->start_room && !lapse_mem_reserve(m->mem, &m->starts, &m->start_room, n + 2, sizeof *m->starts)) ||
+        (n + 2 > m->start_room &&
+         !lapse_mem_reserve(m->mem, &m->starts, &m->start_room, n + 2, sizeof *m->starts)) ||
         end > UINT32_MAX)
         return false;
     m->keys[n] = key;
@@ -259,7 +261,8 @@ static lapse_status list_key(struct lapse_merge *m, uint32_t first, lapse_error 
             return lapse_fail_memory(error);
         m->bounds[++parts] = m->listed;
     }
-    bool ok = (parts == 1 || merge_list(m, parts)) && put_key(m, m->readers[m->taken[first]].entry.key, m->listed);
+    bool ok =
+        (parts == 1 || merge_list(m, parts)) && put_key(m, m->readers[m->taken[first]].entry.key, m->listed);
     return ok ? LAPSE_OK : lapse_fail_memory(error);
 }
 
@@ -296,7 +299,8 @@ static lapse_status gather_chunk(struct lapse_merge *m, lapse_error *error)
     for (bool ends = false; !ends && status == LAPSE_OK;) {
         uint32_t first;
         status = list_alone(m, error);
-        if (status != LAPSE_OK || beyond(m) || m->listed >= m->wanted || (m->chunk.keys && stretch(m) >= STRETCH))
+        if (status != LAPSE_OK || beyond(m) || m->listed >= m->wanted ||
+            (m->chunk.keys && stretch(m) >= STRETCH))
             break;
         status = take_least(m, &first, error);
         bool goes_on = false;

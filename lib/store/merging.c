@@ -13,33 +13,41 @@
 #include "store/store.h"
 
 const struct lapse_merging_limits lapse_merging_defaults = {
-    .small = LAPSE_BLOCK_ROWS, .tail_runs = 256, .tail_rows = 4 * LAPSE_BLOCK_ROWS,
-    .runs = 10, .runs_behind = 16, .share = 8, .least_share = 32 * LAPSE_BLOCK_ROWS,
+    .small = LAPSE_BLOCK_ROWS,
+    .tail_runs = 256,
+    .tail_rows = 4 * LAPSE_BLOCK_ROWS,
+    .runs = 10,
+    .runs_behind = 16,
+    .share = 8,
+    .least_share = 32 * LAPSE_BLOCK_ROWS,
 };
 
 struct lapse_merging {
     struct lapse_merge *merge;
     struct lapse_run_writer writer;
-    struct lapse_run **runs;            /* retained */
+    struct lapse_run **runs; /* retained */
     size_t count;
-    int64_t rows, version;              /* version: of the manifest when it began */
+    int64_t rows, version; /* version: of the manifest when it began */
 };
 
 /* ---- writing one run of many ------------------------------------------------------------------------------- */
 
-static lapse_status write_chunk(struct lapse_run_writer *writer, const struct lapse_chunk *chunk, lapse_error *error)
+static lapse_status write_chunk(struct lapse_run_writer *writer, const struct lapse_chunk *chunk,
+                                lapse_error *error)
 {
     size_t given = 0; /* rows handed over */
     lapse_status status = LAPSE_OK;
     for (size_t k = 0; k <= chunk->keys && status == LAPSE_OK; k++) {
         bool last = k == chunk->keys;
-        for (size_t at = chunk->start[k], end = last ? at : chunk->start[k + 1], fit; status == LAPSE_OK; at += fit) {
+        for (size_t at = chunk->start[k], end = last ? at : chunk->start[k + 1], fit; status == LAPSE_OK;
+             at += fit) {
             fit = 0;
             if (at < end)
                 status = lapse_run_writer_key(writer, chunk->text[k], end - at, &fit, error);
             if (status == LAPSE_OK && (last || fit < end - at)) { /* that is all, or the block is full */
                 status = lapse_run_writer_rows(writer, chunk->columns, LAPSE_ALL_FIELDS,
-                                               chunk->order ? chunk->order + given : NULL, chunk->first + given, error);
+                                               chunk->order ? chunk->order + given : NULL, chunk->first + given,
+                                               error);
                 given = at + fit;
             }
             if (at + fit == end)
@@ -220,8 +228,8 @@ static size_t choose(const struct lapse_store *store, struct lapse_run **runs, s
     return kept;
 }
 
-static lapse_status begin_merging(struct lapse_store *store, const struct lapse_manifest *m, struct lapse_run **runs,
-                                  size_t n)
+static lapse_status begin_merging(struct lapse_store *store, const struct lapse_manifest *m,
+                                  struct lapse_run **runs, size_t n)
 {
     struct lapse_merging *g = lapse_mem_zero(&store->mem, 1, sizeof *g);
     lapse_status status = g ? LAPSE_OK : LAPSE_NO_MEMORY;
@@ -259,7 +267,8 @@ static size_t smallest(const struct lapse_store *store)
 
 /* Merges up to *budget rows, the smallest merge first. In a transaction, which is ended when a run becomes whole: then
  * *ended. What fails is abandoned. */
-static lapse_status go_on(struct lapse_store *store, const struct lapse_manifest *m, int64_t *budget, bool *ended)
+static lapse_status go_on(struct lapse_store *store, const struct lapse_manifest *m, int64_t *budget,
+                          bool *ended)
 {
     size_t i = smallest(store);
     struct lapse_merging *g = store->merging[i];

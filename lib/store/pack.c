@@ -171,26 +171,27 @@ static bool open_packed(const uint8_t **at, const uint8_t *end, size_t n, struct
 }
 
 /* Value i as it was before least and step. Up to 57 bits lie in the eight bytes that begin with theirs. */
-static inline uint64_t bits_at(const struct packed *p, size_t i)
+static inline uint64_t bits_at(struct packed p, size_t i)
 {
-    size_t bit = i * p->width;
-    uint64_t x = load64(p->bits + bit / 8) >> bit % 8;
-    if (p->width > 57 && bit % 8)
-        x |= (uint64_t)p->bits[bit / 8 + 8] << (64 - bit % 8);
-    return x & p->mask;
+    size_t bit = i * p.width;
+    uint64_t x = load64(p.bits + bit / 8) >> bit % 8;
+    if (p.width > 57 && bit % 8)
+        x |= (uint64_t)p.bits[bit / 8 + 8] << (64 - bit % 8);
+    return x & p.mask;
 }
 
 bool lapse_unpack(const uint8_t **at, const uint8_t *end, size_t n, size_t first, size_t count, int64_t *v)
 {
-    struct packed p;
-    if (!open_packed(at, end, n, &p))
+    struct packed opened;
+    if (!open_packed(at, end, n, &opened))
         return false;
+    const struct packed p = opened; /* whose address nobody has: kept in registers, whatever is written to v */
     if (p.width == 0)
         for (size_t i = first; i < first + count; i++)
             v[i] = (int64_t)p.least;
     else
         for (size_t i = first; i < first + count; i++)
-            v[i] = (int64_t)(p.least + bits_at(&p, i) * p.step);
+            v[i] = (int64_t)(p.least + bits_at(p, i) * p.step);
     for (size_t i = first; p.bitmap && i < first + count; i++)
         if (!(p.bitmap[i / 8] >> i % 8 & 1))
             v[i] = LAPSE_MISSING;
@@ -199,28 +200,30 @@ bool lapse_unpack(const uint8_t **at, const uint8_t *end, size_t n, size_t first
 
 bool lapse_unpack_u32(const uint8_t **at, const uint8_t *end, size_t n, size_t first, size_t count, uint32_t *v)
 {
-    struct packed p;
-    if (!open_packed(at, end, n, &p) || p.bitmap)
+    struct packed opened;
+    if (!open_packed(at, end, n, &opened) || opened.bitmap)
         return false;
+    const struct packed p = opened;
     if (p.width == 0)
         for (size_t i = first; i < first + count; i++)
             v[i] = (uint32_t)p.least;
     else
         for (size_t i = first; i < first + count; i++)
-            v[i] = (uint32_t)(p.least + bits_at(&p, i) * p.step);
+            v[i] = (uint32_t)(p.least + bits_at(p, i) * p.step);
     return true;
 }
 
 bool lapse_unpack_names(const uint8_t **at, const uint8_t *end, size_t n, size_t first, size_t count, uint8_t *v)
 {
-    struct packed p;
-    if (!open_packed(at, end, n, &p) || p.bitmap)
+    struct packed opened;
+    if (!open_packed(at, end, n, &opened) || opened.bitmap)
         return false;
+    const struct packed p = opened;
     if (p.width == 0)
         memset(v + first, (int)(p.least & 255), count);
     else
         for (size_t i = first; i < first + count; i++)
-            v[i] = (uint8_t)(p.least + bits_at(&p, i) * p.step);
+            v[i] = (uint8_t)(p.least + bits_at(p, i) * p.step);
     return true;
 }
 
@@ -230,15 +233,10 @@ bool lapse_unpack_before(const uint8_t *at, const uint8_t *end, size_t n, size_t
     uint64_t sum = 0;
     if (!open_packed(&at, end, n, &p) || p.bitmap || p.width > 32)
         return false;
-    if (p.width == 0) {
-        sum = p.least * k;
-        *value = (uint32_t)p.least;
-    } else {
-        for (size_t i = 0; i < k; i++)
-            sum += bits_at(&p, i);
-        sum = p.least * k + sum * p.step;
-        *value = (uint32_t)(p.least + bits_at(&p, k) * p.step);
-    }
+    for (size_t i = 0; p.width && i < k; i++)
+        sum += bits_at(p, i);
+    sum = p.least * k + sum * p.step;
+    *value = (uint32_t)(p.least + (p.width ? bits_at(p, k) * p.step : 0));
     *before = (uint32_t)sum;
     return sum <= UINT32_MAX;
 }
