@@ -199,8 +199,15 @@ static bool begin_column(struct lapse_rows *rows, int f)
 static bool put_texts(struct lapse_rows *rows, int f, size_t at, const struct lapse_columns *from,
                       const uint32_t *order, size_t first, size_t n)
 {
+    struct lapse_text last = { NULL, 0 };
     for (size_t i = 0; i < n; i++) {
         struct lapse_text t = lapse_columns_text(from, f, order ? order[i] : first + i);
+        if (last.data && t.data == last.data && t.size == last.size) { /* a constant, or one code after the other */
+            rows->text[f].begin[at + i] = rows->text[f].begin[at + i - 1];
+            rows->text[f].length[at + i] = (uint8_t)t.size;
+            continue;
+        }
+        last = t;
         if (rows->bytes.size > UINT32_MAX - t.size) /* one customer with 4 GiB of texts */
             return false;
         rows->text[f].begin[at + i] = (uint32_t)rows->bytes.size;

@@ -66,8 +66,14 @@ static uint32_t find_codes(const struct lapse_columns *c, int f, size_t n, int64
 {
     uint16_t slots[SLOTS] = { 0 };
     uint32_t count = 0;
+    struct lapse_text last = { NULL, 0 };
     for (size_t i = 0; i < n; i++) {
         struct lapse_text t = lapse_columns_text(c, f, i);
+        if (last.data && t.data == last.data && t.size == last.size) {
+            code[i] = code[i - 1];
+            continue;
+        }
+        last = t;
         size_t s = lapse_hash(t.data, t.size, 0) % SLOTS;
         for (; slots[s]; s = (s + 1) % SLOTS) {
             struct lapse_text u = lapse_columns_text(c, f, first_row[slots[s] - 1]);

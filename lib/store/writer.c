@@ -4,7 +4,7 @@
 
 static bool equal(struct lapse_text a, struct lapse_text b)
 {
-    return a.size == b.size && memcmp(a.data, b.data, a.size) == 0;
+    return a.size == b.size && (a.data == b.data || memcmp(a.data, b.data, a.size) == 0);
 }
 
 lapse_status lapse_run_writer_open(struct lapse_run_writer *w, struct lapse_store *store, int family,
