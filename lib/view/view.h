@@ -90,6 +90,43 @@ lapse_status lapse_orders_net(struct lapse_orders *orders, const struct lapse_hi
                               bool zero_is_valid, lapse_error *error);
 void lapse_orders_free(struct lapse_orders *orders);
 
+/* ---- clock.c: what time alone makes of a customer since the last purchase or activity ----------------------- */
+
+enum lapse_basis { LAPSE_BASIS_PURCHASE, LAPSE_BASIS_ACTIVITY }; /* settings purchase.* and engagement.* */
+enum {
+    LAPSE_CLOCK_NEW,      /* nothing yet: no valid order, no activity */
+    LAPSE_CLOCK_ACTIVE,
+    LAPSE_CLOCK_AT_RISK,
+    LAPSE_CLOCK_INACTIVE,
+    LAPSE_CLOCK_LOST,
+    LAPSE_CLOCK_STATES
+};
+/* Made once, then only read, from any thread. Zone and policy are borrowed. */
+struct lapse_clock {
+    const struct lapse_zone *zone;
+    struct lapse_setting_value limit[LAPSE_CLOCK_STATES];             /* of the three states that time brings */
+    uint64_t least[LAPSE_CLOCK_STATES], most[LAPSE_CLOCK_STATES];     /* microseconds to a deadline, at any start */
+};
+void lapse_clock_init(struct lapse_clock *clock, const struct lapse_zone *zone, const lapse_policy *policy,
+                      enum lapse_basis basis);
+/* The first instant at which the clock, last moved at `last`, has come to `state` or a later one. `last` itself for
+ * ACTIVE. Never descends from a state to the next. */
+int64_t lapse_clock_deadline(const struct lapse_clock *clock, int32_t state, int64_t last);
+/* Is the clock at `state` (AT_RISK, INACTIVE or LOST) or a later one at `time`? The quick form of
+ * time >= lapse_clock_deadline(). False when `last` is LAPSE_MISSING. */
+bool lapse_clock_passed(const struct lapse_clock *clock, int32_t state, int64_t last, int64_t time);
+/* The state at `as_of`, `last` being the last event at or before it; NEW when that is LAPSE_MISSING. */
+int32_t lapse_clock_state(const struct lapse_clock *clock, int64_t last, int64_t as_of);
+
+/* Which events are activity: kinds by rulings 9, opens when activity.opens says so, no clicks of bots (F4). */
+struct lapse_activity {
+    bool moves[256]; /* by kind */
+};
+#define LAPSE_ACTIVITY_FIELDS (LAPSE_FIELD_BIT(LAPSE_F_TIME) | LAPSE_FIELD_BIT(LAPSE_F_KIND) | \
+                               LAPSE_FIELD_BIT(LAPSE_F_REASON))
+void lapse_activity_init(struct lapse_activity *activity, const lapse_policy *policy);
+bool lapse_activity_is(const struct lapse_activity *activity, const struct lapse_history *history, int64_t i);
+
 /* ---- rights.c: may a customer be scored? --------------------------------------------------------------------- */
 
 enum { LAPSE_RIGHTS_NONE = 0, LAPSE_RIGHTS_OBJECTED = 1, LAPSE_RIGHTS_ERASED = 2 };
