@@ -57,6 +57,7 @@ struct lapse_fold {
     /* Called for each customer: parts in any order and on any thread, one thread a part; within a part in id
      * order; every id of a part is below every id of the next. Not LAPSE_OK ends the fold with that status. */
     lapse_status (*customer)(void *user, int32_t part, const struct lapse_history *history, lapse_error *error);
+    void (*part_ended)(void *user, int32_t part); /* NULL: nobody wants to know. Also of a part that failed */
     void *user;
     lapse_progress_fn on_progress;  /* on the caller's thread */
     void *progress_user;
@@ -89,6 +90,8 @@ struct lapse_orders {
 lapse_status lapse_orders_net(struct lapse_orders *orders, const struct lapse_history *history, int64_t after,
                               bool zero_is_valid, lapse_error *error);
 void lapse_orders_free(struct lapse_orders *orders);
+/* M11, M12, M13. An order none of whose lines has an amount (`known`) stands until its net is negative. */
+bool lapse_order_valid(bool known, lapse_int128 gross, lapse_int128 net, bool zero_is_valid);
 
 /* ---- clock.c: what time alone makes of a customer since the last purchase or activity ----------------------- */
 
@@ -126,6 +129,35 @@ struct lapse_activity {
                                LAPSE_FIELD_BIT(LAPSE_F_REASON))
 void lapse_activity_init(struct lapse_activity *activity, const lapse_policy *policy);
 bool lapse_activity_is(const struct lapse_activity *activity, const struct lapse_history *history, int64_t i);
+
+/* ---- track.c: the last purchase or activity of one customer, as every instant sees it ----------------------- */
+
+/* From `since` on (until the next step) the last one is at `last`; LAPSE_MISSING: there is none any more. */
+struct lapse_step {
+    int64_t since, last;
+};
+/* Scratch of one thread; zero it, set mem, free with lapse_track_free(). */
+struct lapse_track {
+    const lapse_allocator *mem;
+    struct lapse_step *steps; /* `since` ascends strictly; before the first there is nothing; neighbours differ */
+    size_t count, capacity;
+    struct lapse_track_row *rows;     /* the rest is for customers whose rows bear on each other */
+    struct lapse_track_group *groups;
+    struct lapse_track_mark *marks;
+    uint32_t *order;
+    size_t row_capacity, group_capacity, mark_capacity, order_capacity;
+    size_t mark_count;
+};
+/* What a cursor must read for lapse_track_read(): retracted events too. */
+#define LAPSE_TRACK_FIELDS(basis) (LAPSE_RETRACTED | LAPSE_FIELD_BIT(LAPSE_F_SOURCE) | LAPSE_FIELD_BIT(LAPSE_F_EVENT_ID) | \
+                                   LAPSE_FIELD_BIT(LAPSE_F_REF) | \
+                                   ((basis) == LAPSE_BASIS_PURCHASE ? LAPSE_ORDER_FIELDS : LAPSE_ACTIVITY_FIELDS))
+/* The steps of a history, as a view at each instant would see it: lines, refunds, cancellations and retractions count
+ * from their own instant on, whatever they are dated against (M8). `activity` NULL: valid orders, by the time of
+ * their earliest line. */
+lapse_status lapse_track_read(struct lapse_track *track, const struct lapse_history *history,
+                              const struct lapse_activity *activity, bool zero_is_valid, lapse_error *error);
+void lapse_track_free(struct lapse_track *track);
 
 /* ---- rights.c: may a customer be scored? --------------------------------------------------------------------- */
 
