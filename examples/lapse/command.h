@@ -29,9 +29,16 @@ enum {
     GROUP_AS_OF = 32,
     GROUP_RFM = 64,
     GROUP_THREADS = 128,
+    GROUP_SPAN = 256,       /* of `churn` */
+    GROUP_CLOCK = 512,      /* which clock loses customers */
+    GROUP_PERIODS = 1024,
+    GROUP_SURVIVAL = 2048,
+    GROUP_GAPS = 4096,
     /* what every command takes whose STORE may be an event file */
     GROUPS_STORE = GROUP_OUTPUT | GROUP_CREATE | GROUP_READ | GROUP_POLICY | GROUP_THREADS
 };
+
+enum { QUANTILES_MOST = 100 };
 
 /* A command line, understood. Zeroes are "not given" but where args_parse() sets a default. */
 struct args {
@@ -63,6 +70,12 @@ struct args {
     int64_t frequency, monetary, nested;
     int64_t weights[3];       /* -1: none given */
     const char *segments;
+    const char *from, *to;
+    int64_t basis, lost, every, method;
+    int64_t hazard, summary;
+    int64_t horizon;          /* days; -1: none given */
+    int32_t quantiles[QUANTILES_MOST]; /* millionths */
+    int64_t quantile_count;
 };
 
 struct option {
@@ -216,13 +229,17 @@ int import_rejects_open(struct work *work);
 void hint_at_header(const struct args *args, const char *path, const char *head, size_t size,
                     const lapse_error *error);
 
-/* The commands: import.c, answers.c */
+/* The commands: import.c, answers.c, churn.c */
 int run_create(struct work *work);
 int run_import(struct work *work);
 int run_info(struct work *work);
 int run_history(struct work *work);
 int run_rfm(struct work *work);
 int run_segments(struct work *work);
+int run_churn(struct work *work);
+int run_cohorts(struct work *work);
+int run_survival(struct work *work);
+int run_gaps(struct work *work);
 int run_export(struct work *work);
 int run_policy(struct work *work);
 

@@ -15,6 +15,7 @@
 const lapse_allocator *lapse_view_memory(const lapse_view *view);
 const struct lapse_zone *lapse_view_zone(const lapse_view *view);
 int lapse_view_digits(const lapse_view *view);
+int64_t lapse_view_first_time(const lapse_view *view); /* no event is earlier; INT64_MAX: there is none */
 /* LAPSE_INVALID for NULL, LAPSE_FORKED after fork. */
 lapse_status lapse_view_check(const lapse_view *view, lapse_error *error);
 
