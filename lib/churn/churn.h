@@ -40,20 +40,20 @@ int64_t lapse_period_day(int64_t period, int32_t every);
 size_t lapse_period_label(int64_t period, int32_t every, char out[LAPSE_LABEL_ROOM]);
 
 /* The period of any instant of [first, last], exact also where clocks are put back over midnight: stretches of
- * instants of one period, stretch i from start[i] on. */
+ * instants of one period, stretch i from start[i] on. Slots of equal length say with which stretch each begins. */
 struct lapse_periods {
     int64_t *start, *period;
     size_t count, start_capacity, period_capacity;
+    uint32_t *slots;
+    int shift; /* a slot is 1 << shift microseconds */
 };
 bool lapse_periods_new(const lapse_allocator *mem, const struct lapse_zone *zone, int64_t first, int64_t last, int32_t every,
                        struct lapse_periods *out);
 void lapse_periods_free(const lapse_allocator *mem, struct lapse_periods *periods);
-/* `hint` is the stretch of an earlier instant, or 0; the result that of `time`, which is not below start[hint]. */
-static inline size_t lapse_periods_find(const struct lapse_periods *p, size_t hint, int64_t time)
+static inline int64_t lapse_periods_find(const struct lapse_periods *p, int64_t time)
 {
-    if (hint + 1 == p->count || time < p->start[hint + 1])
-        return hint;
-    return lapse_bound_find(p->start, hint + 1, p->count, time + 1) - 1;
+    uint64_t slot = ((uint64_t)time - (uint64_t)p->start[0]) >> p->shift;
+    return p->period[lapse_bound_find(p->start, p->slots[slot] + 1, p->slots[slot + 1] + 1, time + 1) - 1];
 }
 
 /* ---- tally.c: a fold into counters of which each thread has a set of its own -------------------------------- */

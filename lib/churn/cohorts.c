@@ -55,8 +55,7 @@ static lapse_status add_customer(void *user, void *set, const struct lapse_histo
     lapse_status status = lapse_orders_net(&s->orders, history, INT64_MIN, c->zero_is_valid, error);
     if (status != LAPSE_OK || s->orders.count == 0)
         return status;
-    size_t stretch = lapse_periods_find(&c->periods, 0, s->orders.items[0].time);
-    int64_t begin = c->periods.period[stretch], top = begin;
+    int64_t begin = lapse_periods_find(&c->periods, s->orders.items[0].time), top = begin;
     if (begin > c->last)
         return LAPSE_OK; /* the first order is at the instant, where a period begins: no row is of it */
     status = find_cohort(c, s, begin, &cohort, error);
@@ -65,8 +64,7 @@ static lapse_status add_customer(void *user, void *set, const struct lapse_histo
     /* Where clocks go back over midnight a period may come twice: those seen lately are remembered. */
     uint64_t seen = 0;
     for (size_t i = 0; i < s->orders.count; i++) {
-        stretch = lapse_periods_find(&c->periods, stretch, s->orders.items[i].time);
-        int64_t period = c->periods.period[stretch];
+        int64_t period = lapse_periods_find(&c->periods, s->orders.items[i].time);
         if (period > top) {
             seen = period - top < 64 ? seen << (period - top) : 0;
             top = period;

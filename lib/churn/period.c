@@ -134,18 +134,15 @@ static int64_t next_transition(const struct lapse_zone *zone, int64_t at)
 }
 
 /* Between two transitions the wall clock runs on, so a period is a stretch there; after each it begins anew. */
-bool lapse_periods_new(const lapse_allocator *mem, const struct lapse_zone *zone, int64_t first, int64_t last,
-                       int32_t every, struct lapse_periods *out)
+static bool put_stretches(const lapse_allocator *mem, const struct lapse_zone *zone, int64_t first, int64_t last,
+                          int32_t every, struct lapse_periods *out)
 {
-    *out = (struct lapse_periods){ .count = 0 };
     for (int64_t at = first; at <= last;) {
         int64_t period = lapse_period_of_day(lapse_zone_day(zone, at), every), end, turn = next_transition(zone, at);
         lapse_int128 ends = (lapse_int128)lapse_period_day(period + 1, every) * LAPSE_DAY -
                             (lapse_int128)lapse_zone_offset(zone, at) * LAPSE_SECOND;
-        if (!put_stretch(mem, out, at, period)) {
-            lapse_periods_free(mem, out);
+        if (!put_stretch(mem, out, at, period))
             return false;
-        }
         if (!lapse_int128_fits(ends, &end))
             break;
         at = end < turn ? end : turn;
@@ -153,9 +150,37 @@ bool lapse_periods_new(const lapse_allocator *mem, const struct lapse_zone *zone
     return true;
 }
 
+/* A few slots a stretch: then most of them lie within one. */
+static bool put_slots(const lapse_allocator *mem, int64_t first, int64_t last, struct lapse_periods *out)
+{
+    uint64_t span = (uint64_t)last - (uint64_t)first, stretch = 0;
+    while (span >> out->shift >= 8 * (uint64_t)out->count)
+        out->shift++;
+    uint64_t slots = (span >> out->shift) + 1;
+    out->slots = lapse_mem_alloc(mem, (size_t)(slots + 1) * sizeof *out->slots);
+    for (uint64_t i = 0; out->slots && i <= slots; i++) {
+        while (stretch + 1 < out->count &&
+               (uint64_t)out->start[stretch + 1] - (uint64_t)first <= (i < slots ? i << out->shift : span))
+            stretch++;
+        out->slots[i] = (uint32_t)stretch;
+    }
+    return out->slots != NULL;
+}
+
+bool lapse_periods_new(const lapse_allocator *mem, const struct lapse_zone *zone, int64_t first, int64_t last,
+                       int32_t every, struct lapse_periods *out)
+{
+    *out = (struct lapse_periods){ .count = 0 };
+    if (put_stretches(mem, zone, first, last, every, out) && put_slots(mem, first, last, out))
+        return true;
+    lapse_periods_free(mem, out);
+    return false;
+}
+
 void lapse_periods_free(const lapse_allocator *mem, struct lapse_periods *p)
 {
     lapse_mem_free(mem, p->start);
     lapse_mem_free(mem, p->period);
+    lapse_mem_free(mem, p->slots);
     *p = (struct lapse_periods){ .count = 0 };
 }
