@@ -827,7 +827,7 @@ static const char *steps_of(const char *csv, const struct lapse_activity *activi
     const struct lapse_history *history;
     struct lapse_track track = { .mem = &memory };
     *out = 0;
-    uint32_t fields = activity ? LAPSE_TRACK_FIELDS(LAPSE_BASIS_ACTIVITY) : LAPSE_TRACK_FIELDS(LAPSE_BASIS_PURCHASE);
+    uint32_t fields = lapse_track_fields(view, activity ? LAPSE_BASIS_ACTIVITY : LAPSE_BASIS_PURCHASE);
     assert_int_equal(lapse_cursor_open(view, fields, NULL, NULL, &cursor, NULL), LAPSE_OK);
     while (lapse_cursor_next(cursor, &history, NULL) == LAPSE_OK) {
         assert_int_equal(lapse_track_read(&track, history, activity, false, NULL), LAPSE_OK);

@@ -88,7 +88,7 @@ static lapse_status add_customer(void *user, void *set, const struct lapse_histo
         int64_t until = i + 1 < track->count ? step[1].since - 1 : c->to; /* inclusive */
         if (step->last == LAPSE_MISSING) {
             turn(&w, step->since, NOTHING);
-        } else if (lapse_clock_passed(&c->clock, c->limit, step->last, step->since)) {
+        } else if (step->last < step->since && lapse_clock_passed(&c->clock, c->limit, step->last, step->since)) {
             turn(&w, step->since, LOST); /* what is left was long ago */
         } else {
             turn(&w, step->since, HERE);
@@ -251,7 +251,7 @@ static lapse_status count(lapse_view *view, const lapse_churn_options *o, struct
                           lapse_error *error)
 {
     enum lapse_basis basis = o->basis == LAPSE_CHURN_ACTIVITY ? LAPSE_BASIS_ACTIVITY : LAPSE_BASIS_PURCHASE;
-    struct lapse_tally tally = { view,     o,            LAPSE_TRACK_FIELDS(basis), sizeof(struct set),
+    struct lapse_tally tally = { view,     o,            lapse_track_fields(view, basis), sizeof(struct set),
                                  open_set, add_customer, c };
     struct lapse_sets sets;
     lapse_clock_init(&c->clock, lapse_view_zone(view), o->policy, basis);

@@ -50,14 +50,10 @@ int64_t lapse_clock_deadline(const struct lapse_clock *clock, int32_t state, int
     return earliest;
 }
 
-bool lapse_clock_passed(const struct lapse_clock *clock, int32_t state, int64_t last, int64_t time)
+/* The rest of lapse_clock_passed(): the least span has passed. */
+bool lapse_clock_near(const struct lapse_clock *clock, int32_t state, int64_t last, int64_t time)
 {
-    uint64_t since = (uint64_t)time - (uint64_t)last;
-    if (last == LAPSE_MISSING || time < last)
-        return false;
-    if (since < clock->least[state] || since >= clock->most[state])
-        return since >= clock->most[state];
-    return time >= lapse_clock_deadline(clock, state, last);
+    return (uint64_t)time - (uint64_t)last >= clock->most[state] || time >= lapse_clock_deadline(clock, state, last);
 }
 
 int32_t lapse_clock_state(const struct lapse_clock *clock, int64_t last, int64_t as_of)

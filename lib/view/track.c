@@ -4,7 +4,7 @@
  * or events are retracted, rows are played back in time: a row comes in at its time and goes out at that of the
  * retraction that names it, the order it belongs to is looked at again, and the latest valid order is the top of a
  * heap whose outdated marks are dropped when they surface. Cost: linear, or O(n log n) with the second case. */
-#include "view/view.h"
+#include "view/private.h"
 
 #define NEVER INT64_MAX
 #define ALONE UINT32_MAX /* a group of a row that has no part in anything */
@@ -279,6 +279,17 @@ static bool play(const struct reading *r)
             return false;
     }
     return true;
+}
+
+uint32_t lapse_track_fields(const lapse_view *view, enum lapse_basis basis)
+{
+    uint32_t stored = 0, fields = basis == LAPSE_BASIS_PURCHASE ? LAPSE_ORDER_FIELDS : LAPSE_ACTIVITY_FIELDS;
+    for (size_t i = 0; i < view->run_count; i++)
+        stored |= view->runs[i]->fields;
+    if (stored & LAPSE_FIELD_BIT(LAPSE_F_EVENT_ID)) /* without ids nothing can be retracted */
+        fields |= LAPSE_RETRACTED | LAPSE_FIELD_BIT(LAPSE_F_SOURCE) | LAPSE_FIELD_BIT(LAPSE_F_EVENT_ID) |
+                  LAPSE_FIELD_BIT(LAPSE_F_REF);
+    return fields;
 }
 
 lapse_status lapse_track_read(struct lapse_track *t, const struct lapse_history *h,

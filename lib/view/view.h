@@ -116,9 +116,14 @@ void lapse_clock_init(struct lapse_clock *clock, const struct lapse_zone *zone, 
 /* The first instant at which the clock, last moved at `last`, has come to `state` or a later one. `last` itself for
  * ACTIVE. Never descends from a state to the next. */
 int64_t lapse_clock_deadline(const struct lapse_clock *clock, int32_t state, int64_t last);
+bool lapse_clock_near(const struct lapse_clock *clock, int32_t state, int64_t last, int64_t time);
 /* Is the clock at `state` (AT_RISK, INACTIVE or LOST) or a later one at `time`? The quick form of
  * time >= lapse_clock_deadline(). False when `last` is LAPSE_MISSING. */
-bool lapse_clock_passed(const struct lapse_clock *clock, int32_t state, int64_t last, int64_t time);
+static inline bool lapse_clock_passed(const struct lapse_clock *clock, int32_t state, int64_t last, int64_t time)
+{
+    return last != LAPSE_MISSING && time >= last && (uint64_t)time - (uint64_t)last >= clock->least[state] &&
+           lapse_clock_near(clock, state, last, time);
+}
 /* The state at `as_of`, `last` being the last event at or before it; NEW when that is LAPSE_MISSING. */
 int32_t lapse_clock_state(const struct lapse_clock *clock, int64_t last, int64_t as_of);
 
@@ -149,10 +154,8 @@ struct lapse_track {
     size_t row_capacity, group_capacity, mark_capacity, order_capacity;
     size_t mark_count;
 };
-/* What a cursor must read for lapse_track_read(): retracted events too. */
-#define LAPSE_TRACK_FIELDS(basis) (LAPSE_RETRACTED | LAPSE_FIELD_BIT(LAPSE_F_SOURCE) | LAPSE_FIELD_BIT(LAPSE_F_EVENT_ID) | \
-                                   LAPSE_FIELD_BIT(LAPSE_F_REF) | \
-                                   ((basis) == LAPSE_BASIS_PURCHASE ? LAPSE_ORDER_FIELDS : LAPSE_ACTIVITY_FIELDS))
+/* What a cursor must read for lapse_track_read(): also retracted events, where there can be any. */
+uint32_t lapse_track_fields(const lapse_view *view, enum lapse_basis basis);
 /* The steps of a history, as a view at each instant would see it: lines, refunds, cancellations and retractions count
  * from their own instant on, whatever they are dated against (M8). `activity` NULL: valid orders, by the time of
  * their earliest line. */
