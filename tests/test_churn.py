@@ -5,6 +5,7 @@ histories against reference_churn.py.
 """
 import os
 import random
+import re
 import sys
 from fractions import Fraction
 
@@ -89,6 +90,19 @@ def case_semantics_6_7():
                ['nearest_rank', '0.5', '10', '20'], ['nearest_rank', '0.8', '10', '45']])
     got = lapse('gaps', path, '--quantiles', '0.4,0.5,1', '--method', 'linear').rows()
     same(got[1:], [['linear', '0.4', '10', '19.2'], ['linear', '0.5', '10', '22.5'], ['linear', '1', '10', '120']])
+
+
+def case_docs_show_what_comes():
+    """docs/churn.md: its file, its command, its answer."""
+    with open(os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), 'docs', 'churn.md'), encoding='utf-8') as f:
+        text = f.read()
+    data, shown = (re.search('```%s\n(.*?)```' % kind, text, re.S)[1] for kind in ('csv', 'console'))
+    assert data == WORKED
+    command, answer = shown.split('\n', 1)
+    words = command.split()
+    assert words[:2] == ['$', 'lapse']
+    ran = lapse(words[2], suite.write('ten.csv', data), *words[4:])
+    assert ran.out.decode() == answer, ran
 
 
 # Five customers of semantics 6.5 in days: lost 2, 4, 4 days after the first order, two seen for 3 and 5 days.
