@@ -486,6 +486,18 @@ static void test_tiles(void **state)
     assert_int_equal(lapse_tiles_new(&memory, &zone, from, to, LAPSE_EVERY_DAY, &ends, &count, NULL), LAPSE_OK);
     assert_true(ends[9] == from + 9 * LAPSE_DAY && ends[11] == from + 11 * LAPSE_DAY - 3600 * LAPSE_SECOND);
     lapse_mem_free(&memory, ends);
+    /* a clock put on by 26 hours skips dates; ends stay where they are meanwhile, and never go back */
+    const int32_t far[] = { -12 * 3600, 14 * 3600 };
+    const struct lapse_zone skipping = { 2, starts, far };
+    assert_int_equal(lapse_tiles_new(&memory, &skipping, from + 21 * 3600 * LAPSE_SECOND, to, LAPSE_EVERY_DAY, &ends, &count,
+                                     NULL), LAPSE_OK);
+    bool stood = false;
+    for (size_t i = 0; i < count; i++) {
+        assert_true(ends[i] <= ends[i + 1]);
+        stood |= ends[i] == ends[i + 1];
+    }
+    assert_true(stood);
+    lapse_mem_free(&memory, ends);
     assert_int_equal(lapse_tiles_new(&memory, &lapse_zone_utc, INT64_MIN + 1, INT64_MAX, LAPSE_EVERY_DAY, &ends, &count, NULL),
                      LAPSE_BAD_INPUT);
 }
@@ -640,6 +652,38 @@ static void test_cohorts(void **state)
     expect(view, lapse_view_cohorts, &o,
            "cohort,period,size,active,retained,retained_unbounded\n2024,0,5,5,1,1\n");
     lapse_view_close(view);
+}
+
+/* The clock goes from 00:30 on the 1st of February back to 23:30: January comes twice, and is one month. */
+static void test_cohorts_where_a_month_comes_twice(void **state)
+{
+    (void)state;
+    const int64_t back = lapse_days_from_civil(2024, 2, 1) * LAPSE_DAY + 1800 * LAPSE_SECOND;
+    const int64_t starts[] = { 0, back };
+    const int32_t offsets[] = { 0, -3600 };
+    lapse_store_options options;
+    lapse_store *store;
+    lapse_view *view;
+    assert_int_equal(lapse_store_options_init(&options, sizeof options), LAPSE_OK);
+    options.zone_count = 2;
+    options.zone_starts = starts;
+    options.zone_offsets = offsets;
+    assert_int_equal(lapse_store_open(NULL, &options, &store, NULL), LAPSE_OK);
+    struct text text = { "customer,time\nx,2024-01-05T00:00:00Z\nx,2024-02-01T00:10:00Z\nx,2024-02-01T00:40:00Z\n"
+                         "x,2024-02-01T02:00:00Z\ny,2024-02-01T00:20:00Z\ny,2024-02-01T00:50:00Z\n", 0, 0 };
+    text.size = strlen(text.data);
+    assert_int_equal(lapse_store_import_stream(store, read_text, &text, NULL, NULL, NULL), LAPSE_OK);
+    assert_int_equal(lapse_view_open(store, lapse_days_from_civil(2024, 3, 1) * LAPSE_DAY, &view, NULL), LAPSE_OK);
+    lapse_churn_options o = options_from(NULL);
+    expect(view, lapse_view_cohorts, &o,
+           "cohort,period,size,active,retained,retained_unbounded\n2024-01,0,1,1,1,1\n2024-01,1,1,1,1,1\n"
+           "2024-02,0,1,1,1,1\n");
+    o.every = LAPSE_EVERY_DAY;
+    char *got = ask(view, lapse_view_cohorts, &o);
+    assert_non_null(strstr(got, "\n2024-01-05,26,1,1,1,1\n2024-01-05,27,1,1,1,1\n2024-01-05,28,1,0,0,0\n"));
+    free(got);
+    lapse_view_close(view);
+    lapse_store_close(store);
 }
 
 static void test_gaps(void **state)
@@ -909,6 +953,7 @@ int main(void)
         cmocka_unit_test(test_worked_set),
         cmocka_unit_test(test_refund_at_its_own_instant),
         cmocka_unit_test(test_cohorts),
+        cmocka_unit_test(test_cohorts_where_a_month_comes_twice),
         cmocka_unit_test(test_gaps),
         cmocka_unit_test(test_survival_at_the_deadline),
         cmocka_unit_test(test_options),
