@@ -23,8 +23,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.join(HERE, '..')
 EXAMPLES = os.path.join(ROOT, 'examples')
 MAN = os.path.join(EXAMPLES, 'lapse', 'lapse.1')
-COMMANDS = ['create', 'import', 'info', 'history', 'rfm', 'segments', 'export', 'backup', 'compact', 'verify', 'policy',
-            'help']
+COMMANDS = ['create', 'import', 'info', 'history', 'rfm', 'segments', 'churn', 'cohorts', 'survival', 'gaps',
+            'export', 'backup', 'compact', 'verify', 'policy', 'help']
 ORDERS = ('customer,time,ref,amount\n'
           'ann,2024-01-05,1,10.00\n'
           'ann,2024-02-20,2,15.50\n'
@@ -112,8 +112,9 @@ class Usage(Command):
         for args in (['create'], ['create', 'a', 'b'], ['import'], ['import', 's'], ['info'], ['info', 'a',
                                                                                                'b'],
                      ['history', 'a'], ['history', 'a', 'b', 'c'], ['rfm'], ['rfm', 'a', 'b'], ['segments'],
-                     ['export'], ['backup'], ['backup', 'a'], ['backup', 'a', 'b', 'c'], ['compact'],
-                     ['compact', 'a', 'b'], ['verify'], ['verify', 'a', 'b'], ['policy', 'a', 'b'], ['help', 'a', 'b'], ['import', '-', 'orders.csv'],
+                     ['export'], ['churn'], ['cohorts'], ['survival', 'a', 'b'], ['gaps'], ['backup'], ['backup', 'a'],
+                     ['backup', 'a', 'b', 'c'], ['compact'], ['compact', 'a', 'b'], ['verify'], ['verify', 'a', 'b'],
+                     ['policy', 'a', 'b'], ['help', 'a', 'b'], ['import', '-', 'orders.csv'],
                      ['create', '-']):
             with self.subTest(args):
                 self.run_lapse(*args, code=2)
@@ -927,18 +928,23 @@ class Help(Command):
                   'time-format': '%Y-%m-%d', 'kind': 'order.placed', 'negative': 'refund', 'on-error': 'skip',
                   'rejects': 'r', 'received-at': '2025-01-01', 'source': 'x', 'zone': '+01:00',
                   'currency': 'EUR',
-                  'digits': '3', 'replace': None, 'upgrade': None}
+                  'digits': '3', 'replace': None, 'upgrade': None, 'from': '2024-01-01', 'to': '2024-05-01',
+                  'every': 'quarter', 'basis': 'activity', 'lost': 'inactive', 'hazard': None, 'summary': None,
+                  'horizon': '30', 'quantiles': '0.5,0.99', 'method': 'linear'}
         self.write('seg.csv', 'segment,r_min,r_max,f_min,f_max,m_min,m_max\nall,,,,,,\n')
         self.write('p', '')
         operands = {'create': ['new'], 'import': ['new', 'orders.csv'], 'history': ['orders.csv', 'ann'],
-                    'policy': [], 'help': [], 'backup': ['orders.csv', 'new'], 'compact': ['s.lapse']}
+                    'policy': [], 'help': [], 'backup': ['orders.csv', 'new'], 'compact': ['s.lapse'],
+                    'churn': ['orders.csv', '--from', '2024-01-01', '--to', '2024-05-01']}
+        needs = {'horizon': ['--summary']}
         self.store()
         self.write('orders.csv', 'customer,time,amount\nann,2024-01-05,10\n')
         for command in COMMANDS:
             for option in self.options_of(command):
                 with self.subTest((command, option)):
                     value = values[option]
-                    self.run_lapse(command, *operands.get(command, ['orders.csv']), '--' + option,
+                    self.run_lapse(command, *operands.get(command, ['orders.csv']), *needs.get(option, []),
+                                   '--' + option,
                                    *([value] if value is not None else []))
                     if os.path.exists(self.path('new')):
                         os.unlink(self.path('new'))

@@ -852,6 +852,62 @@ static lapse_status ask_rfm_segments(lapse_store *store, lapse_view *view, lapse
     return lapse_view_rfm(view, &o, out, error);
 }
 
+static lapse_status ask_churn(lapse_store *store, lapse_view *view, lapse_result **out, lapse_error *error)
+{
+    lapse_churn_options o;
+    (void)store;
+    lapse_churn_options_init(&o, sizeof o);
+    o.from = INT64_C(1672531200000000);
+    o.every = LAPSE_EVERY_QUARTER;
+    o.threads = 2;
+    return lapse_view_churn(view, &o, out, error);
+}
+
+static lapse_status ask_cohorts(lapse_store *store, lapse_view *view, lapse_result **out, lapse_error *error)
+{
+    lapse_churn_options o;
+    (void)store;
+    lapse_churn_options_init(&o, sizeof o);
+    o.every = LAPSE_EVERY_WEEK;
+    o.threads = 2;
+    return lapse_view_cohorts(view, &o, out, error);
+}
+
+static lapse_status ask_survival(lapse_store *store, lapse_view *view, lapse_result **out, lapse_error *error)
+{
+    lapse_churn_options o;
+    (void)store;
+    lapse_churn_options_init(&o, sizeof o);
+    o.basis = LAPSE_CHURN_ACTIVITY;
+    o.lost = LAPSE_CHURN_INACTIVE;
+    o.flags = LAPSE_SURVIVAL_HAZARD;
+    return lapse_view_survival(view, &o, out, error);
+}
+
+static lapse_status ask_summary(lapse_store *store, lapse_view *view, lapse_result **out, lapse_error *error)
+{
+    lapse_churn_options o;
+    (void)store;
+    lapse_churn_options_init(&o, sizeof o);
+    o.flags = LAPSE_SURVIVAL_SUMMARY;
+    return lapse_view_survival(view, &o, out, error);
+}
+
+static lapse_status ask_gaps(lapse_store *store, lapse_view *view, lapse_result **out, lapse_error *error)
+{
+    (void)store;
+    return lapse_view_gaps(view, NULL, out, error);
+}
+
+static lapse_status ask_fit(lapse_store *store, lapse_view *view, lapse_result **out, lapse_error *error)
+{
+    static const double time[] = { 3, 5, 5, 8 }, entry[] = { 0, 1, 0, 4 };
+    lapse_durations d = { .size = sizeof d, .count = 4, .time = time, .entry = entry };
+    (void)store;
+    (void)view;
+    return lapse_survival_fit(&d, &hooks, out, error);
+}
+
 static lapse_status ask_policy(lapse_store *store, lapse_view *view, lapse_result **out, lapse_error *error)
 {
     lapse_policy *policy = NULL;
@@ -885,6 +941,12 @@ static void asking(void **state)
         { ask_nested, INT64_C(1717200000000000) },
         { ask_segments, INT64_C(1717200000000000) },
         { ask_rfm_segments, INT64_C(1717200000000000) },
+        { ask_churn, INT64_C(1717200000000000) },
+        { ask_cohorts, INT64_C(1717200000000000) },
+        { ask_survival, INT64_C(1717200000000000) },
+        { ask_summary, INT64_C(1717200000000000) },
+        { ask_gaps, INT64_C(1717200000000000) },
+        { ask_fit, 0 },
         { ask_policy, 0 },
     };
     (void)state;
@@ -897,6 +959,8 @@ static void asking(void **state)
         { .text = "customer,time,kind,channel,purpose,ref\nkim,2024-02-03,consent.objected,,profiling,\n"
                   "kim,2024-02-04,consent.requested,email,profiling,t\nlou,2024-02-03,consent.objected,,profiling,\n"
                   "lou,2024-02-03,order.placed,,,\nkim,2024-02-05,consent.confirmed,email,profiling,t\n", .threads = 1 },
+        { .text = "customer,time,kind,amount,ref,source,event_id\nmia,2024-01-03,,5,m,s,m1\nmia,2024-01-20,,5,n,s,m2\n"
+                  "mia,2024-02-01,order.refunded,,n,,\nmia,2024-02-03,event.retracted,,m1,s,\n", .threads = 1 },
     };
     for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
         assert_int_equal(import_file(store, &files[i], NULL), LAPSE_OK);

@@ -31,9 +31,16 @@ enum {
     GROUP_THREADS = 128,
     GROUP_BACKUP = 256,
     GROUP_COMPACT = 512,
+    GROUP_SPAN = 1024,      /* of `churn` */
+    GROUP_CLOCK = 2048,     /* which clock loses customers */
+    GROUP_PERIODS = 4096,
+    GROUP_SURVIVAL = 8192,
+    GROUP_GAPS = 16384,
     /* what every command takes whose STORE may be an event file */
     GROUPS_STORE = GROUP_OUTPUT | GROUP_CREATE | GROUP_READ | GROUP_POLICY | GROUP_THREADS
 };
+
+enum { QUANTILES_MOST = 100 };
 
 /* A command line, understood. Zeroes are "not given" but where args_parse() sets a default. */
 struct args {
@@ -66,6 +73,12 @@ struct args {
     int64_t weights[3];       /* -1: none given */
     const char *segments;
     int64_t replace, upgrade;
+    const char *from, *to;
+    int64_t basis, lost, every, method;
+    int64_t hazard, summary;
+    int64_t horizon;          /* days; -1: none given */
+    int32_t quantiles[QUANTILES_MOST]; /* millionths */
+    int64_t quantile_count;
 };
 
 struct option {
@@ -221,13 +234,17 @@ int import_rejects_open(struct work *work);
 void hint_at_header(const struct args *args, const char *path, const char *head, size_t size,
                     const lapse_error *error);
 
-/* The commands: import.c, answers.c, upkeep.c */
+/* The commands: import.c, answers.c, churn.c, upkeep.c */
 int run_create(struct work *work);
 int run_import(struct work *work);
 int run_info(struct work *work);
 int run_history(struct work *work);
 int run_rfm(struct work *work);
 int run_segments(struct work *work);
+int run_churn(struct work *work);
+int run_cohorts(struct work *work);
+int run_survival(struct work *work);
+int run_gaps(struct work *work);
 int run_export(struct work *work);
 int run_backup(struct work *work);
 int run_compact(struct work *work);

@@ -53,6 +53,26 @@ const struct command command_table[] = {
     { "segments", "STORE", run_segments, GROUPS_STORE | GROUP_AS_OF | GROUP_RFM,
       "customers and money by segment",
       "Prints one row for each segment of rfm: customers, orders, money, shares and means." },
+    { "churn", "STORE", run_churn, GROUPS_STORE | GROUP_SPAN | GROUP_CLOCK | GROUP_PERIODS,
+      "how many customers were lost, came back and came new, by period",
+      "Prints for the span from --from to --to, or for each period of it: churn (here at the start and not at the "
+      "end, of those at the start), retention, flow_churn, reactivation_rate, net_loss, average_base_churn, and the "
+      "counts at_start, at_end, lost_end_state, lost_flow, reactivated, new, each with numerator and denominator. A "
+      "rate whose denominator is 0 has no value. at_end = at_start - lost_flow + reactivated + new, always." },
+    { "cohorts", "STORE", run_cohorts, GROUPS_STORE | GROUP_AS_OF | GROUP_PERIODS,
+      "customers by their first order, and who ordered in later periods",
+      "Prints one row for each cohort, the customers whose first valid order is of one period, and each period from "
+      "that one on: size, active (members with a valid order in the period), retained (their share), and "
+      "retained_unbounded, the share with one in that period or later." },
+    { "survival", "STORE", run_survival, GROUPS_STORE | GROUP_AS_OF | GROUP_CLOCK | GROUP_SURVIVAL,
+      "how long customers stay: Kaplan-Meier and Nelson-Aalen",
+      "Prints one row for each number of days after which somebody is lost or not seen further: time, at_risk, lost, "
+      "censored, survival and its 95 % interval on the log(-log) scale. A customer enters with the first valid order "
+      "(or activity) and is lost at the first deadline that passes; who comes back later stays lost here." },
+    { "gaps", "STORE", run_gaps, GROUPS_STORE | GROUP_AS_OF | GROUP_GAPS,
+      "days between the orders of a customer, and their quantiles",
+      "Prints quantiles of the days between consecutive valid orders of a customer, over all customers: a limit after "
+      "which few come back by themselves fits the shop. One row for each quantile: method, quantile, gaps, days." },
     { "export", "STORE", run_export, GROUPS_STORE | GROUP_AS_OF, "all events, as a file that can be imported",
       "Prints all events as an event file, retracted ones too, with those columns that are not empty. Imported into a "
       "new store of the same digits, under any name, it makes an equal one." },

@@ -154,6 +154,36 @@ static bool take_kind(struct args *args, const struct option *option, const char
     return take_text(args, option, value);
 }
 
+/* 0.5, 0.95: above 0, at most 1, with at most six decimals. */
+static bool take_quantiles(struct args *args, const struct option *option, const char *value)
+{
+    const char *at = value;
+    int count = 0;
+
+    for (bool more = true; more; at += more) {
+        int64_t whole_part, millionths = 0;
+        int decimals = 0;
+
+        if (count == QUANTILES_MOST || !whole(at, &whole_part, &at) || whole_part > 1)
+            return refuse(option, value, option->help);
+        if (*at == '.' && at[1] >= '0' && at[1] <= '9') {
+            for (at++; *at >= '0' && *at <= '9'; at++, decimals++)
+                millionths = decimals < 6 ? 10 * millionths + (*at - '0') : -1;
+        }
+        for (; decimals < 6; decimals++)
+            millionths *= 10;
+        millionths = millionths < 0 ? 0 : millionths + 1000000 * whole_part;
+        if (millionths < 1 || millionths > 1000000)
+            return refuse(option, value, option->help);
+        args->quantiles[count++] = (int32_t)millionths;
+        more = *at == ',';
+    }
+    if (*at != '\0')
+        return refuse(option, value, option->help);
+    args->quantile_count = count;
+    return true;
+}
+
 /* Only the form: what a time without offset means is known when the store is open. */
 static bool take_time(struct args *args, const struct option *option, const char *value)
 {
@@ -195,7 +225,7 @@ const struct option option_table[] = {
       "on R and F need --segments." },
     { "window", "N{d,m,y}", GROUP_RFM, take_window, TO(window), 1, INT32_MAX,
       "Only orders of the last N days, calendar months or years." },
-    { "frequency", "orders|days", GROUP_RFM, take_choice, TO(frequency), 0, 0,
+    { "frequency", "orders|days", GROUP_RFM | GROUP_GAPS, take_choice, TO(frequency), 0, 0,
       "Count orders (default), or distinct days with one." },
     { "monetary", "sum|mean", GROUP_RFM, take_choice, TO(monetary), 0, 0,
       "The sum of net amounts (default), or the mean per order." },
@@ -206,6 +236,29 @@ const struct option option_table[] = {
     { "segments", "FILE", GROUP_RFM, take_text, TO(segments), 0, 0,
       "Segments by another table: CSV segment,r_min,r_max,f_min,f_max,m_min,m_max. Bounds are inclusive, an "
       "empty one is open, the first row that matches wins, no match is (none)." },
+
+    { "from", "T0", GROUP_SPAN, take_time, TO(from), 0, 0,
+      "Where the span begins. Who is here at T0, all events of T0 seen, is at the start." },
+    { "to", "T1", GROUP_SPAN, take_time, TO(to), 0, 0,
+      "Where the span ends; nothing later is seen. Changes count from after T0 up to T1." },
+    { "every", "day|week|month|quarter|year", GROUP_PERIODS, take_choice, TO(every), 0, 0,
+      "Periods. Of churn: the span is cut at T0 and so many units, the last period at T1; default one period. Of "
+      "cohorts: periods of the calendar, default month." },
+    { "basis", "purchase|activity", GROUP_CLOCK, take_choice, TO(basis), 0, 0,
+      "What keeps a customer: valid orders (default, settings purchase.*), or any activity (engagement.*)." },
+    { "lost", "lost|inactive", GROUP_CLOCK, take_choice, TO(lost), 0, 0,
+      "Lost from the limit of that name on: purchase.lost or engagement.lost (default), or the .inactive ones." },
+    { "hazard", NULL, GROUP_SURVIVAL, take_flag, TO(hazard), 0, 0,
+      "Add the Nelson-Aalen estimate: hazard, hazard_lower, hazard_upper." },
+    { "summary", NULL, GROUP_SURVIVAL, take_flag, TO(summary), 0, 0,
+      "One row instead: subjects, lost, censored, median, horizon, restricted_mean, restricted_mean_error." },
+    { "horizon", "DAYS", GROUP_SURVIVAL, take_number, TO(horizon), 0, 1000000,
+      "Of --summary: days up to which the mean is taken, default the longest time." },
+    { "quantiles", "P,...", GROUP_GAPS, take_quantiles, 0, 0, 0,
+      "numbers above 0 and up to 1, with at most six decimals, as in 0.4,0.5,0.8. Default "
+      "0.1,0.25,0.4,0.5,0.6,0.75,0.8,0.9,0.95,0.99." },
+    { "method", "nearest_rank|linear", GROUP_GAPS, take_choice, TO(method), 0, 0,
+      "The quantile p of n gaps is the ceil(p n)-th in ascending order (default), or interpolated at (n - 1) p." },
 
     { "policy", "FILE", GROUP_POLICY, take_text, TO(policy), 0, 0,
       "Read settings from lines `name = value`; # begins a comment." },
@@ -337,6 +390,7 @@ bool args_parse(struct args *args, const struct command *command, int argc, char
     args->delimiter = ',';
     args->digits = -1;
     args->threads = 1;
+    args->horizon = -1;
     for (int i = 0; i < 3; i++) {
         args->bins[i] = 5;
         args->weights[i] = -1;

@@ -92,6 +92,8 @@ static int fold_part(void *user, int64_t part)
         told = events;
     }
     lapse_cursor_close(cursor);
+    if (f->fold->part_ended)
+        f->fold->part_ended(f->fold->user, (int32_t)part);
     f->status[part] = status == LAPSE_DONE ? LAPSE_OK : status;
     return f->status[part] != LAPSE_OK;
 }

@@ -18,8 +18,7 @@ struct lapse_order_group {
     lapse_int128 gross, refunded;
 };
 
-/* M11, M12, M13. An order none of whose lines has an amount stands until its net is negative. */
-static bool is_valid(bool known, int64_t gross, int64_t net, bool zero_is_valid)
+bool lapse_order_valid(bool known, lapse_int128 gross, lapse_int128 net, bool zero_is_valid)
 {
     if (!known)
         return net >= 0;
@@ -167,7 +166,7 @@ static lapse_status settle(struct lapse_orders *o, const struct lapse_history *h
             continue;
         struct lapse_order *item = &o->items[g->item];
         item->net = net;
-        if (g->cancelled || !is_valid(g->known, gross, net, zero_is_valid)) {
+        if (g->cancelled || !lapse_order_valid(g->known, gross, net, zero_is_valid)) {
             item->time = LAPSE_MISSING;
             holes = true;
         }
@@ -207,7 +206,7 @@ lapse_status lapse_orders_net(struct lapse_orders *o, const struct lapse_history
         if (ref.size == 0) { /* an order of its own (M14), which nothing can take back */
             bool known = amounts[i] != LAPSE_MISSING;
             int64_t net = known ? amounts[i] : 0;
-            if (times[i] > after && is_valid(known, net, net, zero_is_valid))
+            if (times[i] > after && lapse_order_valid(known, net, net, zero_is_valid))
                 ok = put_item(o, times[i], net);
         } else {
             ok = (h->count <= FEW || mask || clear_table(o, h->count, &mask)) &&

@@ -71,3 +71,12 @@ int lapse_view_digits(const lapse_view *view)
 {
     return view->store->digits;
 }
+
+int64_t lapse_view_first_time(const lapse_view *view)
+{
+    int64_t first = INT64_MAX;
+    for (size_t i = 0; i < view->run_count; i++)
+        if (view->runs[i]->rows && view->runs[i]->first_time < first)
+            first = view->runs[i]->first_time;
+    return first;
+}

@@ -15,6 +15,7 @@
 const lapse_allocator *lapse_view_memory(const lapse_view *view);
 const struct lapse_zone *lapse_view_zone(const lapse_view *view);
 int lapse_view_digits(const lapse_view *view);
+int64_t lapse_view_first_time(const lapse_view *view); /* no event is earlier; INT64_MAX: there is none */
 /* LAPSE_INVALID for NULL, LAPSE_FORKED after fork. */
 lapse_status lapse_view_check(const lapse_view *view, lapse_error *error);
 
@@ -65,6 +66,7 @@ struct lapse_fold {
     /* Called for each customer: parts in any order and on any thread, one thread a part; within a part in id
      * order; every id of a part is below every id of the next. Not LAPSE_OK ends the fold with that status. */
     lapse_status (*customer)(void *user, int32_t part, const struct lapse_history *history, lapse_error *error);
+    void (*part_ended)(void *user, int32_t part); /* NULL: nobody wants to know. Also of a part that failed */
     void *user;
     lapse_progress_fn on_progress;  /* on the caller's thread */
     void *progress_user;
@@ -107,6 +109,77 @@ struct lapse_order_sum {
 lapse_status lapse_orders_sum(struct lapse_orders *orders, const struct lapse_history *history, int64_t after,
                               bool zero_is_valid, bool with_items, struct lapse_order_sum *out, lapse_error *error);
 void lapse_orders_free(struct lapse_orders *orders);
+/* M11, M12, M13. An order none of whose lines has an amount (`known`) stands until its net is negative. */
+bool lapse_order_valid(bool known, lapse_int128 gross, lapse_int128 net, bool zero_is_valid);
+
+/* ---- clock.c: what time alone makes of a customer since the last purchase or activity ----------------------- */
+
+enum lapse_basis { LAPSE_BASIS_PURCHASE, LAPSE_BASIS_ACTIVITY }; /* settings purchase.* and engagement.* */
+enum {
+    LAPSE_CLOCK_NEW,      /* nothing yet: no valid order, no activity */
+    LAPSE_CLOCK_ACTIVE,
+    LAPSE_CLOCK_AT_RISK,
+    LAPSE_CLOCK_INACTIVE,
+    LAPSE_CLOCK_LOST,
+    LAPSE_CLOCK_STATES
+};
+/* Made once, then only read, from any thread. Zone and policy are borrowed. */
+struct lapse_clock {
+    const struct lapse_zone *zone;
+    struct lapse_setting_value limit[LAPSE_CLOCK_STATES];             /* of the three states that time brings */
+    uint64_t least[LAPSE_CLOCK_STATES], most[LAPSE_CLOCK_STATES];     /* microseconds to a deadline, at any start */
+};
+void lapse_clock_init(struct lapse_clock *clock, const struct lapse_zone *zone, const lapse_policy *policy,
+                      enum lapse_basis basis);
+/* The first instant at which the clock, last moved at `last`, has come to `state` or a later one. `last` itself for
+ * ACTIVE. Never descends from a state to the next. */
+int64_t lapse_clock_deadline(const struct lapse_clock *clock, int32_t state, int64_t last);
+bool lapse_clock_near(const struct lapse_clock *clock, int32_t state, int64_t last, int64_t time);
+/* Is the clock at `state` (AT_RISK, INACTIVE or LOST) or a later one at `time`? The quick form of
+ * time >= lapse_clock_deadline(). False when `last` is LAPSE_MISSING. */
+static inline bool lapse_clock_passed(const struct lapse_clock *clock, int32_t state, int64_t last, int64_t time)
+{
+    return last != LAPSE_MISSING && time >= last && (uint64_t)time - (uint64_t)last >= clock->least[state] &&
+           lapse_clock_near(clock, state, last, time);
+}
+/* The state at `as_of`, `last` being the last event at or before it; NEW when that is LAPSE_MISSING. */
+int32_t lapse_clock_state(const struct lapse_clock *clock, int64_t last, int64_t as_of);
+
+/* Which events are activity: kinds by rulings 9, opens when activity.opens says so, no clicks of bots (F4). */
+struct lapse_activity {
+    bool moves[256]; /* by kind */
+};
+#define LAPSE_ACTIVITY_FIELDS (LAPSE_FIELD_BIT(LAPSE_F_TIME) | LAPSE_FIELD_BIT(LAPSE_F_KIND) | \
+                               LAPSE_FIELD_BIT(LAPSE_F_REASON))
+void lapse_activity_init(struct lapse_activity *activity, const lapse_policy *policy);
+bool lapse_activity_is(const struct lapse_activity *activity, const struct lapse_history *history, int64_t i);
+
+/* ---- track.c: the last purchase or activity of one customer, as every instant sees it ----------------------- */
+
+/* From `since` on (until the next step) the last one is at `last`; LAPSE_MISSING: there is none any more. */
+struct lapse_step {
+    int64_t since, last;
+};
+/* Scratch of one thread; zero it, set mem, free with lapse_track_free(). */
+struct lapse_track {
+    const lapse_allocator *mem;
+    struct lapse_step *steps; /* `since` ascends strictly; before the first there is nothing; neighbours differ */
+    size_t count, capacity;
+    struct lapse_track_row *rows;     /* the rest is for customers whose rows bear on each other */
+    struct lapse_track_group *groups;
+    struct lapse_track_mark *marks;
+    uint32_t *order;
+    size_t row_capacity, group_capacity, mark_capacity, order_capacity;
+    size_t mark_count;
+};
+/* What a cursor must read for lapse_track_read(): also retracted events, where there can be any. */
+uint32_t lapse_track_fields(const lapse_view *view, enum lapse_basis basis);
+/* The steps of a history, as a view at each instant would see it: lines, refunds, cancellations and retractions count
+ * from their own instant on, whatever they are dated against (M8). `activity` NULL: valid orders, by the time of
+ * their earliest line. */
+lapse_status lapse_track_read(struct lapse_track *track, const struct lapse_history *history,
+                              const struct lapse_activity *activity, bool zero_is_valid, lapse_error *error);
+void lapse_track_free(struct lapse_track *track);
 
 /* ---- rights.c: may a customer be scored? --------------------------------------------------------------------- */
 
