@@ -71,63 +71,65 @@ static struct import_chunk *first_read(const struct import *im)
     return first;
 }
 
-/* Parses one chunk. False: there is none, and none will come. */
-static bool parse_next(struct import *im, struct import_worker *w)
+static struct import_chunk *first_free(const struct import *im)
 {
-    lapse_lock_take(im->lock);
-    struct import_chunk *chunk;
-    while (!(chunk = first_read(im)) && !im->read && !im->stopping)
-        lapse_lock_wait(im->lock);
-    if (chunk)
-        chunk->state = CHUNK_TAKEN;
-    lapse_lock_give(im->lock);
-    if (!chunk)
-        return false;
-    parse(w, chunk);
-    bool stop = w->stopped || w->status != LAPSE_OK;
-    lapse_lock_take(im->lock);
-    chunk->state = CHUNK_FREE;
-    im->read |= w->faults.size > FAULTS;
-    im->stopping |= stop;
-    if (stop)
-        lapse_lock_wake(im->lock);
-    lapse_lock_give(im->lock);
-    return true;
+    for (int32_t i = 0; i < im->chunk_count; i++)
+        if (im->chunks[i].state == CHUNK_FREE)
+            return &im->chunks[i];
+    return NULL;
 }
 
-/* Reads into the chunks that are free. On the caller's thread. */
+/* Reads into the chunks that are free, on the caller's thread. With the lock held, but not while it reads. */
 static void read_ahead(struct import *im)
 {
-    for (int32_t i = 0; i < im->chunk_count; i++) {
-        struct import_chunk *chunk = &im->chunks[i];
-        lapse_lock_take(im->lock);
+    for (struct import_chunk *chunk; (chunk = first_free(im)) != NULL;) {
         im->read |= im->stopping || im->more != LAPSE_OK || im->input.done >= im->round_end ||
                     lapse_stage_full(im->stage);
-        bool wanted = !im->read && chunk->state == CHUNK_FREE;
+        if (im->read)
+            break;
         lapse_lock_give(im->lock);
-        if (!wanted)
-            continue;
-        im->more = lapse_input_chunk(&im->input, im->options.delimiter, &chunk->text, LAPSE_CHUNK, &chunk->line,
-                                     &im->input_error);
+        lapse_status more = lapse_input_chunk(&im->input, im->options.delimiter, &chunk->text, LAPSE_CHUNK, &chunk->line,
+                                              &im->input_error);
         lapse_lock_take(im->lock);
-        chunk->state = im->more == LAPSE_OK ? CHUNK_READ : CHUNK_FREE;
-        im->read |= im->more != LAPSE_OK;
+        im->more = more;
+        chunk->state = more == LAPSE_OK ? CHUNK_READ : CHUNK_FREE;
         lapse_lock_wake(im->lock);
-        lapse_lock_give(im->lock);
     }
-    lapse_lock_take(im->lock); /* for those who wait, if nothing more will come */
-    lapse_lock_wake(im->lock);
-    lapse_lock_give(im->lock);
+    if (im->read)
+        lapse_lock_wake(im->lock);
 }
 
+/* The next chunk to parse, NULL: none is there, and none will come. With the lock held. The reader waits only while
+ * others have all chunks, and each that they give back wakes it. */
+static struct import_chunk *next_chunk(struct import *im, bool reads)
+{
+    for (;;) {
+        if (reads && !im->read)
+            read_ahead(im);
+        struct import_chunk *chunk = first_read(im);
+        if (chunk || im->read || im->stopping)
+            return chunk;
+        lapse_lock_wait(im->lock);
+    }
+}
+
+/* Task 0 is the caller's thread. */
 static int work(void *user, int64_t task)
 {
     struct import *im = user;
-    if (task == 0)
-        read_ahead(im);
-    while (parse_next(im, &im->workers[task]))
-        if (task == 0)
-            read_ahead(im);
+    struct import_worker *w = &im->workers[task];
+    lapse_lock_take(im->lock);
+    for (struct import_chunk *chunk; (chunk = next_chunk(im, task == 0)) != NULL;) {
+        chunk->state = CHUNK_TAKEN;
+        lapse_lock_give(im->lock);
+        parse(w, chunk);
+        lapse_lock_take(im->lock);
+        chunk->state = CHUNK_FREE;
+        im->read |= w->faults.size > FAULTS;
+        im->stopping |= w->stopped || w->status != LAPSE_OK;
+        lapse_lock_wake(im->lock);
+    }
+    lapse_lock_give(im->lock);
     return 0;
 }
 
