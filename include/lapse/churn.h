@@ -14,7 +14,7 @@ extern "C" {
 /** What keeps a customer here: the clock whose limits count. @since 0.9 */
 enum {
     LAPSE_CHURN_PURCHASE = 0, /**< valid orders, settings purchase.* */
-    LAPSE_CHURN_ACTIVITY = 1  /**< activity of any kind, settings engagement.*; an order stays activity when it is refunded */
+    LAPSE_CHURN_ACTIVITY = 1  /**< any activity, settings engagement.*; a refunded order stays activity */
 };
 
 /** When a customer counts as lost. @since 0.9 */
@@ -53,8 +53,9 @@ typedef struct lapse_churn_options {
     int32_t every;              /**< churn: periods, LAPSE_EVERY_NONE (default) for one; cohorts: LAPSE_EVERY_MONTH */
     int64_t from;               /**< churn: where the span begins, microseconds; INT64_MIN (default): not said */
     int64_t horizon;            /**< survival, summary: days to which the mean is taken; -1 (default): the longest time */
-    const int32_t *quantiles;   /**< gaps: in millionths, 1 to 1,000,000; NULL: 10, 25, 40, 50, 60, 75, 80, 90, 95, 99 % */
-    int32_t quantile_count;     /**< at most 1000 */
+    const int32_t *quantiles;   /**< gaps: in millionths, 1 to 1,000,000; NULL (default): 10, 25, 40, 50, 60, 75, 80,
+                                     90, 95, 99 % */
+    int32_t quantile_count;     /**< 1 to 1000; 0 when quantiles is NULL */
     int32_t reserved;           /**< 0 */
     lapse_progress_fn on_progress; /**< events read; NULL: nobody is told */
     void *progress_user;
@@ -129,16 +130,16 @@ typedef struct lapse_rate {
 /** LAPSE_INVALID: a negative denominator, or a size below that of version 0.9. @since 0.9 */
 LAPSE_API lapse_status lapse_rate_of(int64_t numerator, int64_t denominator, lapse_rate *out, lapse_error *error);
 /** The rate that `rate` per `length` is per `other`, when the chance to stay is the same at any time:
- *  1 - (1 - rate)^(other / length). 0.05 a month is 0.4596... over 12. `rate` from 0 to 1, lengths above 0, all finite: else
- *  LAPSE_INVALID. @since 0.9 */
+ *  1 - (1 - rate)^(other / length). 0.05 a month is 0.4596... over 12. `rate` from 0 to 1, lengths above 0, all
+ *  finite: else LAPSE_INVALID. @since 0.9 */
 LAPSE_API lapse_status lapse_rate_convert(double rate, double length, double other, double *out, lapse_error *error);
 /** The constant hazard -ln(1 - rate) / length of it; infinite for a rate of 1. @since 0.9 */
 LAPSE_API lapse_status lapse_rate_hazard(double rate, double length, double *out, lapse_error *error);
-/** Mean life length / rate: periods of `length` until the one in which a customer is lost. A rate of 0 is LAPSE_INVALID.
- *  @since 0.9 */
+/** Mean life length / rate: time to the end of the period in which a customer is lost. LAPSE_INVALID also for a
+ *  rate of 0, at which nobody ever is. @since 0.9 */
 LAPSE_API lapse_status lapse_rate_life(double rate, double length, double *out, lapse_error *error);
-/** Score interval of a rate of counts (Wilson, J. Am. Stat. Assoc. 22 (1927) 209), `z` standard deviations wide: 1.959963984540054
- *  for 95 %. 0 <= numerator <= denominator, denominator above 0, z above 0, at most 1000: else LAPSE_INVALID. @since 0.9 */
+/** Score interval of a rate of counts (Wilson, J. Am. Stat. Assoc. 22 (1927) 209), `z` standard deviations wide:
+ *  1.959963984540054 for 95 %. 0 <= numerator <= denominator, denominator above 0, z above 0, at most 1000: else LAPSE_INVALID. @since 0.9 */
 LAPSE_API lapse_status lapse_rate_interval(int64_t numerator, int64_t denominator, double z, double *lower,
                                            double *upper, lapse_error *error);
 
@@ -164,12 +165,12 @@ typedef struct lapse_durations {
  *  order. Cost: n log n. @since 0.9 */
 LAPSE_API lapse_status lapse_survival_fit(const lapse_durations *durations, const lapse_allocator *allocator,
                                           lapse_result **out, lapse_error *error);
-/** The first of `count` ascending times at which `survival` (descending) is at most `p`; *defined is 0 when it never is, and
- *  *out NaN. p from 0 to below 1; 0.5: the median. @since 0.9 */
+/** The first of `count` ascending times at which `survival` (descending) is at most `p`; *defined is 0 when it never
+ *  is, and *out NaN. p from 0 to below 1; 0.5: the median. @since 0.9 */
 LAPSE_API lapse_status lapse_survival_quantile(int64_t count, const double *time, const double *survival, double p,
                                                double *out, int32_t *defined, lapse_error *error);
-/** Area under the survival curve from 0 to `horizon`: the restricted mean (Irwin, J. Hyg. 47 (1949) 188), and its variance by
- *  Greenwood's formula from `at_risk` and `lost` (Klein and Moeschberger 4.5; terms with nobody left are 0). `variance`
+/** Area under the survival curve from 0 to `horizon`: the restricted mean (Irwin, J. Hyg. 47 (1949) 188), and its
+ *  variance by Greenwood's formula from `at_risk` and `lost` (Klein and Moeschberger 4.5; terms with nobody left are 0). `variance`
  *  may be NULL, then so may the two. The curve is held at its last value up to the horizon. @since 0.9 */
 LAPSE_API lapse_status lapse_survival_mean(int64_t count, const double *time, const double *survival,
                                            const double *at_risk, const double *lost, double horizon, double *mean,

@@ -37,7 +37,8 @@ struct reading {
 
 static bool is_line(const struct reading *r, int64_t i)
 {
-    return r->activity ? lapse_activity_is(r->activity, r->h, i) : r->h->name[LAPSE_F_KIND][i] == LAPSE_KIND_ORDER_PLACED;
+    return r->activity ? lapse_activity_is(r->activity, r->h, i)
+                       : r->h->name[LAPSE_F_KIND][i] == LAPSE_KIND_ORDER_PLACED;
 }
 
 static bool takes_back(const struct reading *r, int64_t i)
