@@ -775,6 +775,36 @@ static void test_survival_at_the_deadline(void **state)
     lapse_policy_free(policy);
 }
 
+/* Enough rows for many parts: any number of threads gives the same bytes. */
+static void test_threads(void **state)
+{
+    (void)state;
+    static answer_fn *const answers[] = { lapse_view_churn, lapse_view_cohorts, lapse_view_survival, lapse_view_gaps };
+    enum { ROWS = 60000, WIDTH = 64 };
+    char *csv = malloc(ROWS * WIDTH + 100), *at = csv;
+    uint64_t draw = 3;
+    at += sprintf(at, "customer,time,ref,kind\n");
+    for (int i = 0; i < ROWS; i++) {
+        draw = draw * UINT64_C(6364136223846793005) + 1;
+        at += sprintf(at, "c%d,@%lld,r%d,%s\n", (int)(draw >> 33) % 9000,
+                      1600000000 + (long long)(draw >> 20 & 0xffffff) * 4, (int)(draw >> 50 & 3),
+                      draw >> 45 & 7 ? "order.placed" : "order.refunded");
+    }
+    lapse_view *view = view_of(csv, "2022-11-01");
+    lapse_churn_options o = options_from("2020-10-01");
+    o.every = LAPSE_EVERY_MONTH;
+    for (int a = 0; a < COUNT(answers); a++) {
+        o.threads = 1;
+        char *one = ask(view, answers[a], &o);
+        assert_true(strlen(one) > 200);
+        for (o.threads = 2; o.threads < 9; o.threads += 3)
+            expect(view, answers[a], &o, one);
+        free(one);
+    }
+    lapse_view_close(view);
+    free(csv);
+}
+
 static void test_options(void **state)
 {
     (void)state;
@@ -1007,6 +1037,7 @@ int main(void)
         cmocka_unit_test(test_cohorts_where_a_month_comes_twice),
         cmocka_unit_test(test_gaps),
         cmocka_unit_test(test_survival_at_the_deadline),
+        cmocka_unit_test(test_threads),
         cmocka_unit_test(test_options),
         cmocka_unit_test(test_bad_options),
         cmocka_unit_test(test_clock),

@@ -1,5 +1,5 @@
-/* The answer `survival` (rulings H15 to H22): how long each customer stayed, by the orders known at the instant, and the
- * estimates of curve.c over all of them. Times are whole days, so counters a day hold everything. */
+/* The answer `survival` (rulings H15 to H22): how long each customer stayed, by the orders known at the instant, and
+ * the estimates of curve.c over all of them. Times are whole days, so counters a day hold everything. */
 #include <math.h>
 
 #include "churn/churn.h"
