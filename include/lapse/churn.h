@@ -173,7 +173,8 @@ LAPSE_API lapse_status lapse_survival_quantile(int64_t count, const double *time
                                                double *out, int32_t *defined, lapse_error *error);
 /** Area under the survival curve from 0 to `horizon`: the restricted mean (Irwin, J. Hyg. 47 (1949) 188), and its
  *  variance by Greenwood's formula from `at_risk` and `lost` (Klein and Moeschberger 4.5; terms with nobody left are
- *  0). `variance` may be NULL, then so may the two. The curve is held at its last value up to the horizon. @since 0.9 */
+ *  0). `variance` may be NULL, then so may the two. The curve is held at its last value up to the horizon.
+ *  @since 0.9 */
 LAPSE_API lapse_status lapse_survival_mean(int64_t count, const double *time, const double *survival,
                                            const double *at_risk, const double *lost, double horizon, double *mean,
                                            double *variance, lapse_error *error);

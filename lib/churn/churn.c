@@ -58,10 +58,8 @@ static void pass(struct walk *w, size_t next)
     w->next = next;
 }
 
-static void turn(struct walk *w, int64_t time, enum state state)
+static void change(struct walk *w, int64_t time, enum state state)
 {
-    if (state == w->state)
-        return;
     pass(w, lapse_bound_find(w->c->bounds, w->next, w->c->tiles + 1, time));
     struct counter *counter = &w->counters[w->next];
     bool back = w->state == LOST && state == HERE;
@@ -73,6 +71,12 @@ static void turn(struct walk *w, int64_t time, enum state state)
         w->returned = true;
     }
     w->state = state;
+}
+
+static inline void turn(struct walk *w, int64_t time, enum state state)
+{
+    if (state != w->state)
+        change(w, time, state);
 }
 
 static lapse_status add_customer(void *user, void *set, const struct lapse_history *history, lapse_error *error)
