@@ -11,7 +11,7 @@
 #include <lapse.h>
 
 #define FROM INT64_C(1672531200000000) /* 2023-01-01 */
-#define TO INT64_C(1735689600000000)   /* 2025-01-01 */
+#define TO   INT64_C(1735689600000000) /* 2025-01-01 */
 
 typedef lapse_status answer_fn(lapse_view *, const lapse_churn_options *, lapse_result **, lapse_error *);
 

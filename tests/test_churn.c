@@ -16,7 +16,7 @@
 #include "churn/churn.h"
 
 #define COUNT(a) ((int)(sizeof(a) / sizeof *(a)))
-#define Z 1.959963984540054
+#define Z        1.959963984540054
 
 static lapse_allocator memory;
 
@@ -135,7 +135,8 @@ static void test_wilson(void **state)
 struct curve {
     lapse_table *table;
     int64_t rows;
-    const double *time, *at_risk, *lost, *censored, *survival, *greenwood, *lower, *upper, *hazard, *hazard_variance;
+    const double *time, *at_risk, *lost, *censored, *survival, *greenwood, *lower, *upper, *hazard,
+        *hazard_variance;
 };
 
 static const double *values_of(const lapse_table *table, const char *name)
@@ -146,9 +147,12 @@ static const double *values_of(const lapse_table *table, const char *name)
     return column.data;
 }
 
-static struct curve fit(int64_t n, const double *time, const uint8_t *lost, const double *entry, const double *weight)
+static struct curve fit(int64_t n, const double *time, const uint8_t *lost, const double *entry,
+                        const double *weight)
 {
-    lapse_durations d = { .size = sizeof d, .count = n, .time = time, .lost = lost, .entry = entry, .weight = weight };
+    lapse_durations d = {
+        .size = sizeof d, .count = n, .time = time, .lost = lost, .entry = entry, .weight = weight
+    };
     lapse_result *result;
     lapse_error error = { .size = sizeof error };
     struct curve c;
@@ -194,13 +198,17 @@ static void test_worked_survival(void **state)
     near(c.greenwood[2], 1.0 / 20 + 2.0 / 3, 1e-15);
     near(c.hazard_variance[2], 1.0 / 25 + 2.0 / 9, 1e-15);
     assert_true(c.at_risk[2] == 3 && c.lost[2] == 2 && c.censored[2] == 0 && c.censored[1] == 1);
-    assert_int_equal(lapse_survival_mean(c.rows, c.time, c.survival, c.at_risk, c.lost, 5, &mean, &variance, NULL), LAPSE_OK);
+    assert_int_equal(
+        lapse_survival_mean(c.rows, c.time, c.survival, c.at_risk, c.lost, 5, &mean, &variance, NULL),
+        LAPSE_OK);
     near(mean, 58.0 / 15, 1e-15);
     /* areas beyond the losses: from 2 on 28/15, from 4 on 4/15 */
     near(variance, 28.0 / 15 * 28 / 15 / 20 + 4.0 / 15 * 4 / 15 * 2 / 3, 1e-14);
-    assert_int_equal(lapse_survival_quantile(c.rows, c.time, c.survival, 0.5, &median, &defined, NULL), LAPSE_OK);
+    assert_int_equal(lapse_survival_quantile(c.rows, c.time, c.survival, 0.5, &median, &defined, NULL),
+                     LAPSE_OK);
     assert_true(defined && median == 4);
-    assert_int_equal(lapse_survival_quantile(c.rows, c.time, c.survival, 0.1, &median, &defined, NULL), LAPSE_OK);
+    assert_int_equal(lapse_survival_quantile(c.rows, c.time, c.survival, 0.1, &median, &defined, NULL),
+                     LAPSE_OK);
     assert_true(!defined && isnan(median));
     lapse_table_release(c.table);
     /* dropping the censored gives S(4) = 0: the mistake that the set warns of */
@@ -218,7 +226,10 @@ static void test_g3(void **state)
     const uint8_t rit_lost[] = { 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0 }, control_lost[] = { 1, 1, 1, 1, 0, 0 };
     const struct {
         double time, survival, lower, upper;
-    } rows[] = { { 9, .833333, .2731, .975 }, { 19, .666667, .1946, .904 }, { 32, .5, .1109, .804 }, { 34, .333333, .0461, .676 } };
+    } rows[] = { { 9, .833333, .2731, .975 },
+                 { 19, .666667, .1946, .904 },
+                 { 32, .5, .1109, .804 },
+                 { 34, .333333, .0461, .676 } };
     struct curve c = fit(11, rit, rit_lost, NULL, NULL);
     near(at(&c, c.survival, 25, 1), .909091, 5e-7);
     near(at(&c, c.survival, 53, 1), .779221, 5e-7);
@@ -371,23 +382,32 @@ static void test_bad_durations(void **state)
 static void test_bad_curves(void **state)
 {
     (void)state;
-    const double time[] = { 1, 2, 3 }, survival[] = { 1, .5, .25 }, at_risk[] = { 4, 4, 2 }, lost[] = { 0, 2, 1 };
+    const double time[] = { 1, 2, 3 }, survival[] = { 1, .5, .25 }, at_risk[] = { 4, 4, 2 },
+                 lost[] = { 0, 2, 1 };
     const double bad[][3] = { { 1, 3, 2 }, { -1, 2, 3 }, { 1, (double)NAN, 3 }, { 1, 2, (double)INFINITY } };
-    const double bad_lost[][3] = { { 5, 0, 0 }, { 0, -1, 0 }, { 0, (double)NAN, 0 }, { 0, 0, (double)INFINITY } };
+    const double bad_lost[][3] = {
+        { 5, 0, 0 }, { 0, -1, 0 }, { 0, (double)NAN, 0 }, { 0, 0, (double)INFINITY }
+    };
     const double no_survival[][3] = { { .5, 1, 0 }, { 1.1, 1, 1 }, { 1, 1, -.1 }, { 1, (double)NAN, 0 } };
     double out, variance;
     int32_t defined;
     for (int i = 0; i < COUNT(bad); i++) {
         assert_int_equal(lapse_survival_quantile(3, bad[i], survival, .5, &out, &defined, NULL), LAPSE_INVALID);
-        assert_int_equal(lapse_survival_quantile(3, time, no_survival[i], .5, &out, &defined, NULL), LAPSE_INVALID);
-        assert_int_equal(lapse_survival_mean(3, bad[i], survival, NULL, NULL, 3, &out, NULL, NULL), LAPSE_INVALID);
-        assert_int_equal(lapse_survival_mean(3, time, survival, at_risk, bad_lost[i], 3, &out, &variance, NULL), LAPSE_INVALID);
+        assert_int_equal(lapse_survival_quantile(3, time, no_survival[i], .5, &out, &defined, NULL),
+                         LAPSE_INVALID);
+        assert_int_equal(lapse_survival_mean(3, bad[i], survival, NULL, NULL, 3, &out, NULL, NULL),
+                         LAPSE_INVALID);
+        assert_int_equal(lapse_survival_mean(3, time, survival, at_risk, bad_lost[i], 3, &out, &variance, NULL),
+                         LAPSE_INVALID);
     }
     const double not_p[] = { -.1, 1, (double)NAN };
     for (int i = 0; i < COUNT(not_p); i++)
-        assert_int_equal(lapse_survival_quantile(3, time, survival, not_p[i], &out, &defined, NULL), LAPSE_INVALID);
-    assert_int_equal(lapse_survival_mean(3, time, survival, at_risk, NULL, 3, &out, &variance, NULL), LAPSE_INVALID);
-    assert_int_equal(lapse_survival_mean(3, time, survival, NULL, NULL, (double)INFINITY, &out, NULL, NULL), LAPSE_INVALID);
+        assert_int_equal(lapse_survival_quantile(3, time, survival, not_p[i], &out, &defined, NULL),
+                         LAPSE_INVALID);
+    assert_int_equal(lapse_survival_mean(3, time, survival, at_risk, NULL, 3, &out, &variance, NULL),
+                     LAPSE_INVALID);
+    assert_int_equal(lapse_survival_mean(3, time, survival, NULL, NULL, (double)INFINITY, &out, NULL, NULL),
+                     LAPSE_INVALID);
     assert_int_equal(lapse_survival_mean(3, time, survival, NULL, NULL, -1, &out, NULL, NULL), LAPSE_INVALID);
     assert_int_equal(lapse_survival_mean(3, NULL, survival, NULL, NULL, 1, &out, NULL, NULL), LAPSE_INVALID);
     assert_int_equal(lapse_survival_mean(-1, time, survival, NULL, NULL, 1, &out, NULL, NULL), LAPSE_INVALID);
@@ -396,7 +416,8 @@ static void test_bad_curves(void **state)
     assert_true(out == 7);
     assert_int_equal(lapse_survival_mean(3, time, survival, at_risk, lost, 7, &out, &variance, NULL), LAPSE_OK);
     assert_true(out == 2 + .5 + 4 * .25);
-    assert_int_equal(lapse_survival_mean(3, time, survival, at_risk, lost, 2.5, &out, &variance, NULL), LAPSE_OK);
+    assert_int_equal(lapse_survival_mean(3, time, survival, at_risk, lost, 2.5, &out, &variance, NULL),
+                     LAPSE_OK);
     assert_true(out == 2 + .25);
     near(variance, .25 * .25 * 2 / (4 * 2), 1e-16);
 }
@@ -437,7 +458,8 @@ static void test_periods_of_instants(void **state)
 {
     (void)state;
     const int64_t hour = 3600 * LAPSE_SECOND;
-    const int64_t starts[] = { 0, 9 * LAPSE_DAY + 2 * hour, 31 * LAPSE_DAY + 3 * hour, 50 * LAPSE_DAY + 10 * hour };
+    const int64_t starts[] = { 0, 9 * LAPSE_DAY + 2 * hour, 31 * LAPSE_DAY + 3 * hour,
+                               50 * LAPSE_DAY + 10 * hour };
     const int32_t offsets[] = { -2 * 3600, -3 * 3600, -10 * 3600, 14 * 3600 };
     const struct lapse_zone zone = { 4, starts, offsets };
     for (int32_t every = LAPSE_EVERY_DAY; every <= LAPSE_EVERY_YEAR; every++) {
@@ -445,11 +467,13 @@ static void test_periods_of_instants(void **state)
         int64_t first = -3 * LAPSE_DAY + 12345, last = 100 * LAPSE_DAY;
         assert_true(lapse_periods_new(&memory, &zone, first, last, every, &p));
         for (int64_t time = first; time <= last; time += hour / 4) {
-            assert_int_equal(lapse_periods_find(&p, time), lapse_period_of_day(lapse_zone_day(&zone, time), every));
+            assert_int_equal(lapse_periods_find(&p, time),
+                             lapse_period_of_day(lapse_zone_day(&zone, time), every));
             for (int k = 0; k < 4; k++)
                 if (llabs(time - starts[k]) < hour)
                     for (int64_t t = starts[k] - 1; t <= starts[k]; t++)
-                        assert_int_equal(lapse_periods_find(&p, t), lapse_period_of_day(lapse_zone_day(&zone, t), every));
+                        assert_int_equal(lapse_periods_find(&p, t),
+                                         lapse_period_of_day(lapse_zone_day(&zone, t), every));
         }
         lapse_periods_free(&memory, &p);
     }
@@ -464,19 +488,23 @@ static void test_tiles(void **state)
     (void)state;
     int64_t *ends;
     size_t count;
-    int64_t from = lapse_days_from_civil(2024, 1, 31) * LAPSE_DAY, to = lapse_days_from_civil(2024, 4, 15) * LAPSE_DAY;
+    int64_t from = lapse_days_from_civil(2024, 1, 31) * LAPSE_DAY,
+            to = lapse_days_from_civil(2024, 4, 15) * LAPSE_DAY;
     /* from the 31st, each counted from there */
-    assert_int_equal(lapse_tiles_new(&memory, &lapse_zone_utc, from, to, LAPSE_EVERY_MONTH, &ends, &count, NULL), LAPSE_OK);
+    assert_int_equal(
+        lapse_tiles_new(&memory, &lapse_zone_utc, from, to, LAPSE_EVERY_MONTH, &ends, &count, NULL), LAPSE_OK);
     assert_int_equal(count, 3);
     assert_true(ends[0] == from && ends[1] == lapse_days_from_civil(2024, 2, 29) * LAPSE_DAY &&
                 ends[2] == lapse_days_from_civil(2024, 3, 31) * LAPSE_DAY && ends[3] == to);
     lapse_mem_free(&memory, ends);
     /* a span of nothing is one period; one that ends with a period has no empty one after it */
-    assert_int_equal(lapse_tiles_new(&memory, &lapse_zone_utc, from, from, LAPSE_EVERY_DAY, &ends, &count, NULL), LAPSE_OK);
+    assert_int_equal(
+        lapse_tiles_new(&memory, &lapse_zone_utc, from, from, LAPSE_EVERY_DAY, &ends, &count, NULL), LAPSE_OK);
     assert_true(count == 1 && ends[0] == from && ends[1] == from);
     lapse_mem_free(&memory, ends);
-    assert_int_equal(lapse_tiles_new(&memory, &lapse_zone_utc, from, from + 14 * LAPSE_DAY, LAPSE_EVERY_WEEK, &ends, &count,
-                                     NULL), LAPSE_OK);
+    assert_int_equal(lapse_tiles_new(&memory, &lapse_zone_utc, from, from + 14 * LAPSE_DAY, LAPSE_EVERY_WEEK,
+                                     &ends, &count, NULL),
+                     LAPSE_OK);
     assert_true(count == 2 && ends[1] == from + 7 * LAPSE_DAY);
     lapse_mem_free(&memory, ends);
     /* days are dates, not 86,400 s */
@@ -489,8 +517,9 @@ static void test_tiles(void **state)
     /* a clock put on by 26 hours skips dates; ends stay where they are meanwhile, and never go back */
     const int32_t far[] = { -12 * 3600, 14 * 3600 };
     const struct lapse_zone skipping = { 2, starts, far };
-    assert_int_equal(lapse_tiles_new(&memory, &skipping, from + 21 * 3600 * LAPSE_SECOND, to, LAPSE_EVERY_DAY, &ends, &count,
-                                     NULL), LAPSE_OK);
+    assert_int_equal(lapse_tiles_new(&memory, &skipping, from + 21 * 3600 * LAPSE_SECOND, to, LAPSE_EVERY_DAY,
+                                     &ends, &count, NULL),
+                     LAPSE_OK);
     bool stood = false;
     for (size_t i = 0; i < count; i++) {
         assert_true(ends[i] <= ends[i + 1]);
@@ -498,7 +527,8 @@ static void test_tiles(void **state)
     }
     assert_true(stood);
     lapse_mem_free(&memory, ends);
-    assert_int_equal(lapse_tiles_new(&memory, &lapse_zone_utc, INT64_MIN + 1, INT64_MAX, LAPSE_EVERY_DAY, &ends, &count, NULL),
+    assert_int_equal(lapse_tiles_new(&memory, &lapse_zone_utc, INT64_MIN + 1, INT64_MAX, LAPSE_EVERY_DAY, &ends,
+                                     &count, NULL),
                      LAPSE_BAD_INPUT);
 }
 
@@ -576,9 +606,9 @@ static void expect(lapse_view *view, answer_fn *answer, const lapse_churn_option
 }
 
 #define HEAD "customer,time,ref,kind,amount\n"
-#define WORKED                                                                                                           \
-    HEAD "A,2024-12-10,a1,,5\nA,2025-02-01,a2,,5\nB,2024-09-01,b,,5\nC,2024-08-20,c1,,5\nC,2025-03-20,c2,,5\n"           \
-         "D,2024-05-01,d,,5\nE,2024-03-01,e1,,5\nE,2025-01-15,e2,,5\nF,2025-01-20,f,,5\nG,2024-07-05,g,,5\n"             \
+#define WORKED                                                                                                 \
+    HEAD "A,2024-12-10,a1,,5\nA,2025-02-01,a2,,5\nB,2024-09-01,b,,5\nC,2024-08-20,c1,,5\nC,2025-03-20,c2,,5\n" \
+         "D,2024-05-01,d,,5\nE,2024-03-01,e1,,5\nE,2025-01-15,e2,,5\nF,2025-01-20,f,,5\nG,2024-07-05,g,,5\n"   \
          "H,2024-10-03,h,,5\nI,2024-06-01,i1,,5\nI,2024-11-11,i2,,5\nJ,2024-12-31,j,,5\n"
 #define REFUND "I,2024-11-20,i2,order.refunded,5\n"
 
@@ -591,9 +621,10 @@ static lapse_policy *half_year(void)
     return policy;
 }
 
-static const char worked_rows[] = "measure,numerator,denominator,value\nchurn,2,5,0.4\nretention,3,5,0.6\nflow_churn,3,5,0.6\n"
-                                  "reactivation_rate,1,4,0.25\nnet_loss,0,5,0\naverage_base_churn,2,5,0.4\nat_start,5,,5\n"
-                                  "at_end,5,,5\nlost_end_state,2,,2\nlost_flow,3,,3\nreactivated,2,,2\nnew,1,,1\n";
+static const char worked_rows[] =
+    "measure,numerator,denominator,value\nchurn,2,5,0.4\nretention,3,5,0.6\nflow_churn,3,5,0.6\n"
+    "reactivation_rate,1,4,0.25\nnet_loss,0,5,0\naverage_base_churn,2,5,0.4\nat_start,5,,5\n"
+    "at_end,5,,5\nlost_end_state,2,,2\nlost_flow,3,,3\nreactivated,2,,2\nnew,1,,1\n";
 
 /* semantics 6.2, on any number of threads; and without the refund */
 static void test_worked_set(void **state)
@@ -625,7 +656,8 @@ static void test_refund_at_its_own_instant(void **state)
     (void)state;
     lapse_policy *policy = half_year();
     lapse_view *view = view_of(HEAD "x,2024-01-10,a,,5\nx,2024-09-01,b,,5\nx,2024-10-01,b,order.refunded,\n"
-                                    "y,2024-08-01,a,,5\ny,2024-10-02,a,order.cancelled,\n", "2025-01-01");
+                                    "y,2024-08-01,a,,5\ny,2024-10-02,a,order.cancelled,\n",
+                               "2025-01-01");
     lapse_churn_options o = options_from("2024-09-15");
     o.policy = policy;
     o.every = LAPSE_EVERY_MONTH;
@@ -633,7 +665,8 @@ static void test_refund_at_its_own_instant(void **state)
     assert_non_null(strstr(got, "2024-09-15T00:00:00Z,2024-10-15T00:00:00Z,churn,2,2,1\n"));
     assert_non_null(strstr(got, "2024-10-15T00:00:00Z,2024-11-15T00:00:00Z,churn,0,0,\n"));
     assert_non_null(strstr(got, "2024-09-15T00:00:00Z,2024-10-15T00:00:00Z,reactivation_rate,0,0,\n"));
-    assert_non_null(strstr(got, "2024-10-15T00:00:00Z,2024-11-15T00:00:00Z,reactivation_rate,0,1,0\n")); /* y is nobody */
+    assert_non_null(
+        strstr(got, "2024-10-15T00:00:00Z,2024-11-15T00:00:00Z,reactivation_rate,0,1,0\n")); /* y is nobody */
     free(got);
     lapse_view_close(view);
     lapse_policy_free(policy);
@@ -642,8 +675,10 @@ static void test_refund_at_its_own_instant(void **state)
 static void test_cohorts(void **state)
 {
     (void)state;
-    lapse_view *view = view_of("customer,time\np,2024-01-05\np,2024-02-06\np,2024-03-07\nq,2024-01-05\nq,2024-03-07\n"
-                               "r,2024-01-05\ns,2024-01-05\ns,2024-02-06\nt,2024-04-01\nq,2024-04-01\n", "2024-04-01");
+    lapse_view *view =
+        view_of("customer,time\np,2024-01-05\np,2024-02-06\np,2024-03-07\nq,2024-01-05\nq,2024-03-07\n"
+                "r,2024-01-05\ns,2024-01-05\ns,2024-02-06\nt,2024-04-01\nq,2024-04-01\n",
+                "2024-04-01");
     lapse_churn_options o = options_from(NULL);
     expect(view, lapse_view_cohorts, &o, /* 6.6; what is at the instant counts for unbounded only (H14) */
            "cohort,period,size,active,retained,retained_unbounded\n2024-01,0,4,4,1,1\n2024-01,1,4,2,0.5,0.75\n"
@@ -669,11 +704,15 @@ static void test_cohorts_where_a_month_comes_twice(void **state)
     options.zone_starts = starts;
     options.zone_offsets = offsets;
     assert_int_equal(lapse_store_open(NULL, &options, &store, NULL), LAPSE_OK);
-    struct text text = { "customer,time\nx,2024-01-05T00:00:00Z\nx,2024-02-01T00:10:00Z\nx,2024-02-01T00:40:00Z\n"
-                         "x,2024-02-01T02:00:00Z\ny,2024-02-01T00:20:00Z\ny,2024-02-01T00:50:00Z\n", 0, 0 };
+    struct text text = {
+        "customer,time\nx,2024-01-05T00:00:00Z\nx,2024-02-01T00:10:00Z\nx,2024-02-01T00:40:00Z\n"
+        "x,2024-02-01T02:00:00Z\ny,2024-02-01T00:20:00Z\ny,2024-02-01T00:50:00Z\n",
+        0, 0
+    };
     text.size = strlen(text.data);
     assert_int_equal(lapse_store_import_stream(store, read_text, &text, NULL, NULL, NULL), LAPSE_OK);
-    assert_int_equal(lapse_view_open(store, lapse_days_from_civil(2024, 3, 1) * LAPSE_DAY, &view, NULL), LAPSE_OK);
+    assert_int_equal(lapse_view_open(store, lapse_days_from_civil(2024, 3, 1) * LAPSE_DAY, &view, NULL),
+                     LAPSE_OK);
     lapse_churn_options o = options_from(NULL);
     expect(view, lapse_view_cohorts, &o,
            "cohort,period,size,active,retained,retained_unbounded\n2024-01,0,1,1,1,1\n2024-01,1,1,1,1,1\n"
@@ -698,10 +737,12 @@ static void test_gaps(void **state)
     lapse_churn_options o = options_from(NULL);
     o.quantiles = quantiles;
     o.quantile_count = 3;
-    expect(view, lapse_view_gaps, &o, /* 6.7 */
-           "method,quantile,gaps,days\nnearest_rank,0.4,10,18\nnearest_rank,0.5,10,20\nnearest_rank,0.8,10,45\n");
+    expect(
+        view, lapse_view_gaps, &o, /* 6.7 */
+        "method,quantile,gaps,days\nnearest_rank,0.4,10,18\nnearest_rank,0.5,10,20\nnearest_rank,0.8,10,45\n");
     o.flags = LAPSE_GAPS_LINEAR;
-    expect(view, lapse_view_gaps, &o, "method,quantile,gaps,days\nlinear,0.4,10,19.2\nlinear,0.5,10,22.5\nlinear,0.8,10,48\n");
+    expect(view, lapse_view_gaps, &o,
+           "method,quantile,gaps,days\nlinear,0.4,10,19.2\nlinear,0.5,10,22.5\nlinear,0.8,10,48\n");
     lapse_view_close(view);
     view = view_of("customer,time\nx,2024-01-01T01:00\nx,2024-01-01T23:00\nx,2024-01-03\n", "2025-01-01");
     o.quantile_count = 1;
@@ -719,7 +760,8 @@ static void test_survival_at_the_deadline(void **state)
     lapse_policy *policy = half_year();
     lapse_churn_options o = options_from(NULL);
     o.policy = policy;
-    lapse_view *view = view_of("customer,time\nx,@86400\nx,@15638400\ny,@86400\ny,@15638400.000001\nz,@86400\n", "@20000000");
+    lapse_view *view =
+        view_of("customer,time\nx,@86400\nx,@15638400\ny,@86400\ny,@15638400.000001\nz,@86400\n", "@20000000");
     char *got = ask(view, lapse_view_survival, &o);
     /* x is there 180 days after the order of day 181, so to day 231 from the first; y and z are lost on day 180 */
     assert_non_null(strstr(got, "\n180,3,2,0,0.3333333333333333,"));
@@ -733,13 +775,44 @@ static void test_survival_at_the_deadline(void **state)
     lapse_policy_free(policy);
 }
 
+/* Enough rows for many parts: any number of threads gives the same bytes. */
+static void test_threads(void **state)
+{
+    (void)state;
+    static answer_fn *const answers[] = { lapse_view_churn, lapse_view_cohorts, lapse_view_survival, lapse_view_gaps };
+    enum { ROWS = 60000, WIDTH = 64 };
+    char *csv = malloc(ROWS * WIDTH + 100), *at = csv;
+    uint64_t draw = 3;
+    at += sprintf(at, "customer,time,ref,kind\n");
+    for (int i = 0; i < ROWS; i++) {
+        draw = draw * UINT64_C(6364136223846793005) + 1;
+        at += sprintf(at, "c%d,@%lld,r%d,%s\n", (int)(draw >> 33) % 9000,
+                      1600000000 + (long long)(draw >> 20 & 0xffffff) * 4, (int)(draw >> 50 & 3),
+                      draw >> 45 & 7 ? "order.placed" : "order.refunded");
+    }
+    lapse_view *view = view_of(csv, "2022-11-01");
+    lapse_churn_options o = options_from("2020-10-01");
+    o.every = LAPSE_EVERY_MONTH;
+    for (int a = 0; a < COUNT(answers); a++) {
+        o.threads = 1;
+        char *one = ask(view, answers[a], &o);
+        assert_true(strlen(one) > 200);
+        for (o.threads = 2; o.threads < 9; o.threads += 3)
+            expect(view, answers[a], &o, one);
+        free(one);
+    }
+    lapse_view_close(view);
+    free(csv);
+}
+
 static void test_options(void **state)
 {
     (void)state;
     lapse_churn_options o;
     unsigned char room[sizeof o + 16];
     assert_int_equal(lapse_churn_options_init(&o, sizeof o), LAPSE_OK);
-    assert_true(o.size == sizeof o && o.threads == 1 && o.from == INT64_MIN && o.horizon == -1 && !o.policy && !o.flags);
+    assert_true(o.size == sizeof o && o.threads == 1 && o.from == INT64_MIN && o.horizon == -1 && !o.policy &&
+                !o.flags);
     assert_int_equal(lapse_churn_options_init(NULL, sizeof o), LAPSE_INVALID);
     assert_int_equal(lapse_churn_options_init(&o, 8), LAPSE_INVALID);
     /* a newer caller, whose extra bytes are zero or are not */
@@ -756,7 +829,8 @@ static void test_options(void **state)
 static void test_bad_options(void **state)
 {
     (void)state;
-    static answer_fn *const answers[] = { lapse_view_churn, lapse_view_cohorts, lapse_view_survival, lapse_view_gaps };
+    static answer_fn *const answers[] = { lapse_view_churn, lapse_view_cohorts, lapse_view_survival,
+                                          lapse_view_gaps };
     const int32_t none[] = { 0 }, above[] = { 1000001 };
     lapse_view *view = view_of(WORKED, "2025-04-01");
     lapse_churn_options good = options_from("2025-01-01"), bad[14];
@@ -786,7 +860,8 @@ static void test_bad_options(void **state)
         }
         assert_int_equal(answers[a](NULL, &good, &result, NULL), LAPSE_INVALID);
         assert_int_equal(answers[a](view, &good, NULL, NULL), LAPSE_INVALID);
-        assert_int_equal(answers[a](view, NULL, &result, NULL), a ? LAPSE_OK : LAPSE_INVALID); /* churn needs `from` */
+        assert_int_equal(answers[a](view, NULL, &result, NULL),
+                         a ? LAPSE_OK : LAPSE_INVALID); /* churn needs `from` */
         lapse_result_free(result);
     }
     lapse_error error = { .size = sizeof error };
@@ -820,7 +895,8 @@ static lapse_policy *limits(const char *basis, const char *risk, const char *ina
 {
     lapse_policy *policy;
     char text[200];
-    snprintf(text, sizeof text, "%s.risk = %s\n%s.inactive = %s\n%s.lost = %s\n", basis, risk, basis, inactive, basis, lost);
+    snprintf(text, sizeof text, "%s.risk = %s\n%s.inactive = %s\n%s.lost = %s\n", basis, risk, basis, inactive,
+             basis, lost);
     assert_int_equal(lapse_policy_new(NULL, &policy), LAPSE_OK);
     assert_int_equal(lapse_policy_parse(policy, text, (int64_t)strlen(text), NULL), LAPSE_OK);
     return policy;
@@ -830,23 +906,25 @@ static lapse_policy *limits(const char *basis, const char *risk, const char *ina
 static void test_clock(void **state)
 {
     (void)state;
-    static const char *const spans[][3] = { { "90d", "6m", "12m" }, { "1m", "31d", "1y" }, { "5d", "2m", "59d" },
-                                            { "1s", "1m", "2m" },   { "1m", "1m", "1m" },  { "31d", "1m", "32d" } };
+    static const char *const spans[][3] = { { "90d", "6m", "12m" }, { "1m", "31d", "1y" },
+                                            { "5d", "2m", "59d" },  { "1s", "1m", "2m" },
+                                            { "1m", "1m", "1m" },   { "31d", "1m", "32d" } };
     const int64_t day = LAPSE_DAY, hour = 3600 * LAPSE_SECOND;
     const int64_t starts[] = { INT64_MIN, 19800 * day + hour, 19900 * day };
     const int32_t offsets[] = { 14 * 3600, -12 * 3600, 13 * 3600 };
     const struct lapse_zone zone = { 3, starts, offsets };
     for (int i = 0; i < COUNT(spans); i++)
         for (int basis = 0; basis < 2; basis++) {
-            lapse_policy *policy = limits(basis ? "engagement" : "purchase", spans[i][0], spans[i][1], spans[i][2]);
+            lapse_policy *policy =
+                limits(basis ? "engagement" : "purchase", spans[i][0], spans[i][1], spans[i][2]);
             struct lapse_clock clock;
             lapse_clock_init(&clock, &zone, policy, basis ? LAPSE_BASIS_ACTIVITY : LAPSE_BASIS_PURCHASE);
             for (int64_t last = 19700 * day; last < 20100 * day; last += 7 * hour + 11) {
                 int64_t before = last;
                 assert_int_equal(lapse_clock_state(&clock, last, last - 1), LAPSE_CLOCK_NEW);
                 for (int32_t s = LAPSE_CLOCK_AT_RISK; s <= LAPSE_CLOCK_LOST; s++) {
-                    int64_t deadline = lapse_clock_deadline(&clock, s, last), own =
-                        lapse_zone_add(&zone, last, clock.limit[s].n, clock.limit[s].unit);
+                    int64_t deadline = lapse_clock_deadline(&clock, s, last),
+                            own = lapse_zone_add(&zone, last, clock.limit[s].n, clock.limit[s].unit);
                     assert_true(deadline >= before && deadline <= own && deadline > last);
                     assert_true(s < LAPSE_CLOCK_LOST || deadline == own);
                     assert_true(lapse_clock_passed(&clock, s, last, deadline));
@@ -895,22 +973,24 @@ static void test_track(void **state)
     (void)state;
 #define EVENTS "customer,time,kind,ref,amount,source,event_id\n"
     static const char *const cases[][2] = {
-        { "x,@1,,,5,,\nx,@1,,,5,,\nx,@3,,,0,,\nx,@4,,,,,\n", " 1 4" },             /* ties; free goods; no amount */
-        { "x,@1,,a,5,,\nx,@3,,a,5,,\nx,@5,,b,5,,\n", " 1 5" },                      /* lines of one order (M9) */
-        { "x,@1,,a,0,,\nx,@3,,a,5,,\n", " 3:1" },                                  /* valid from its second line on */
+        { "x,@1,,,5,,\nx,@1,,,5,,\nx,@3,,,0,,\nx,@4,,,,,\n", " 1 4" }, /* ties; free goods; no amount */
+        { "x,@1,,a,5,,\nx,@3,,a,5,,\nx,@5,,b,5,,\n", " 1 5" },         /* lines of one order (M9) */
+        { "x,@1,,a,0,,\nx,@3,,a,5,,\n", " 3:1" },                      /* valid from its second line on */
         { "x,@1,,a,5,,\nx,@4,,b,5,,\nx,@9,order.refunded,b,,,\n", " 1 4 9:1" },
         { "x,@1,,a,5,,\nx,@9,order.cancelled,a,,,\n", " 1 9-" },
-        { "x,@1,order.refunded,a,3,,\nx,@4,,a,5,,\nx,@6,order.refunded,a,2,,\n", " 4 6-" }, /* dated before it (M8) */
+        { "x,@1,order.refunded,a,3,,\nx,@4,,a,5,,\nx,@6,order.refunded,a,2,,\n",
+          " 4 6-" }, /* dated before it (M8) */
         { "x,@1,order.cancelled,a,,,\nx,@4,,a,5,,\n", "" },
-        { "x,@4,,a,5,,\nx,@4,order.refunded,a,5,,\n", "" },                          /* seen after all of the instant */
+        { "x,@4,,a,5,,\nx,@4,order.refunded,a,5,,\n", "" }, /* seen after all of the instant */
         { "x,@1,,a,5,,\nx,@2,order.refunded,a,5,,\nx,@3,,a,5,,\nx,@4,order.refunded,a,5,,\nx,@5,,a,1,,\n",
           " 1 2- 3:1 4- 5:1" },
         { "x,@1,,a,5,s,1\nx,@9,event.retracted,1,,s,\n", " 1 9-" },
-        { "x,@1,,a,5,s,1\nx,@3,,a,5,s,2\nx,@9,event.retracted,1,,s,\n", " 1 9:3" },   /* its earliest line goes */
+        { "x,@1,,a,5,s,1\nx,@3,,a,5,s,2\nx,@9,event.retracted,1,,s,\n", " 1 9:3" }, /* its earliest line goes */
         { "x,@1,,a,5,s,1\nx,@1,event.retracted,1,,s,\n", "" },
-        { "x,@1,event.retracted,1,,s,\nx,@3,,a,5,s,1\nx,@4,,,5,s,2\n", " 4" },        /* never seen */
-        { "x,@1,,a,5,s,1\nx,@9,event.retracted,1,,t,\n", " 1" },                      /* of another source */
-        { "x,@1,,a,5,s,1\nx,@3,order.refunded,a,5,s,2\nx,@9,event.retracted,2,,s,\n", " 1 3- 9:1" }, /* a refund goes */
+        { "x,@1,event.retracted,1,,s,\nx,@3,,a,5,s,1\nx,@4,,,5,s,2\n", " 4" }, /* never seen */
+        { "x,@1,,a,5,s,1\nx,@9,event.retracted,1,,t,\n", " 1" },               /* of another source */
+        { "x,@1,,a,5,s,1\nx,@3,order.refunded,a,5,s,2\nx,@9,event.retracted,2,,s,\n",
+          " 1 3- 9:1" }, /* a refund goes */
         { "x,@1,,a,5,s,1\nx,@7,event.retracted,1,,s,\nx,@9,event.retracted,1,,s,\n", " 1 7-" },
     };
     char csv[400];
@@ -920,9 +1000,10 @@ static void test_track(void **state)
     }
     /* activity: a refunded order stays one (X7); no clicks of bots, opens by the policy */
     struct lapse_activity activity;
-    const char *acts = "customer,time,kind,channel,reason,source,event_id,ref\nx,@1,order.placed,,,,,a\n"
-                       "x,@2,order.refunded,,,,,a\nx,@3,message.clicked,email,bot,,,\nx,@4,message.clicked,email,,s,1,\n"
-                       "x,@5,message.opened,email,,,,\nx,@6,info.requested,,,,,\nx,@8,event.retracted,,,s,,1\n";
+    const char *acts =
+        "customer,time,kind,channel,reason,source,event_id,ref\nx,@1,order.placed,,,,,a\n"
+        "x,@2,order.refunded,,,,,a\nx,@3,message.clicked,email,bot,,,\nx,@4,message.clicked,email,,s,1,\n"
+        "x,@5,message.opened,email,,,,\nx,@6,info.requested,,,,,\nx,@8,event.retracted,,,s,,1\n";
     lapse_activity_init(&activity, NULL);
     assert_string_equal(steps_of(acts, &activity), " 1 4 8:1");
     lapse_policy *policy;
@@ -956,6 +1037,7 @@ int main(void)
         cmocka_unit_test(test_cohorts_where_a_month_comes_twice),
         cmocka_unit_test(test_gaps),
         cmocka_unit_test(test_survival_at_the_deadline),
+        cmocka_unit_test(test_threads),
         cmocka_unit_test(test_options),
         cmocka_unit_test(test_bad_options),
         cmocka_unit_test(test_clock),

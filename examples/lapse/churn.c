@@ -13,7 +13,8 @@ static void fill_options(const struct work *work, lapse_churn_options *options)
     const struct args *args = work->args;
 
     lapse_churn_options_init(options, sizeof *options);
-    options->flags = (args->hazard ? LAPSE_SURVIVAL_HAZARD : 0u) | (args->summary ? LAPSE_SURVIVAL_SUMMARY : 0u) |
+    options->flags = (args->hazard ? LAPSE_SURVIVAL_HAZARD : 0u) |
+                     (args->summary ? LAPSE_SURVIVAL_SUMMARY : 0u) |
                      (args->frequency == FREQUENCY_DAYS ? LAPSE_GAPS_DAYS : 0u) |
                      (args->method == METHOD_LINEAR ? LAPSE_GAPS_LINEAR : 0u);
     options->policy = work->policy;
@@ -41,7 +42,7 @@ static int ask(struct work *work, const lapse_churn_options *options, churn_fn *
 static int find_instant(struct work *work, const char *text, int64_t *out)
 {
     return work_check(work, lapse_store_time(work->store, text, out, &work->error)) == EXIT_DONE ? EXIT_DONE
-                                                                                                  : EXIT_USAGE;
+                                                                                                 : EXIT_USAGE;
 }
 
 /* A question about a span looks from its end. */

@@ -14,7 +14,7 @@ extern "C" {
 /** What keeps a customer here: the clock whose limits count. @since 0.9 */
 enum {
     LAPSE_CHURN_PURCHASE = 0, /**< valid orders, settings purchase.* */
-    LAPSE_CHURN_ACTIVITY = 1  /**< activity of any kind, settings engagement.*; an order stays activity when it is refunded */
+    LAPSE_CHURN_ACTIVITY = 1  /**< any activity, settings engagement.*; a refunded order stays activity */
 };
 
 /** When a customer counts as lost. @since 0.9 */
@@ -52,9 +52,10 @@ typedef struct lapse_churn_options {
     int32_t lost;               /**< churn, survival: LAPSE_CHURN_LOST (default), _INACTIVE */
     int32_t every;              /**< churn: periods, LAPSE_EVERY_NONE (default) for one; cohorts: LAPSE_EVERY_MONTH */
     int64_t from;               /**< churn: where the span begins, microseconds; INT64_MIN (default): not said */
-    int64_t horizon;            /**< survival, summary: days to which the mean is taken; -1 (default): the longest time */
-    const int32_t *quantiles;   /**< gaps: in millionths, 1 to 1,000,000; NULL: 10, 25, 40, 50, 60, 75, 80, 90, 95, 99 % */
-    int32_t quantile_count;     /**< at most 1000 */
+    int64_t horizon;            /**< survival, summary: days to which the mean is taken; -1 (default): the longest */
+    const int32_t *quantiles;   /**< gaps: in millionths, 1 to 1,000,000; NULL (default): 10, 25, 40, 50, 60, 75, 80,
+                                     90, 95, 99 % */
+    int32_t quantile_count;     /**< 1 to 1000; 0 when quantiles is NULL */
     int32_t reserved;           /**< 0 */
     lapse_progress_fn on_progress; /**< events read; NULL: nobody is told */
     void *progress_user;
@@ -77,8 +78,8 @@ LAPSE_API lapse_status lapse_churn_options_init(lapse_churn_options *options, ui
  *  and the counts at_start, at_end, lost_end_state, lost_flow, reactivated, new, without denominator.
  *  at_end = at_start - lost_flow + reactivated + new, always: lost_flow counts changes from here to lost or to no valid
  *  order, reactivated from lost to here, new from nothing to here.
- *  With `every`, first columns from, to (time), and these rows for each period [from + k units, from + (k+1) units], the
- *  last one cut at the instant; day and week move the date. At most 1,000,000 periods; all in one pass.
+ *  With `every`, first columns from, to (time), and these rows for each period [from + k units, from + (k+1) units],
+ *  the last one cut at the instant; day and week move the date. At most 1,000,000 periods; all in one pass.
  *  LAPSE_BAD_INPUT: `from` is later than the instant, or periods are too many. Customers who objected count.
  *  Memory: 56 bytes a period and thread, and the largest history. `from` must be set: else LAPSE_INVALID. Threads:
  *  as the view. @since 0.9 */
@@ -129,16 +130,17 @@ typedef struct lapse_rate {
 /** LAPSE_INVALID: a negative denominator, or a size below that of version 0.9. @since 0.9 */
 LAPSE_API lapse_status lapse_rate_of(int64_t numerator, int64_t denominator, lapse_rate *out, lapse_error *error);
 /** The rate that `rate` per `length` is per `other`, when the chance to stay is the same at any time:
- *  1 - (1 - rate)^(other / length). 0.05 a month is 0.4596... over 12. `rate` from 0 to 1, lengths above 0, all finite: else
- *  LAPSE_INVALID. @since 0.9 */
+ *  1 - (1 - rate)^(other / length). 0.05 a month is 0.4596... over 12. `rate` from 0 to 1, lengths above 0, all
+ *  finite: else LAPSE_INVALID. @since 0.9 */
 LAPSE_API lapse_status lapse_rate_convert(double rate, double length, double other, double *out, lapse_error *error);
 /** The constant hazard -ln(1 - rate) / length of it; infinite for a rate of 1. @since 0.9 */
 LAPSE_API lapse_status lapse_rate_hazard(double rate, double length, double *out, lapse_error *error);
-/** Mean life length / rate: periods of `length` until the one in which a customer is lost. A rate of 0 is LAPSE_INVALID.
- *  @since 0.9 */
+/** Mean life length / rate: time to the end of the period in which a customer is lost. LAPSE_INVALID also for a
+ *  rate of 0, at which nobody ever is. @since 0.9 */
 LAPSE_API lapse_status lapse_rate_life(double rate, double length, double *out, lapse_error *error);
-/** Score interval of a rate of counts (Wilson, J. Am. Stat. Assoc. 22 (1927) 209), `z` standard deviations wide: 1.959963984540054
- *  for 95 %. 0 <= numerator <= denominator, denominator above 0, z above 0, at most 1000: else LAPSE_INVALID. @since 0.9 */
+/** Score interval of a rate of counts (Wilson, J. Am. Stat. Assoc. 22 (1927) 209), `z` standard deviations wide:
+ *  1.959963984540054 for 95 %. 0 <= numerator <= denominator, denominator above 0, z above 0 and at most 1000: else
+ *  LAPSE_INVALID. @since 0.9 */
 LAPSE_API lapse_status lapse_rate_interval(int64_t numerator, int64_t denominator, double z, double *lower,
                                            double *upper, lapse_error *error);
 
@@ -158,19 +160,21 @@ typedef struct lapse_durations {
  *  risk from after its entry, one of entry 0 from the beginning, to its time, inclusive (Klein and Moeschberger,
  *  Survival Analysis, 2003, 4.6). All columns double, counts weighted: time, at_risk, lost, censored, survival,
  *  greenwood (sum of d / (n (n - d)): the variance of log survival, Greenwood 1926; missing when survival is 0), lower,
- *  upper (95 %, log(-log): Kalbfleisch and Prentice 1980), hazard (sum of d / n), hazard_variance (sum of d / n^2: Aalen).
+ *  upper (95 %, log(-log): Kalbfleisch and Prentice 1980), hazard (sum of d / n), hazard_variance (sum of d / n^2:
+ *  Aalen).
  *  An entry beyond 0 may empty the risk set early: survival is then 0 from there on.
  *  `allocator` may be NULL. LAPSE_INVALID names the row of a value that is not a number, infinite, negative or out of
  *  order. Cost: n log n. @since 0.9 */
 LAPSE_API lapse_status lapse_survival_fit(const lapse_durations *durations, const lapse_allocator *allocator,
                                           lapse_result **out, lapse_error *error);
-/** The first of `count` ascending times at which `survival` (descending) is at most `p`; *defined is 0 when it never is, and
- *  *out NaN. p from 0 to below 1; 0.5: the median. @since 0.9 */
+/** The first of `count` ascending times at which `survival` (descending) is at most `p`; *defined is 0 when it never
+ *  is, and *out NaN. p from 0 to below 1; 0.5: the median. @since 0.9 */
 LAPSE_API lapse_status lapse_survival_quantile(int64_t count, const double *time, const double *survival, double p,
                                                double *out, int32_t *defined, lapse_error *error);
-/** Area under the survival curve from 0 to `horizon`: the restricted mean (Irwin, J. Hyg. 47 (1949) 188), and its variance by
- *  Greenwood's formula from `at_risk` and `lost` (Klein and Moeschberger 4.5; terms with nobody left are 0). `variance`
- *  may be NULL, then so may the two. The curve is held at its last value up to the horizon. @since 0.9 */
+/** Area under the survival curve from 0 to `horizon`: the restricted mean (Irwin, J. Hyg. 47 (1949) 188), and its
+ *  variance by Greenwood's formula from `at_risk` and `lost` (Klein and Moeschberger 4.5; terms with nobody left are
+ *  0). `variance` may be NULL, then so may the two. The curve is held at its last value up to the horizon.
+ *  @since 0.9 */
 LAPSE_API lapse_status lapse_survival_mean(int64_t count, const double *time, const double *survival,
                                            const double *at_risk, const double *lost, double horizon, double *mean,
                                            double *variance, lapse_error *error);

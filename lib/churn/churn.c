@@ -10,10 +10,10 @@ enum state { NOTHING, HERE, LOST };
 
 /* Of the period that ends at bounds[i], for i from 1 on; entry 0 is of what was before, and of the beginning. */
 struct counter {
-    int64_t here, lost;  /* customers at bounds[i]; while counting, how many more than at bounds[i - 1] */
-    int64_t lost_end;    /* here at the beginning, not at the end */
+    int64_t here, lost; /* customers at bounds[i]; while counting, how many more than at bounds[i - 1] */
+    int64_t lost_end;   /* here at the beginning, not at the end */
     int64_t lost_flow, reactivated, fresh;
-    int64_t returned;    /* lost at the beginning, and reactivated in it */
+    int64_t returned; /* lost at the beginning, and reactivated in it */
 };
 
 struct set {
@@ -30,7 +30,7 @@ struct counting {
     bool zero_is_valid;
     int64_t to;
     int64_t *bounds;
-    size_t tiles;                          /* one less than bounds */
+    size_t tiles; /* one less than bounds */
 };
 
 /* One customer on the way through time. */
@@ -58,10 +58,8 @@ static void pass(struct walk *w, size_t next)
     w->next = next;
 }
 
-static void turn(struct walk *w, int64_t time, enum state state)
+static void change(struct walk *w, int64_t time, enum state state)
 {
-    if (state == w->state)
-        return;
     pass(w, lapse_bound_find(w->c->bounds, w->next, w->c->tiles + 1, time));
     struct counter *counter = &w->counters[w->next];
     bool back = w->state == LOST && state == HERE;
@@ -73,6 +71,12 @@ static void turn(struct walk *w, int64_t time, enum state state)
         w->returned = true;
     }
     w->state = state;
+}
+
+static inline void turn(struct walk *w, int64_t time, enum state state)
+{
+    if (state != w->state)
+        change(w, time, state);
 }
 
 static lapse_status add_customer(void *user, void *set, const struct lapse_history *history, lapse_error *error)
@@ -88,7 +92,8 @@ static lapse_status add_customer(void *user, void *set, const struct lapse_histo
         int64_t until = i + 1 < track->count ? step[1].since - 1 : c->to; /* inclusive */
         if (step->last == LAPSE_MISSING) {
             turn(&w, step->since, NOTHING);
-        } else if (step->last < step->since && lapse_clock_passed(&c->clock, c->limit, step->last, step->since)) {
+        } else if (step->last < step->since &&
+                   lapse_clock_passed(&c->clock, c->limit, step->last, step->since)) {
             turn(&w, step->since, LOST); /* what is left was long ago */
         } else {
             turn(&w, step->since, HERE);
@@ -156,7 +161,8 @@ struct rows {
 enum { MEASURES = 12, TILES_A_PART = LAPSE_TABLE_ROWS / MEASURES };
 
 /* A denominator in tenths, since a mean of two counts may end in .5; -1: a count, which has none. */
-static void put_measure(struct lapse_builder *b, int32_t first, const char *name, int64_t numerator, int64_t tenths)
+static void put_measure(struct lapse_builder *b, int32_t first, const char *name, int64_t numerator,
+                        int64_t tenths)
 {
     lapse_builder_text(b, first + MEASURE, name, strlen(name));
     lapse_builder_int(b, first + NUMERATOR, numerator);
@@ -167,8 +173,9 @@ static void put_measure(struct lapse_builder *b, int32_t first, const char *name
     if (tenths == 0)
         lapse_builder_missing(b, first + VALUE);
     else
-        lapse_builder_double(b, first + VALUE, tenths < 0 ? (double)numerator
-                                                          : lapse_int128_ratio((lapse_int128)numerator * 10, tenths));
+        lapse_builder_double(b, first + VALUE,
+                             tenths < 0 ? (double)numerator
+                                        : lapse_int128_ratio((lapse_int128)numerator * 10, tenths));
 }
 
 static void put_tile(const struct rows *rows, struct lapse_builder *b, size_t i)
@@ -231,8 +238,8 @@ static lapse_status make_result(struct counting *c, struct counter *counters, bo
                                 lapse_error *error)
 {
     static const struct lapse_column_spec specs[COLUMNS] = {
-        { "from", LAPSE_TYPE_TIME, 0 },       { "to", LAPSE_TYPE_TIME, 0 },
-        { "measure", LAPSE_TYPE_STRING, 0 },  { "numerator", LAPSE_TYPE_INT64, 0 },
+        { "from", LAPSE_TYPE_TIME, 0 },           { "to", LAPSE_TYPE_TIME, 0 },
+        { "measure", LAPSE_TYPE_STRING, 0 },      { "numerator", LAPSE_TYPE_INT64, 0 },
         { "denominator", LAPSE_TYPE_DECIMAL, 1 }, { "value", LAPSE_TYPE_DOUBLE, 0 },
     };
     struct rows *rows = lapse_mem_zero(c->mem, 1, sizeof *rows);
@@ -240,19 +247,21 @@ static lapse_status make_result(struct counting *c, struct counter *counters, bo
         lapse_mem_free(c->mem, counters);
         return lapse_fail_memory(error);
     }
-    *rows = (struct rows){ .mem = *c->mem, .bounds = c->bounds, .counters = counters, .tiles = c->tiles, .tiled = tiled };
+    *rows = (struct rows){
+        .mem = *c->mem, .bounds = c->bounds, .counters = counters, .tiles = c->tiles, .tiled = tiled
+    };
     c->bounds = NULL;
     memcpy(rows->specs, specs + (tiled ? 0 : 2), (tiled ? COLUMNS : PLAIN) * sizeof *specs);
     struct lapse_source source = { .self = rows, .next = next_rows, .close = close_rows };
     return lapse_result_new(&rows->mem, rows->specs, tiled ? COLUMNS : PLAIN, source, out, error);
 }
 
-static lapse_status count(lapse_view *view, const lapse_churn_options *o, struct counting *c, struct counter **out,
-                          lapse_error *error)
+static lapse_status count(lapse_view *view, const lapse_churn_options *o, struct counting *c,
+                          struct counter **out, lapse_error *error)
 {
     enum lapse_basis basis = o->basis == LAPSE_CHURN_ACTIVITY ? LAPSE_BASIS_ACTIVITY : LAPSE_BASIS_PURCHASE;
-    struct lapse_tally tally = { view,     o,            lapse_track_fields(view, basis), sizeof(struct set),
-                                 open_set, add_customer, c };
+    struct lapse_tally tally = { view,         o, lapse_track_fields(view, basis), sizeof(struct set), open_set,
+                                 add_customer, c };
     struct lapse_sets sets;
     lapse_clock_init(&c->clock, lapse_view_zone(view), o->policy, basis);
     lapse_activity_init(&c->acts, o->policy);

@@ -30,11 +30,11 @@ static inline size_t lapse_bound_find(const int64_t *bounds, size_t from, size_t
 }
 
 enum { LAPSE_TILES_MOST = 1000000, LAPSE_LABEL_ROOM = 24 };
-/* The ends of the tiles of [from, to]: *out has *count + 1 instants that do not descend, the first `from`, the last `to`. */
+/* The ends of the tiles of [from, to]: *out has *count + 1 instants that do not descend, from `from` to `to`. */
 lapse_status lapse_tiles_new(const lapse_allocator *mem, const struct lapse_zone *zone, int64_t from, int64_t to,
                              int32_t every, int64_t **out, size_t *count, lapse_error *error);
 
-/* The number of the period that holds a day, and the first day of a period. Periods of a unit are numbered without gaps. */
+/* The number of the period that holds a day, and the first day of a period. Numbers have no gaps. */
 int64_t lapse_period_of_day(int64_t day, int32_t every);
 int64_t lapse_period_day(int64_t period, int32_t every);
 size_t lapse_period_label(int64_t period, int32_t every, char out[LAPSE_LABEL_ROOM]);
@@ -47,8 +47,8 @@ struct lapse_periods {
     uint32_t *slots;
     int shift; /* a slot is 1 << shift microseconds */
 };
-bool lapse_periods_new(const lapse_allocator *mem, const struct lapse_zone *zone, int64_t first, int64_t last, int32_t every,
-                       struct lapse_periods *out);
+bool lapse_periods_new(const lapse_allocator *mem, const struct lapse_zone *zone, int64_t first, int64_t last,
+                       int32_t every, struct lapse_periods *out);
 void lapse_periods_free(const lapse_allocator *mem, struct lapse_periods *periods);
 static inline int64_t lapse_periods_find(const struct lapse_periods *p, int64_t time)
 {

@@ -8,7 +8,7 @@ enum { CELLS_MOST = 1 << 23 };
 
 struct cohort {
     int64_t size;
-    int64_t *active; /* one a period up to the last, and one for what comes after; then as many of last orders */
+    int64_t *active; /* one a period up to the last and one for what comes after; then as many of last orders */
 };
 
 struct set {
@@ -40,7 +40,8 @@ static lapse_status find_cohort(const struct counting *c, struct set *s, int64_t
         return LAPSE_OK;
     s->cells += cells;
     if (s->cells > CELLS_MOST)
-        return lapse_fail(error, LAPSE_BAD_INPUT, "the cohorts have more than %d rows: choose longer periods", CELLS_MOST);
+        return lapse_fail(error, LAPSE_BAD_INPUT, "the cohorts have more than %d rows: choose longer periods",
+                          CELLS_MOST);
     cohort->active = lapse_mem_zero(c->mem, 2 * (size_t)(cells + 1), sizeof *cohort->active);
     return cohort->active ? LAPSE_OK : lapse_fail_memory(error);
 }
@@ -85,7 +86,8 @@ static bool open_set(void *user, void *set)
     const struct counting *c = user;
     struct set *s = set;
     s->orders.mem = c->mem;
-    s->cohorts = lapse_mem_zero(c->mem, c->last < c->first ? 1 : (size_t)(c->last - c->first) + 1, sizeof *s->cohorts);
+    s->cohorts =
+        lapse_mem_zero(c->mem, c->last < c->first ? 1 : (size_t)(c->last - c->first) + 1, sizeof *s->cohorts);
     return s->cohorts != NULL;
 }
 
@@ -165,7 +167,8 @@ static void close_rows(void *self)
 }
 
 /* Adds up the sets in the first one of each cohort, which moves here, and sums last orders up from the end. */
-static lapse_status join(const struct counting *c, struct lapse_sets *sets, struct rows *rows, lapse_error *error)
+static lapse_status join(const struct counting *c, struct lapse_sets *sets, struct rows *rows,
+                         lapse_error *error)
 {
     int64_t rows_all = 0;
     rows->cohorts = lapse_mem_zero(c->mem, (size_t)rows->count + 1, sizeof *rows->cohorts);
@@ -189,7 +192,8 @@ static lapse_status join(const struct counting *c, struct lapse_sets *sets, stru
         rows_all += all->active ? periods : 0;
     }
     if (rows_all > CELLS_MOST)
-        return lapse_fail(error, LAPSE_BAD_INPUT, "the cohorts have more than %d rows: choose longer periods", CELLS_MOST);
+        return lapse_fail(error, LAPSE_BAD_INPUT, "the cohorts have more than %d rows: choose longer periods",
+                          CELLS_MOST);
     return LAPSE_OK;
 }
 
@@ -237,7 +241,9 @@ lapse_status lapse_view_cohorts(lapse_view *view, const lapse_churn_options *opt
     if (status == LAPSE_OK)
         status = lapse_tally_run(&tally, &sets, error);
     if (status == LAPSE_OK) {
-        *rows = (struct rows){ .mem = *c.mem, .first = c.first, .last = c.last, .count = c.last - c.first + 1, .every = o.every };
+        *rows = (struct rows){
+            .mem = *c.mem, .first = c.first, .last = c.last, .count = c.last - c.first + 1, .every = o.every
+        };
         status = join(&c, &sets, rows, error);
     }
     for (size_t i = 0; i < sets.count; i++) {

@@ -77,8 +77,8 @@ static lapse_status check(const lapse_durations *d, lapse_error *error)
 {
     double weights = 0;
     if (d->flags || d->count < 0 || d->count > INT32_MAX || (d->count && !d->time))
-        return lapse_fail(error, LAPSE_INVALID, "lapse_durations: unknown flags, no times, or a count not from 0 to %d",
-                          INT32_MAX);
+        return lapse_fail(error, LAPSE_INVALID,
+                          "lapse_durations: unknown flags, no times, or a count not from 0 to %d", INT32_MAX);
     for (int64_t i = 0; i < d->count; i++) {
         const char *rule = NULL;
         if (!finite_from(d->time[i], 0))
@@ -111,7 +111,7 @@ struct ranks {
 static uint64_t bits_of(double v)
 {
     uint64_t bits;
-    v += 0.0; /* -0 is 0 */
+    v += 0.0;                       /* -0 is 0 */
     memcpy(&bits, &v, sizeof bits); /* in the order of the values: none is negative */
     return bits;
 }
@@ -163,7 +163,8 @@ static void put_rows(struct lapse_builder *b, const lapse_durations *d, const st
             lost += is_lost;
         }
         if (d->entry) {
-            while (late < n && (d->entry[entries->sorted[late].index] < time || d->entry[entries->sorted[late].index] <= 0))
+            while (late < n &&
+                   (d->entry[entries->sorted[late].index] < time || d->entry[entries->sorted[late].index] <= 0))
                 late++;
             counts[AT_RISK] -= entries->rest[late];
             at_risk -= n - late;
@@ -176,8 +177,8 @@ static void put_rows(struct lapse_builder *b, const lapse_durations *d, const st
     }
 }
 
-lapse_status lapse_survival_fit(const lapse_durations *durations, const lapse_allocator *allocator, lapse_result **out,
-                                lapse_error *error)
+lapse_status lapse_survival_fit(const lapse_durations *durations, const lapse_allocator *allocator,
+                                lapse_result **out, lapse_error *error)
 {
     lapse_durations d = { .size = sizeof d };
     lapse_allocator mem;
@@ -208,17 +209,20 @@ lapse_status lapse_survival_fit(const lapse_durations *durations, const lapse_al
 static lapse_status check_curve(int64_t count, const double *time, const double *survival, lapse_error *error)
 {
     if (count < 0 || (count && (!time || !survival)))
-        return lapse_fail(error, LAPSE_INVALID, "a survival curve without times or values, or of a negative count");
+        return lapse_fail(error, LAPSE_INVALID,
+                          "a survival curve without times or values, or of a negative count");
     for (int64_t i = 0; i < count; i++)
-        if (!finite_from(time[i], i ? time[i - 1] : 0) || !(survival[i] >= 0 && survival[i] <= (i ? survival[i - 1] : 1)))
-            return lapse_fail(error, LAPSE_INVALID,
-                              "row %lld of a survival curve: times must ascend from 0 on, survival descend from 1 to 0",
-                              (long long)i);
+        if (!finite_from(time[i], i ? time[i - 1] : 0) ||
+            !(survival[i] >= 0 && survival[i] <= (i ? survival[i - 1] : 1)))
+            return lapse_fail(
+                error, LAPSE_INVALID,
+                "row %lld of a survival curve: times must ascend from 0 on, survival descend from 1 to 0",
+                (long long)i);
     return LAPSE_OK;
 }
 
-lapse_status lapse_survival_quantile(int64_t count, const double *time, const double *survival, double p, double *out,
-                                     int32_t *defined, lapse_error *error)
+lapse_status lapse_survival_quantile(int64_t count, const double *time, const double *survival, double p,
+                                     double *out, int32_t *defined, lapse_error *error)
 {
     if (!out || !defined || !(p >= 0 && p < 1))
         return lapse_fail(error, LAPSE_INVALID, "out or defined is NULL, or p is not from 0 to below 1");
@@ -241,17 +245,18 @@ static lapse_status check_counts(int64_t count, const double *at_risk, const dou
         return lapse_fail(error, LAPSE_INVALID, "a variance needs at_risk and lost");
     for (int64_t i = 0; i < count; i++)
         if (!finite_from(lost[i], 0) || !finite_from(at_risk[i], lost[i]))
-            return lapse_fail(error, LAPSE_INVALID, "row %lld of a survival curve: lost is not from 0 to at_risk",
-                              (long long)i);
+            return lapse_fail(error, LAPSE_INVALID,
+                              "row %lld of a survival curve: lost is not from 0 to at_risk", (long long)i);
     return LAPSE_OK;
 }
 
-lapse_status lapse_survival_mean(int64_t count, const double *time, const double *survival, const double *at_risk,
-                                 const double *lost, double horizon, double *mean, double *variance,
-                                 lapse_error *error)
+lapse_status lapse_survival_mean(int64_t count, const double *time, const double *survival,
+                                 const double *at_risk, const double *lost, double horizon, double *mean,
+                                 double *variance, lapse_error *error)
 {
     if (!mean || !finite_from(horizon, 0))
-        return lapse_fail(error, LAPSE_INVALID, "mean is NULL, or the horizon is not a finite number of 0 or more");
+        return lapse_fail(error, LAPSE_INVALID,
+                          "mean is NULL, or the horizon is not a finite number of 0 or more");
     lapse_status status = check_curve(count, time, survival, error);
     if (status == LAPSE_OK && variance)
         status = check_counts(count, at_risk, lost, error);

@@ -20,7 +20,8 @@ static lapse_status add_customer(void *user, void *set, const struct lapse_histo
     const struct counting *c = user;
     struct set *s = set;
     lapse_status status = lapse_orders_net(&s->orders, history, INT64_MIN, c->zero_is_valid, error);
-    int64_t day = status == LAPSE_OK && s->orders.count ? lapse_zone_day(c->zone, s->orders.items[0].time) : 0, next;
+    int64_t day = status == LAPSE_OK && s->orders.count ? lapse_zone_day(c->zone, s->orders.items[0].time) : 0,
+            next;
     for (size_t i = 1; status == LAPSE_OK && i < s->orders.count; i++, day = next) {
         next = lapse_zone_day(c->zone, s->orders.items[i].time);
         int64_t gap = next > day ? next - day : 0; /* clocks may go back to yesterday */

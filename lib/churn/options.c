@@ -47,8 +47,9 @@ static lapse_status check_ranges(const lapse_churn_options *o, lapse_error *erro
                               (long long)ranges[i].most);
     for (int32_t i = 0; i < o->quantile_count; i++)
         if (o->quantiles[i] < 1 || o->quantiles[i] > MILLION)
-            return lapse_fail(error, LAPSE_INVALID, "lapse_churn_options: quantile %ld is %ld, not from 1 to %d millionths",
-                              (long)i, (long)o->quantiles[i], MILLION);
+            return lapse_fail(error, LAPSE_INVALID,
+                              "lapse_churn_options: quantile %ld is %ld, not from 1 to %d millionths", (long)i,
+                              (long)o->quantiles[i], MILLION);
     return LAPSE_OK;
 }
 
@@ -57,7 +58,8 @@ lapse_status lapse_churn_options_read(lapse_churn_options *ours, const lapse_chu
 {
     *ours = defaults;
     if (theirs) {
-        lapse_status status = lapse_options_read(ours, sizeof *ours, theirs, OLDEST, "lapse_churn_options", error);
+        lapse_status status =
+            lapse_options_read(ours, sizeof *ours, theirs, OLDEST, "lapse_churn_options", error);
         if (status != LAPSE_OK)
             return status;
         if (ours->flags & ~all_flags)

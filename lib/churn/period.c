@@ -24,8 +24,8 @@ static int64_t tile_end(const struct lapse_zone *zone, int64_t from, int32_t eve
     return end;
 }
 
-lapse_status lapse_tiles_new(const lapse_allocator *mem, const struct lapse_zone *zone, int64_t from, int64_t to,
-                             int32_t every, int64_t **out, size_t *count, lapse_error *error)
+lapse_status lapse_tiles_new(const lapse_allocator *mem, const struct lapse_zone *zone, int64_t from,
+                             int64_t to, int32_t every, int64_t **out, size_t *count, lapse_error *error)
 {
     int64_t *ends = NULL, end = from;
     size_t n = 1, capacity = 0;
@@ -134,11 +134,12 @@ static int64_t next_transition(const struct lapse_zone *zone, int64_t at)
 }
 
 /* Between two transitions the wall clock runs on, so a period is a stretch there; after each it begins anew. */
-static bool put_stretches(const lapse_allocator *mem, const struct lapse_zone *zone, int64_t first, int64_t last,
-                          int32_t every, struct lapse_periods *out)
+static bool put_stretches(const lapse_allocator *mem, const struct lapse_zone *zone, int64_t first,
+                          int64_t last, int32_t every, struct lapse_periods *out)
 {
     for (int64_t at = first; at <= last;) {
-        int64_t period = lapse_period_of_day(lapse_zone_day(zone, at), every), end, turn = next_transition(zone, at);
+        int64_t period = lapse_period_of_day(lapse_zone_day(zone, at), every), end,
+                turn = next_transition(zone, at);
         lapse_int128 ends = (lapse_int128)lapse_period_day(period + 1, every) * LAPSE_DAY -
                             (lapse_int128)lapse_zone_offset(zone, at) * LAPSE_SECOND;
         if (!put_stretch(mem, out, at, period))

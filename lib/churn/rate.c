@@ -12,7 +12,8 @@ lapse_status lapse_rate_of(int64_t numerator, int64_t denominator, lapse_rate *o
     if (!out || out->size < OLDEST)
         return lapse_fail(error, LAPSE_INVALID, "lapse_rate: out is NULL or its size is not set");
     if (denominator < 0)
-        return lapse_fail(error, LAPSE_INVALID, "the denominator of a rate is %lld, below 0", (long long)denominator);
+        return lapse_fail(error, LAPSE_INVALID, "the denominator of a rate is %lld, below 0",
+                          (long long)denominator);
     out->defined = denominator > 0;
     out->numerator = numerator;
     out->denominator = denominator;
@@ -44,7 +45,8 @@ lapse_status lapse_rate_hazard(double rate, double length, double *out, lapse_er
 {
     lapse_status status = check(rate, length, length, out, error);
     if (status == LAPSE_OK)
-        *out = rate < 1 ? -log1p(-rate) / length + 0.0 : (double)INFINITY; /* + 0.0: a rate of 0 has no hazard of -0 */
+        *out = rate < 1 ? -log1p(-rate) / length + 0.0
+                        : (double)INFINITY; /* + 0.0: a rate of 0 has no hazard of -0 */
     return status;
 }
 
@@ -64,13 +66,14 @@ lapse_status lapse_rate_interval(int64_t numerator, int64_t denominator, double 
     if (!lower || !upper)
         return lapse_fail(error, LAPSE_INVALID, "lower or upper is NULL");
     if (denominator <= 0 || numerator < 0 || numerator > denominator)
-        return lapse_fail(error, LAPSE_INVALID, "there is no interval of a rate of %lld in %lld", (long long)numerator,
-                          (long long)denominator);
+        return lapse_fail(error, LAPSE_INVALID, "there is no interval of a rate of %lld in %lld",
+                          (long long)numerator, (long long)denominator);
     if (!(z > 0 && z <= 1000))
         return lapse_fail(error, LAPSE_INVALID, "z is not a number above 0 and at most 1000");
     double n = (double)denominator, p = lapse_int128_ratio(numerator, denominator);
     double q = lapse_int128_ratio((lapse_int128)denominator - numerator, denominator);
-    double middle = p + z * z / (2 * n), half = z * sqrt(p * q / n + z * z / (4 * n * n)), scale = 1 + z * z / n;
+    double middle = p + z * z / (2 * n), half = z * sqrt(p * q / n + z * z / (4 * n * n)),
+           scale = 1 + z * z / n;
     *lower = numerator > 0 ? fmax((middle - half) / scale, 0) : 0;
     *upper = numerator < denominator ? fmin((middle + half) / scale, 1) : 1;
     return LAPSE_OK;

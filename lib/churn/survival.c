@@ -1,5 +1,5 @@
-/* The answer `survival` (rulings H15 to H22): how long each customer stayed, by the orders known at the instant, and the
- * estimates of curve.c over all of them. Times are whole days, so counters a day hold everything. */
+/* The answer `survival` (rulings H15 to H22): how long each customer stayed, by the orders known at the instant, and
+ * the estimates of curve.c over all of them. Times are whole days, so counters a day hold everything. */
 #include <math.h>
 
 #include "churn/churn.h"
@@ -24,7 +24,7 @@ struct wait {
     int64_t entry, last, lost; /* LAPSE_MISSING: not yet */
 };
 
-/* Deadlines are inclusive, but an event at the deadline itself comes first (S8): `until` is the last instant before it. */
+/* Deadlines are inclusive, but an event at the deadline itself comes first (S8): `until` is the instant before. */
 static void wait_until(const struct counting *c, struct wait *w, int64_t until)
 {
     if (w->lost == LAPSE_MISSING && lapse_clock_passed(&c->clock, c->limit, w->last, until))
@@ -61,7 +61,8 @@ static lapse_status add_customer(void *user, void *set, const struct lapse_histo
     wait_until(c, &w, c->as_of);
     bool lost = w.lost != LAPSE_MISSING;
     int64_t days = lapse_days_between(c->clock.zone, w.entry, lost ? w.lost : c->as_of);
-    return lapse_days_count(c->mem, lost ? &s->lost : &s->censored, days, 1) ? LAPSE_OK : lapse_fail_memory(error);
+    return lapse_days_count(c->mem, lost ? &s->lost : &s->censored, days, 1) ? LAPSE_OK
+                                                                             : lapse_fail_memory(error);
 }
 
 static bool open_set(void *user, void *set)
@@ -80,7 +81,20 @@ static void close_set(const lapse_allocator *mem, void *set)
 
 /* ---- the rows ---- */
 
-enum { TIME, AT_RISK, LOST, CENSORED, SURVIVAL, LOWER, UPPER, PLAIN, HAZARD = PLAIN, HAZARD_LOWER, HAZARD_UPPER, COLUMNS };
+enum {
+    TIME,
+    AT_RISK,
+    LOST,
+    CENSORED,
+    SURVIVAL,
+    LOWER,
+    UPPER,
+    PLAIN,
+    HAZARD = PLAIN,
+    HAZARD_LOWER,
+    HAZARD_UPPER,
+    COLUMNS
+};
 
 static const struct lapse_column_spec specs[COLUMNS] = {
     [TIME] = { "time", LAPSE_TYPE_INT64, 0 },
@@ -149,14 +163,18 @@ static lapse_status put_summary(const lapse_allocator *mem, const struct set *al
 {
     enum { SUBJECTS, ALL_LOST, ALL_CENSORED, MEDIAN, HORIZON, MEAN, ERROR, SUMMARY };
     static const struct lapse_column_spec columns[SUMMARY] = {
-        { "subjects", LAPSE_TYPE_INT64, 0 },         { "lost", LAPSE_TYPE_INT64, 0 },
-        { "censored", LAPSE_TYPE_INT64, 0 },         { "median", LAPSE_TYPE_INT64, 0 },
-        { "horizon", LAPSE_TYPE_INT64, 0 },          { "restricted_mean", LAPSE_TYPE_DOUBLE, 0 },
+        { "subjects", LAPSE_TYPE_INT64, 0 },
+        { "lost", LAPSE_TYPE_INT64, 0 },
+        { "censored", LAPSE_TYPE_INT64, 0 },
+        { "median", LAPSE_TYPE_INT64, 0 },
+        { "horizon", LAPSE_TYPE_INT64, 0 },
+        { "restricted_mean", LAPSE_TYPE_DOUBLE, 0 },
         { "restricted_mean_error", LAPSE_TYPE_DOUBLE, 0 },
     };
     int64_t lost = total(&all->lost), censored = total(&all->censored), count = 0, left = lost + censored;
     double *v = lapse_mem_alloc(mem, (4 * end_of(all) + 1) * sizeof *v), mean, variance, median;
-    double *time = v, *survival = time + end_of(all), *at_risk = survival + end_of(all), *losses = at_risk + end_of(all);
+    double *time = v, *survival = time + end_of(all), *at_risk = survival + end_of(all),
+           *losses = at_risk + end_of(all);
     int32_t has_median;
     struct lapse_curve curve;
     *out = NULL;
@@ -211,20 +229,26 @@ lapse_status lapse_view_survival(lapse_view *view, const lapse_churn_options *op
     if (status != LAPSE_OK)
         return status;
     bool acts = o.basis == LAPSE_CHURN_ACTIVITY;
-    struct counting c = { .mem = lapse_view_memory(view), .limit = lapse_churn_limit(&o), .as_of = lapse_view_as_of(view) };
+    struct counting c = { .mem = lapse_view_memory(view),
+                          .limit = lapse_churn_limit(&o),
+                          .as_of = lapse_view_as_of(view) };
     c.activity = acts ? &c.acts : NULL;
     c.zero_is_valid = lapse_policy_value(o.policy, LAPSE_SET_ORDER_ZERO_IS_VALID).n != 0;
-    lapse_clock_init(&c.clock, lapse_view_zone(view), o.policy, acts ? LAPSE_BASIS_ACTIVITY : LAPSE_BASIS_PURCHASE);
+    lapse_clock_init(&c.clock, lapse_view_zone(view), o.policy,
+                     acts ? LAPSE_BASIS_ACTIVITY : LAPSE_BASIS_PURCHASE);
     lapse_activity_init(&c.acts, o.policy);
-    struct lapse_tally tally = { view,     &o,           acts ? LAPSE_ACTIVITY_FIELDS : LAPSE_ORDER_FIELDS, sizeof(struct set),
-                                 open_set, add_customer, &c };
+    struct lapse_tally tally = {
+        view,         &o, acts ? LAPSE_ACTIVITY_FIELDS : LAPSE_ORDER_FIELDS, sizeof(struct set), open_set,
+        add_customer, &c
+    };
     struct lapse_sets sets;
     struct lapse_builder *b = NULL;
     struct set all = { .lost = { .count = NULL } };
     status = lapse_tally_run(&tally, &sets, error);
     for (size_t i = 0; i < sets.count && status == LAPSE_OK; i++) {
         const struct set *one = sets.set[i];
-        if (!lapse_days_add(c.mem, &all.lost, &one->lost) || !lapse_days_add(c.mem, &all.censored, &one->censored))
+        if (!lapse_days_add(c.mem, &all.lost, &one->lost) ||
+            !lapse_days_add(c.mem, &all.censored, &one->censored))
             status = lapse_fail_memory(error);
     }
     lapse_sets_free(&sets, close_set);

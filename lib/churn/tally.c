@@ -28,7 +28,8 @@ static void *take_set(struct running *r)
     return set;
 }
 
-static lapse_status add_customer(void *user, int32_t part, const struct lapse_history *history, lapse_error *error)
+static lapse_status add_customer(void *user, int32_t part, const struct lapse_history *history,
+                                 lapse_error *error)
 {
     struct running *r = user;
     if (!r->of_part[part] && !(r->of_part[part] = take_set(r)))

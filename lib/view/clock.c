@@ -19,7 +19,8 @@ static const enum lapse_setting settings[][LAPSE_CLOCK_STATES] = {
 static void bound(struct lapse_setting_value span, uint64_t *least, uint64_t *most)
 {
     bool calendar;
-    uint64_t length = (uint64_t)lapse_setting_length(span.n, span.unit, &calendar), slack = 5 * (uint64_t)LAPSE_DAY;
+    uint64_t length = (uint64_t)lapse_setting_length(span.n, span.unit, &calendar),
+             slack = 5 * (uint64_t)LAPSE_DAY;
     *least = calendar ? length * 30 * (uint64_t)LAPSE_DAY - slack : length * (uint64_t)LAPSE_SECOND;
     *most = calendar ? length * 31 * (uint64_t)LAPSE_DAY + slack : *least;
 }
@@ -53,7 +54,8 @@ int64_t lapse_clock_deadline(const struct lapse_clock *clock, int32_t state, int
 /* The rest of lapse_clock_passed(): the least span has passed. */
 bool lapse_clock_near(const struct lapse_clock *clock, int32_t state, int64_t last, int64_t time)
 {
-    return (uint64_t)time - (uint64_t)last >= clock->most[state] || time >= lapse_clock_deadline(clock, state, last);
+    return (uint64_t)time - (uint64_t)last >= clock->most[state] ||
+           time >= lapse_clock_deadline(clock, state, last);
 }
 
 int32_t lapse_clock_state(const struct lapse_clock *clock, int64_t last, int64_t as_of)

@@ -18,13 +18,6 @@ struct lapse_order_group {
     lapse_int128 gross, refunded;
 };
 
-bool lapse_order_valid(bool known, lapse_int128 gross, lapse_int128 net, bool zero_is_valid)
-{
-    if (!known)
-        return net >= 0;
-    return net > 0 || (zero_is_valid && gross == 0 && net == 0);
-}
-
 static bool put_item(struct lapse_orders *o, int64_t time, int64_t net)
 {
     if (o->count == o->capacity &&

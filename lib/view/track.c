@@ -37,7 +37,8 @@ struct reading {
 
 static bool is_line(const struct reading *r, int64_t i)
 {
-    return r->activity ? lapse_activity_is(r->activity, r->h, i) : r->h->name[LAPSE_F_KIND][i] == LAPSE_KIND_ORDER_PLACED;
+    return r->activity ? lapse_activity_is(r->activity, r->h, i)
+                       : r->h->name[LAPSE_F_KIND][i] == LAPSE_KIND_ORDER_PLACED;
 }
 
 static bool takes_back(const struct reading *r, int64_t i)
@@ -77,13 +78,17 @@ static bool stand_alone(const struct reading *r)
 static bool read_alone(const struct reading *r)
 {
     const int64_t *time = r->h->number[LAPSE_F_TIME], *amounts = r->h->number[LAPSE_F_AMOUNT];
-    for (int64_t i = 0; i < r->h->count; i++) {
-        if (!is_line(r, i))
-            continue;
+    struct lapse_track *t = r->t;
+    int64_t n = r->h->count, last = LAPSE_MISSING;
+    if (!lapse_mem_reserve(t->mem, &t->steps, &t->capacity, (size_t)n, sizeof *t->steps))
+        return false;
+    for (int64_t i = 0; i < n; i++) {
         bool known = !r->activity && amounts[i] != LAPSE_MISSING;
         int64_t net = known ? amounts[i] : 0;
-        if (lapse_order_valid(known, net, net, r->zero_is_valid) && !put_step(r->t, time[i], time[i]))
-            return false;
+        if (time[i] == last || !is_line(r, i) || !lapse_order_valid(known, net, net, r->zero_is_valid))
+            continue;
+        last = time[i];
+        t->steps[t->count++] = (struct lapse_step){ last, last };
     }
     return true;
 }

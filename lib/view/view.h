@@ -110,7 +110,10 @@ lapse_status lapse_orders_sum(struct lapse_orders *orders, const struct lapse_hi
                               bool zero_is_valid, bool with_items, struct lapse_order_sum *out, lapse_error *error);
 void lapse_orders_free(struct lapse_orders *orders);
 /* M11, M12, M13. An order none of whose lines has an amount (`known`) stands until its net is negative. */
-bool lapse_order_valid(bool known, lapse_int128 gross, lapse_int128 net, bool zero_is_valid);
+static inline bool lapse_order_valid(bool known, lapse_int128 gross, lapse_int128 net, bool zero_is_valid)
+{
+    return known ? net > 0 || (zero_is_valid && gross == 0 && net == 0) : net >= 0;
+}
 
 /* ---- clock.c: what time alone makes of a customer since the last purchase or activity ----------------------- */
 
