@@ -18,6 +18,7 @@
 #include <lapse/event.h>
 #include <lapse/policy.h>
 #include <lapse/rfm.h>
+#include <lapse/state.h>
 #include <lapse/store.h>
 #include <lapse/table.h>
 #include <lapse/version.h>

@@ -137,3 +137,9 @@ lapse_status lapse_rights_at(const struct lapse_history *h, const struct lapse_z
     lapse_mem_free(mem, s.requests);
     return LAPSE_OK;
 }
+
+const char *lapse_rights_name(int32_t rights)
+{
+    static const char *const names[] = { NULL, "none", "objected", "erased" };
+    return rights > 0 && rights < (int32_t)(sizeof names / sizeof names[0]) ? names[rights] : NULL;
+}

@@ -92,7 +92,6 @@ void lapse_orders_free(struct lapse_orders *orders);
 
 /* ---- rights.c: may a customer be scored? --------------------------------------------------------------------- */
 
-enum { LAPSE_RIGHTS_NONE = 0, LAPSE_RIGHTS_OBJECTED = 1, LAPSE_RIGHTS_ERASED = 2 };
 #define LAPSE_RIGHTS_FIELDS (LAPSE_FIELD_BIT(LAPSE_F_KIND) | LAPSE_FIELD_BIT(LAPSE_F_CHANNEL) | \
                              LAPSE_FIELD_BIT(LAPSE_F_PURPOSE) | LAPSE_FIELD_BIT(LAPSE_F_TOPIC) | \
                              LAPSE_FIELD_BIT(LAPSE_F_REF) | LAPSE_FIELD_BIT(LAPSE_F_REASON))
