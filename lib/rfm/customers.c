@@ -19,7 +19,7 @@ struct collect {
     const struct lapse_zone *zone;
     int64_t after; /* of the window */
     uint32_t flags;
-    const lapse_policy *policy;
+    struct lapse_setting_value token;
     bool zero_is_valid, with_ids;
     int columns;
     struct part *parts;
@@ -51,7 +51,7 @@ static lapse_status add_customer(void *user, int32_t index, const struct lapse_h
     struct lapse_orders *orders = &part->orders;
 
     int32_t rights;
-    lapse_status status = lapse_rights_at(history, c->zone, c->policy, c->mem, &rights, error);
+    lapse_status status = lapse_rights_at(history, c->zone, c->token, c->mem, &rights, error);
     if (status != LAPSE_OK || rights != LAPSE_RIGHTS_NONE) {
         part->left_out++; /* no score of somebody who objected (rulings X1) */
         return status;
@@ -144,7 +144,7 @@ static lapse_status collect(struct lapse_rfm *rfm, lapse_view *view, bool with_i
                          .flags = o->flags,
                          .with_ids = with_ids };
     c.columns = with_orders && (o->flags & LAPSE_RFM_FREQUENCY_DAYS) ? COLUMNS : ORDERS;
-    c.policy = o->policy;
+    c.token = lapse_policy_value(o->policy, LAPSE_SET_CONSENT_TOKEN);
     c.zero_is_valid = lapse_policy_value(o->policy, LAPSE_SET_ORDER_ZERO_IS_VALID).n != 0;
     if (o->window_unit != LAPSE_UNIT_NONE)
         c.after = lapse_zone_add(c.zone, lapse_view_as_of(view), -o->window, o->window_unit);

@@ -15,6 +15,7 @@
 const lapse_allocator *lapse_view_memory(const lapse_view *view);
 const struct lapse_zone *lapse_view_zone(const lapse_view *view);
 int lapse_view_digits(const lapse_view *view);
+void lapse_view_retain(lapse_view *view); /* given back with lapse_view_close() */
 /* LAPSE_INVALID for NULL, LAPSE_FORKED after fork. */
 lapse_status lapse_view_check(const lapse_view *view, lapse_error *error);
 
@@ -61,6 +62,11 @@ struct lapse_fold {
     lapse_progress_fn on_progress;  /* on the caller's thread */
     void *progress_user;
 };
+/* Ascending keys that cut the customers into `parts` or fewer slices of about equally many events: slice i begins with
+ * keys[i], the first and the last are open. keys[0] is not a key and has no bytes. *keys has *count entries, at least 1, and
+ * is the caller's to free; what they point to lives as long as the view. *events are those in all runs. */
+lapse_status lapse_view_cut(lapse_view *view, int64_t parts, struct lapse_text **keys, int64_t *count, int64_t *events,
+                            lapse_error *error);
 /* Of several failing parts the error of the first is given. */
 lapse_status lapse_view_fold(lapse_view *view, const struct lapse_fold *fold, lapse_error *error);
 
@@ -88,6 +94,9 @@ struct lapse_orders {
  * customer when the gross or the net of an order leaves int64_t. */
 lapse_status lapse_orders_net(struct lapse_orders *orders, const struct lapse_history *history, int64_t after,
                               bool zero_is_valid, lapse_error *error);
+/* After lapse_orders_net() of the same history, all in the window: the last instant before which some order was valid, each
+ * instant seen after all its events. INT64_MAX: one is; INT64_MIN: none ever was. */
+int64_t lapse_orders_valid_until(struct lapse_orders *orders, const struct lapse_history *history, bool zero_is_valid);
 void lapse_orders_free(struct lapse_orders *orders);
 
 /* ---- rights.c: may a customer be scored? --------------------------------------------------------------------- */
@@ -95,8 +104,9 @@ void lapse_orders_free(struct lapse_orders *orders);
 #define LAPSE_RIGHTS_FIELDS (LAPSE_FIELD_BIT(LAPSE_F_KIND) | LAPSE_FIELD_BIT(LAPSE_F_CHANNEL) | \
                              LAPSE_FIELD_BIT(LAPSE_F_PURPOSE) | LAPSE_FIELD_BIT(LAPSE_F_TOPIC) | \
                              LAPSE_FIELD_BIT(LAPSE_F_REF) | LAPSE_FIELD_BIT(LAPSE_F_REASON))
-/* The rights at the instant of a history whose last event is at or before it. */
+/* The rights (LAPSE_RIGHTS_) at the instant of a history whose last event is at or before it. `token` is consent.token. */
 lapse_status lapse_rights_at(const struct lapse_history *history, const struct lapse_zone *zone,
-                             const lapse_policy *policy, const lapse_allocator *mem, int32_t *out, lapse_error *error);
+                             struct lapse_setting_value token, const lapse_allocator *mem, int32_t *out,
+                             lapse_error *error);
 
 #endif
