@@ -23,7 +23,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.join(HERE, '..')
 EXAMPLES = os.path.join(ROOT, 'examples')
 MAN = os.path.join(EXAMPLES, 'lapse', 'lapse.1')
-COMMANDS = ['create', 'import', 'info', 'history', 'rfm', 'segments', 'export', 'policy', 'help']
+COMMANDS = ['create', 'import', 'info', 'history', 'rfm', 'segments', 'states', 'consent', 'permit', 'export',
+            'policy', 'help']
 ORDERS = ('customer,time,ref,amount\n'
           'ann,2024-01-05,1,10.00\n'
           'ann,2024-02-20,2,15.50\n'
@@ -99,7 +100,7 @@ class Usage(Command):
         self.assertEqual(out, '')
 
     def test_unknown_command(self):
-        for name in ('states', 'RFM', '', '--format', 'rfms'):
+        for name in ('state', 'RFM', '', '--format', 'rfms'):
             with self.subTest(name):
                 self.run_lapse(name, 'orders.csv', code=2)
 

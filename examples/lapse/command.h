@@ -29,6 +29,8 @@ enum {
     GROUP_AS_OF = 32,
     GROUP_RFM = 64,
     GROUP_THREADS = 128,
+    GROUP_STATES = 256,
+    GROUP_PERMIT = 512,
     /* what every command takes whose STORE may be an event file */
     GROUPS_STORE = GROUP_OUTPUT | GROUP_CREATE | GROUP_READ | GROUP_POLICY | GROUP_THREADS
 };
@@ -63,6 +65,9 @@ struct args {
     int64_t frequency, monetary, nested;
     int64_t weights[3];       /* -1: none given */
     const char *segments;
+    int64_t channels;
+    int64_t channel, purpose; /* LAPSE_CHANNEL_, LAPSE_PURPOSE_ */
+    const char *customer, *topic;
 };
 
 struct option {
@@ -216,13 +221,16 @@ int import_rejects_open(struct work *work);
 void hint_at_header(const struct args *args, const char *path, const char *head, size_t size,
                     const lapse_error *error);
 
-/* The commands: import.c, answers.c */
+/* The commands: import.c, answers.c, states.c */
 int run_create(struct work *work);
 int run_import(struct work *work);
 int run_info(struct work *work);
 int run_history(struct work *work);
 int run_rfm(struct work *work);
 int run_segments(struct work *work);
+int run_states(struct work *work);
+int run_consent(struct work *work);
+int run_permit(struct work *work);
 int run_export(struct work *work);
 int run_policy(struct work *work);
 

@@ -115,7 +115,8 @@ struct lapse_region {
     int64_t (*deadline)(const void *state, const struct lapse_rules *rules); /* after rules->as_of, or LAPSE_NEVER */
     void (*end)(void *state);
 };
-extern const struct lapse_region lapse_regions[LAPSE_REGIONS];
+const struct lapse_region *lapse_region_at(enum lapse_region_number number);
+bool lapse_region_reads(const struct lapse_region *region, int kind);
 
 /* ---- stage.c: visits, registration, advocacy ------------------------------------------------------------------------ */
 
@@ -258,7 +259,7 @@ struct lapse_person {
     const struct lapse_rules *rules;
     const struct lapse_history *history; /* NULL: nothing is known of the customer */
     uint32_t regions;                    /* set of 1 << LAPSE_REGION_ */
-    uint8_t wants[256];                  /* by kind: the regions that read it */
+    uint32_t wants[256];                 /* by kind: the regions that read it */
     struct lapse_progress stage;
     struct lapse_engagement engagement;
     struct lapse_purchases purchases;
@@ -297,31 +298,43 @@ bool lapse_gate_sends(int32_t purpose); /* is it about sending to an endpoint? *
 
 /* ---- stream.c: customers in slices, slices into tables, tables in order ---------------------------------------------------------------- */
 
-/* Rows of one slice. */
-struct lapse_sheet {
-    const struct lapse_stream *stream;
-    struct lapse_person person;
-    struct lapse_builder *builder;  /* NULL: no row since the last table */
-    int64_t rows;                   /* in the builder */
-    lapse_table **tables;
-    size_t count, capacity;
-    lapse_status status;
-    lapse_error error;
-};
-/* What one answer is, beside the customers. */
+/* What one answer is. */
+struct lapse_sheet;
 struct lapse_answer {
     const struct lapse_column_spec *columns;
     int32_t count;
-    uint32_t fields, regions;       /* columns beside those of the regions */
-    void (*put)(struct lapse_sheet *sheet, struct lapse_text customer); /* the rows of sheet->person */
+    uint32_t regions;
+    uint32_t fields;                /* columns that it needs beside those of the regions */
+    bool of_nobody;                 /* a customer without events, if asked for by name, has rows too */
     int32_t channel, purpose;       /* of a permit */
-    const char *topic;              /* copied */
-    bool unknown_too;               /* a customer without events, when one is asked for, is put too */
+    /* The rows of one customer. */
+    void (*put)(struct lapse_sheet *sheet, const struct lapse_answer *answer, struct lapse_text customer);
+    char topic[256];
 };
-/* The builder to put the next row into; NULL after a failure, which sticks. */
+/* Rows of one slice of the customers, as one thread makes them. */
+struct lapse_sheet {
+    struct lapse_person person;
+    struct lapse_stream *stream;
+    struct lapse_builder *builder;  /* NULL: no row since the last table */
+    int64_t rows;                   /* in it */
+    lapse_table **tables;           /* full ones */
+    size_t count, capacity;
+    int64_t slice, events;
+    lapse_status status;
+    lapse_error error;
+};
+/* The builder to put the next row into; after a failure, which sticks, one that takes nothing (NULL). */
 struct lapse_builder *lapse_sheet_row(struct lapse_sheet *sheet);
-const struct lapse_answer *lapse_sheet_answer(const struct lapse_sheet *sheet);
-lapse_status lapse_stream_new(lapse_view *view, const struct lapse_answer *answer, const lapse_state_options *options,
-                              lapse_result **out, lapse_error *error);
+void lapse_sheet_fail(struct lapse_sheet *sheet); /* no memory */
+struct lapse_stream;
+/* `rules` are of this view; all but `view` is copied. `customer` NULL: all. */
+lapse_status lapse_stream_new(lapse_view *view, const struct lapse_rules *rules, const struct lapse_answer *answer,
+                              const lapse_state_options *options, lapse_result **out, lapse_error *error);
+/* An id as its bytes, and the least text above it; LAPSE_INVALID unless it has 1 to 255 bytes. */
+struct lapse_one {
+    char bytes[257];
+    struct lapse_text from, to;
+};
+lapse_status lapse_one_read(struct lapse_one *one, const char *customer, lapse_error *error);
 
 #endif

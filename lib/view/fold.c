@@ -33,16 +33,21 @@ static int order_keys(const void *user, uint32_t a, uint32_t b)
                               blocks[b]->first_key.size);
 }
 
-lapse_status lapse_view_cut(lapse_view *view, int64_t parts, struct lapse_text **keys, int64_t *count, int64_t *events,
-                            lapse_error *error)
+int64_t lapse_view_rows(const lapse_view *view)
+{
+    int64_t rows = 0;
+    for (size_t i = 0; i < view->run_count; i++)
+        rows += view->runs[i]->rows;
+    return rows;
+}
+
+lapse_status lapse_view_cut(lapse_view *view, int64_t parts, struct lapse_text **keys, int64_t *count, lapse_error *error)
 {
     const lapse_allocator *mem = lapse_view_memory(view);
+    int64_t events = lapse_view_rows(view);
     size_t n = 0, k = 0;
-    *events = 0;
-    for (size_t i = 0; i < view->run_count; i++) {
+    for (size_t i = 0; i < view->run_count; i++)
         n += view->runs[i]->block_count;
-        *events += view->runs[i]->rows;
-    }
     if (parts > (int64_t)n) /* cuts are where blocks begin */
         parts = n ? (int64_t)n : 1;
     struct lapse_text *cuts = *keys = lapse_mem_zero(mem, (size_t)parts, sizeof *cuts);
@@ -65,7 +70,7 @@ lapse_status lapse_view_cut(lapse_view *view, int64_t parts, struct lapse_text *
         for (size_t i = 0; i < n; i++) {
             struct lapse_text key = blocks[order[i]]->first_key, last = cuts[*count - 1];
             bool above = *count == 1 ? i > 0 : lapse_text_compare(key.data, key.size, last.data, last.size) > 0;
-            if (above && *count < parts && rows >= *events / parts * *count)
+            if (above && *count < parts && rows >= events / parts * *count)
                 cuts[(*count)++] = key;
             rows += blocks[order[i]]->rows;
         }
@@ -123,8 +128,9 @@ lapse_status lapse_view_fold(lapse_view *view, const struct lapse_fold *fold, la
     atomic_init(&f->done, 0);
     atomic_init(&f->stop, false);
     int64_t parts = fold->threads > 1 ? (int64_t)fold->threads * PARTS_A_THREAD : 1;
-    lapse_status status = lapse_view_cut(view, parts > LAPSE_FOLD_PARTS ? LAPSE_FOLD_PARTS : parts, &f->from, &f->parts,
-                                         &f->total, error);
+    f->total = lapse_view_rows(view);
+    lapse_status status =
+        lapse_view_cut(view, parts > LAPSE_FOLD_PARTS ? LAPSE_FOLD_PARTS : parts, &f->from, &f->parts, error);
     if (status == LAPSE_OK) {
         lapse_parallel(fold->threads, f->parts, fold_part, f);
         for (int64_t p = 0; p < f->parts && status == LAPSE_OK; p++) {

@@ -62,11 +62,11 @@ struct lapse_fold {
     lapse_progress_fn on_progress;  /* on the caller's thread */
     void *progress_user;
 };
+int64_t lapse_view_rows(const lapse_view *view); /* events in all its runs, those it does not see too */
 /* Ascending keys that cut the customers into `parts` or fewer slices of about equally many events: slice i begins with
- * keys[i], the first and the last are open. keys[0] is not a key and has no bytes. *keys has *count entries, at least 1, and
- * is the caller's to free; what they point to lives as long as the view. *events are those in all runs. */
-lapse_status lapse_view_cut(lapse_view *view, int64_t parts, struct lapse_text **keys, int64_t *count, int64_t *events,
-                            lapse_error *error);
+ * keys[i], the first and the last are open; keys[0] is no key. *keys has *count entries, at least 1, and is the caller's to
+ * free; what they point to lives as long as the view. */
+lapse_status lapse_view_cut(lapse_view *view, int64_t parts, struct lapse_text **keys, int64_t *count, lapse_error *error);
 /* Of several failing parts the error of the first is given. */
 lapse_status lapse_view_fold(lapse_view *view, const struct lapse_fold *fold, lapse_error *error);
 
