@@ -9,50 +9,53 @@ static int64_t deadline(const struct lapse_clock *c, const struct lapse_rules *r
     return lapse_rules_add(rules, c->last, limits->limit[i]);
 }
 
+/* Is limit i reached `gap` after the last touch? Calendars are asked only where it is close. */
+static bool reached(const struct lapse_clock *c, const struct lapse_rules *rules, const struct lapse_limits *limits, int i,
+                    int64_t gap)
+{
+    return gap >= limits->least[i] && (gap >= limits->most[i] || deadline(c, rules, limits, i) <= c->last + gap);
+}
+
 void lapse_clock_touch(struct lapse_clock *c, const struct lapse_rules *rules, const struct lapse_limits *limits,
                        int64_t time)
 {
     bool passed = !c->started;
-    if (!passed && time - c->last > limits->safe)
-        for (int i = 0; i < 3 && !passed; i++)
-            passed = deadline(c, rules, limits, i) < time;
+    for (int i = 0; i < 3 && !passed; i++)
+        passed = reached(c, rules, limits, i, time - c->last - 1); /* strictly between the two (S7) */
     if (passed)
         c->run = time;
     c->started = true;
     c->last = time;
 }
 
-/* The latest state whose limit has passed (S11). */
+/* The latest limit that is reached, -1: none (S11). */
+static int latest(const struct lapse_clock *c, const struct lapse_rules *rules, const struct lapse_limits *limits)
+{
+    int i = 2;
+    while (i >= 0 && !reached(c, rules, limits, i, rules->as_of - c->last))
+        i--;
+    return i;
+}
+
 int32_t lapse_clock_at(const struct lapse_clock *c, const struct lapse_rules *rules, const struct lapse_limits *limits,
                        int64_t *since)
 {
     static const int32_t states[] = { LAPSE_CLOCK_AT_RISK, LAPSE_CLOCK_INACTIVE, LAPSE_CLOCK_LOST };
     if (!c->started)
         return LAPSE_CLOCK_NEW;
-    if (rules->as_of - c->last >= limits->safe) {
-        for (int i = 2; i >= 0; i--) {
-            int64_t at = deadline(c, rules, limits, i);
-            if (at <= rules->as_of) {
-                *since = at;
-                return states[i];
-            }
-        }
-    }
-    *since = c->run;
-    return LAPSE_CLOCK_ACTIVE;
+    int i = latest(c, rules, limits);
+    *since = i < 0 ? c->run : deadline(c, rules, limits, i);
+    return i < 0 ? LAPSE_CLOCK_ACTIVE : states[i];
 }
 
-/* The next limit that changes the state: one after a later state's has passed changes nothing. */
+/* The first of the limits that still change the state: those of later states than the one reached. */
 int64_t lapse_clock_deadline(const struct lapse_clock *c, const struct lapse_rules *rules,
                              const struct lapse_limits *limits)
 {
     int64_t next = LAPSE_NEVER;
-    for (int i = 2; c->started && i >= 0; i--) {
-        int64_t at = deadline(c, rules, limits, i);
-        if (at <= rules->as_of)
-            break;
-        if (at < next)
-            next = at;
+    for (int i = c->started ? latest(c, rules, limits) + 1 : 3; i < 3; i++) {
+        int64_t at = next - c->last > limits->least[i] ? deadline(c, rules, limits, i) : LAPSE_NEVER;
+        next = at < next ? at : next;
     }
     return next;
 }

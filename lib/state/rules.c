@@ -1,12 +1,13 @@
 /* What the policy says to the regions, read once for an answer, so that a fold looks nothing up. */
 #include "state/state.h"
 
-/* The least that n units can last: a month has 28 days or more, and offsets of a zone differ by 28 hours at most. */
-static int64_t least(struct lapse_setting_value span)
+/* How long n units can last: a month has 28 to 31 days, and offsets of a zone differ by 28 hours at most. */
+static void bounds(struct lapse_setting_value span, int64_t *least, int64_t *most)
 {
     bool calendar;
     int64_t length = lapse_setting_length(span.n, span.unit, &calendar);
-    return calendar ? length * 28 * LAPSE_DAY - 2 * LAPSE_DAY : length * LAPSE_SECOND;
+    *least = calendar ? length * 28 * LAPSE_DAY - 2 * LAPSE_DAY : length * LAPSE_SECOND;
+    *most = calendar ? length * 31 * LAPSE_DAY + 2 * LAPSE_DAY : length * LAPSE_SECOND;
 }
 
 static struct lapse_limits limits_of(const lapse_policy *policy, enum lapse_setting risk, enum lapse_setting inactive,
@@ -14,10 +15,8 @@ static struct lapse_limits limits_of(const lapse_policy *policy, enum lapse_sett
 {
     struct lapse_limits limits = { .limit = { lapse_policy_value(policy, risk), lapse_policy_value(policy, inactive),
                                               lapse_policy_value(policy, lost) } };
-    limits.safe = least(limits.limit[0]);
-    for (int i = 1; i < 3; i++)
-        if (least(limits.limit[i]) < limits.safe)
-            limits.safe = least(limits.limit[i]);
+    for (int i = 0; i < 3; i++)
+        bounds(limits.limit[i], &limits.least[i], &limits.most[i]);
     return limits;
 }
 

@@ -25,7 +25,7 @@ enum { LAPSE_CHANNELS = LAPSE_CHANNEL_ADS + 1, LAPSE_PURPOSES = LAPSE_PURPOSE_SU
 
 struct lapse_limits {                    /* of a clock */
     struct lapse_setting_value limit[3]; /* risk, inactive, lost */
-    int64_t safe;                        /* a gap of so many microseconds or less cannot pass any of them */
+    int64_t least[3], most[3];           /* microseconds that each can last at least and at most: calendars differ */
 };
 struct lapse_rules {
     const struct lapse_zone *zone;       /* of the view, which outlives the rules, as the next does */
