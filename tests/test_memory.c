@@ -707,6 +707,49 @@ static lapse_status ask_rfm_segments(lapse_store *store, lapse_view *view, lapse
     return lapse_view_rfm(view, &o, out, error);
 }
 
+/* What the next four ask of is fifth_file below, which has everything that the regions grow arrays for. */
+static lapse_status ask_states(lapse_store *store, lapse_view *view, lapse_result **out, lapse_error *error)
+{
+    lapse_state_options o;
+    (void)store;
+    lapse_state_options_init(&o, sizeof o);
+    o.threads = 2;
+    return lapse_view_states(view, &o, out, error);
+}
+
+static lapse_status ask_channels(lapse_store *store, lapse_view *view, lapse_result **out, lapse_error *error)
+{
+    (void)store;
+    return lapse_view_channels(view, NULL, out, error);
+}
+
+static lapse_status ask_consent(lapse_store *store, lapse_view *view, lapse_result **out, lapse_error *error)
+{
+    lapse_state_options o;
+    (void)store;
+    lapse_state_options_init(&o, sizeof o);
+    o.customer = "kim";
+    return lapse_view_consent(view, &o, out, error);
+}
+
+static lapse_status ask_permit(lapse_store *store, lapse_view *view, lapse_result **out, lapse_error *error)
+{
+    lapse_permit_options o;
+    (void)store;
+    lapse_permit_options_init(&o, sizeof o);
+    o.purpose = LAPSE_PURPOSE_MARKETING;
+    o.topic = "news";
+    return lapse_view_permit(view, &o, out, error);
+}
+
+static lapse_status ask_permit_one(lapse_store *store, lapse_view *view, lapse_result **out, lapse_error *error)
+{
+    lapse_decision d = { .size = sizeof d };
+    lapse_status status = lapse_view_permit_one(view, NULL, "kim", LAPSE_CHANNEL_EMAIL, LAPSE_PURPOSE_MARKETING, NULL, &d,
+                                                error);
+    return status == LAPSE_OK ? ask_permit(store, view, out, error) : status;
+}
+
 static lapse_status ask_policy(lapse_store *store, lapse_view *view, lapse_result **out, lapse_error *error)
 {
     lapse_policy *policy = NULL;
@@ -726,6 +769,15 @@ static lapse_status ask_policy(lapse_store *store, lapse_view *view, lapse_resul
     return status;
 }
 
+static const char fifth_file[] =
+    "customer,time,kind,channel,topic,value,ref,endpoint,reason\n"
+    "kim,2024-03-01,endpoint.added,email,,,,k@example.org,\nkim,2024-03-01,endpoint.added,email,,,,l@example.org,\n"
+    "kim,2024-03-02,message.bounced,email,,,,,soft\nkim,2024-03-02,message.sent,sms,,,,,\n"
+    "kim,2024-03-02,preference.set,,news,0,,,\nkim,2024-03-02,preference.set,,other,1,,,\n"
+    "kim,2024-03-02,consent.withdrawn,,,,,,\nkim,2024-03-03,consent.requested,email,,,u,,\n"
+    "kim,2024-03-03,consent.requested,email,,,v,,\nkim,2024-03-03,order.placed,,,,p1,,\n"
+    "kim,2024-03-04,order.cancelled,,,,p1,,\n";
+
 static void asking(void **state)
 {
     static const struct {
@@ -740,6 +792,11 @@ static void asking(void **state)
         { ask_nested, INT64_C(1717200000000000) },
         { ask_segments, INT64_C(1717200000000000) },
         { ask_rfm_segments, INT64_C(1717200000000000) },
+        { ask_states, INT64_C(1717200000000000) },
+        { ask_channels, INT64_C(1717200000000000) },
+        { ask_consent, INT64_C(1717200000000000) },
+        { ask_permit, INT64_C(1717200000000000) },
+        { ask_permit_one, INT64_C(1717200000000000) },
         { ask_policy, 0 },
     };
     (void)state;
@@ -752,6 +809,7 @@ static void asking(void **state)
         { .text = "customer,time,kind,channel,purpose,ref\nkim,2024-02-03,consent.objected,,profiling,\n"
                   "kim,2024-02-04,consent.requested,email,profiling,t\nlou,2024-02-03,consent.objected,,profiling,\n"
                   "lou,2024-02-03,order.placed,,,\nkim,2024-02-05,consent.confirmed,email,profiling,t\n", .threads = 1 },
+        { .text = fifth_file, .threads = 1 },
     };
     for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
         assert_int_equal(import_file(store, &files[i], NULL), LAPSE_OK);

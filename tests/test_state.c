@@ -381,6 +381,15 @@ static void cells(void **state)
            "a,2024-01-02,consent.confirmed,channel=email,purpose=survey,ref=t\n"
            "a,2024-01-02,consent.confirmed,channel=email,topic=x,ref=t", CONSENT,
            ((struct ask){ AT("2024-04-01") }), ""); /* of its own cell only */
+    /* X12: a token that was used confirms nothing. Where consent was taken away it is void anyway; but an objection leaves
+     * the cell of tracking as it is, and stops it until a later grant or confirmation that counts (C17). */
+    EXPECT("a,2024-01-01,consent.requested,channel=ads,purpose=tracking,ref=t\n"
+           "a,2024-01-02,consent.confirmed,channel=ads,purpose=tracking,ref=t\na,2024-01-03,consent.objected\n"
+           "a,2024-01-04,consent.confirmed,channel=ads,purpose=tracking,ref=t", PERMIT,
+           ((struct ask){ AT("2024-02-01"), .purpose = LAPSE_PURPOSE_TRACKING }), "a,ads,tracking,deny,objected,objected,\n");
+    EXPECT("a,2024-01-01,consent.objected\na,2024-01-02,consent.requested,channel=ads,purpose=tracking,ref=t\n"
+           "a,2024-01-03,consent.confirmed,channel=ads,purpose=tracking,ref=t", PERMIT,
+           ((struct ask){ AT("2024-02-01"), .purpose = LAPSE_PURPOSE_TRACKING }), "a,ads,tracking,allow,,,\n");
 }
 
 static int count_lines(const char *text, const char *part)
@@ -610,6 +619,8 @@ static void reachable(void **state)
         { "a,2024-01-01,endpoint.added,channel=email,endpoint=x@x\na,2024-01-02,endpoint.added,channel=email,endpoint=y@x\n"
           "a,2024-01-03,message.bounced,channel=email,endpoint=x@x,reason=hard", LAPSE_CHANNEL_EMAIL, "", "" },
         { "a,2024-01-01,endpoint.added,channel=email,endpoint=x@x\na,2024-01-02,endpoint.added,channel=email,endpoint=y@x\n"
+          "a,2024-01-03,message.bounced,channel=email,endpoint=y@x,reason=hard", LAPSE_CHANNEL_EMAIL, "", "" },
+        { "a,2024-01-01,endpoint.added,channel=email,endpoint=x@x\na,2024-01-02,endpoint.added,channel=email,endpoint=y@x\n"
           "a,2024-01-03,message.bounced,channel=email,endpoint=x@x,reason=hard\n"
           "a,2024-01-04,endpoint.removed,channel=email,endpoint=y@x", LAPSE_CHANNEL_EMAIL, "no_endpoint", "no_endpoint" },
         { "a,2024-01-02,endpoint.added,channel=email,endpoint=x@x\na,2024-01-01,endpoint.added,channel=email,endpoint=y@x\n"
@@ -824,6 +835,56 @@ static void many_cells(void **state)
     free(t.data);
 }
 
+/* ---- docs/states.md: its tables are those of the code --------------------------------------------------------------- */
+
+static char *documented(void)
+{
+    static const char *const effects[LAPSE_EFFECTS] = { "imported", "requested", "granted", "confirmed", "declined",
+                                                        "withdrawn" };
+    struct text t = { 0 };
+    putf(&t, "| event | none | declined | granted | withdrawn |\n| --- | --- | --- | --- | --- |\n");
+    for (int e = 0; e < LAPSE_EFFECTS; e++) {
+        putf(&t, "| %s |", effects[e]);
+        for (int base = LAPSE_CONSENT_NONE; base <= LAPSE_CONSENT_WITHDRAWN; base++)
+            putf(&t, " %s |", lapse_consent_next[e][base] == base ? "." : lapse_consent_name(lapse_consent_next[e][base]));
+        putf(&t, "\n");
+    }
+    putf(&t, "@| region | reads |\n| --- | --- |\n");
+    for (int r = 0; r < LAPSE_REGIONS; r++) {
+        const struct lapse_region *region = lapse_region_at((enum lapse_region_number)r);
+        putf(&t, "| %s |", region->name);
+        for (int kind = 1; kind < LAPSE_KINDS; kind++)
+            if (lapse_region_reads(region, kind))
+                putf(&t, " %s", lapse_kind_name(kind));
+        putf(&t, " |\n");
+    }
+    putf(&t, "@");
+    for (int32_t reason = 0; (reason = lapse_gate_reason(UINT64_MAX, reason));)
+        putf(&t, "%s%s", lapse_reason_name(reason), lapse_gate_reason(UINT64_MAX, reason) ? " > " : "\n");
+    return t.data;
+}
+
+static void documentation(void **state)
+{
+    struct text page = { 0 };
+    char bytes[4096];
+    size_t n;
+    FILE *file = fopen(SOURCE_ROOT "/docs/states.md", "rb");
+    (void)state;
+    assert_non_null(file);
+    while ((n = fread(bytes, 1, sizeof bytes, file)) > 0)
+        put(&page, bytes, n);
+    fclose(file);
+    char *wanted = documented();
+    for (char *part = strtok(wanted, "@"); part; part = strtok(NULL, "@"))
+        if (!strstr(page.data, part)) {
+            fputs(part, stderr); /* too long for a message of cmocka */
+            fail_msg("docs/states.md does not have the lines above");
+        }
+    free(wanted);
+    free(page.data);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -836,6 +897,7 @@ int main(void)
         cmocka_unit_test(nobody),          cmocka_unit_test(one_customer),
         cmocka_unit_test(refusals),        cmocka_unit_test(overflows),
         cmocka_unit_test(names_of_states), cmocka_unit_test(many_cells),
+        cmocka_unit_test(documentation),
     };
     return cmocka_run_group_tests_name("state", tests, NULL, NULL);
 }

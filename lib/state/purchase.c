@@ -2,7 +2,7 @@
  * it is lib/view that nets them, after the last event; the clock is then the one of clock.c. */
 #include "state/state.h"
 
-static const uint8_t kinds[] = { LAPSE_KIND_ORDER_PLACED, 0 };
+static const uint8_t kinds[] = { LAPSE_KIND_ORDER_PLACED, LAPSE_KIND_ORDER_CANCELLED, LAPSE_KIND_ORDER_REFUNDED, 0 };
 
 static void begin(void *state, const struct lapse_rules *rules)
 {
@@ -21,8 +21,7 @@ static bool fold(void *state, const struct lapse_rules *rules, const struct laps
 {
     struct lapse_purchases *s = state;
     (void)rules;
-    (void)e;
-    s->placed = true;
+    s->placed |= e->kind == LAPSE_KIND_ORDER_PLACED;
     return true;
 }
 
