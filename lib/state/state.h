@@ -319,6 +319,8 @@ struct lapse_sheet {
     int64_t rows;                   /* in it */
     lapse_table **tables;           /* full ones */
     size_t count, capacity;
+    uint32_t *order;                /* scratch: to sort the rows of one customer */
+    size_t order_capacity;
     int64_t slice, events;
     lapse_status status;
     lapse_error error;

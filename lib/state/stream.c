@@ -178,6 +178,7 @@ static void close_stream(void *self)
         lapse_builder_free(sheet->builder);
         lapse_person_end(&sheet->person);
         lapse_mem_free(mem, sheet->tables);
+        lapse_mem_free(mem, sheet->order);
         lapse_mem_free(mem, sheet);
     }
     lapse_mem_free(mem, s->sheets);

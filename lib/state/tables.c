@@ -141,21 +141,22 @@ static int order_endpoints(const void *user, uint32_t a, uint32_t b)
     return order ? order : lapse_text_compare(x->hash.data, x->hash.size, y->hash.data, y->hash.size);
 }
 
-/* Indices of those of `count` items that `shown` takes, sorted; NULL: none, or the sheet has failed. */
-static uint32_t *sort_some(struct lapse_sheet *sheet, const void *items, size_t count,
-                           bool (*shown)(const void *items, size_t i), lapse_order_fn order, size_t *kept)
+/* Indices of those of `count` items that `shown` takes, sorted, in the scratch of the sheet; how many there are. */
+static size_t sort_some(struct lapse_sheet *sheet, const void *items, size_t count,
+                        bool (*shown)(const void *items, size_t i), lapse_order_fn order)
 {
-    const lapse_allocator *mem = sheet->person.rules->mem;
-    uint32_t *v = count ? lapse_mem_alloc(mem, 2 * count * sizeof *v) : NULL;
-    *kept = 0;
-    if (count && !v)
+    size_t kept = 0;
+    if (!lapse_mem_reserve(sheet->person.rules->mem, &sheet->order, &sheet->order_capacity, 2 * count,
+                           sizeof *sheet->order)) {
         lapse_sheet_fail(sheet);
-    for (size_t i = 0; v && i < count; i++)
+        return 0;
+    }
+    for (size_t i = 0; i < count; i++)
         if (shown(items, i))
-            v[(*kept)++] = (uint32_t)i;
-    if (v && *kept > 1)
-        lapse_sort_indices(v, *kept, v + count, order, items);
-    return v;
+            sheet->order[kept++] = (uint32_t)i;
+    if (kept > 1)
+        lapse_sort_indices(sheet->order, kept, sheet->order + count, order, items);
+    return kept;
 }
 
 static bool known_endpoint(const void *items, size_t i)
@@ -166,8 +167,8 @@ static bool known_endpoint(const void *items, size_t i)
 static void put_channels(struct lapse_sheet *sheet, const struct lapse_answer *answer, struct lapse_text customer)
 {
     const struct lapse_endpoints *e = &sheet->person.endpoints;
-    size_t count, at = 0;
-    uint32_t *sorted = sort_some(sheet, e->items, e->names.count, known_endpoint, order_endpoints, &count);
+    size_t count = sort_some(sheet, e->items, e->names.count, known_endpoint, order_endpoints), at = 0;
+    const uint32_t *sorted = sheet->order;
     (void)answer;
     for (int32_t channel = 1; channel < LAPSE_CHANNELS; channel++) {
         size_t first = at;
@@ -180,7 +181,6 @@ static void put_channels(struct lapse_sheet *sheet, const struct lapse_answer *a
             put_endpoint(sheet, customer, item ? item : &nobody);
         }
     }
-    lapse_mem_free(sheet->person.rules->mem, sorted);
 }
 
 static const struct lapse_answer channels = {
@@ -240,8 +240,8 @@ static void put_consent(struct lapse_sheet *sheet, const struct lapse_answer *an
 {
     const struct lapse_person *p = &sheet->person;
     const struct lapse_consents *c = &p->consents;
-    size_t count, at = 0;
-    uint32_t *sorted = sort_some(sheet, c->cells, c->cell_names.count, every_cell, order_cells, &count);
+    size_t count = sort_some(sheet, c->cells, c->cell_names.count, every_cell, order_cells), at = 0;
+    const uint32_t *sorted = sheet->order;
     (void)answer;
     for (int32_t channel = 1; channel < LAPSE_CHANNELS; channel++) {
         struct lapse_cell bare = { .channel = (uint8_t)channel,
@@ -259,7 +259,6 @@ static void put_consent(struct lapse_sheet *sheet, const struct lapse_answer *an
         if (!has)
             put_cell(sheet, customer, &bare);
     }
-    lapse_mem_free(p->rules->mem, sorted);
 }
 
 /* ---- the public functions -------------------------------------------------------------------------------------------- */
