@@ -247,6 +247,7 @@ static void begin(void *state, const struct lapse_rules *rules)
 {
     struct lapse_consents *c = state;
     c->cell_names.mem = c->token_names.mem = rules->mem;
+    c->cell_names.seed = c->token_names.seed = rules->seed;
 }
 
 static void clear(void *state)

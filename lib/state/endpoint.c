@@ -337,6 +337,7 @@ static void begin(void *state, const struct lapse_rules *rules)
 {
     struct lapse_endpoints *s = state;
     s->names.mem = rules->mem;
+    s->names.seed = rules->seed;
 }
 
 static void clear(void *state)

@@ -1,5 +1,5 @@
 /* Pairs of a small key and a text, numbered in the order they come: cells by channel, purpose and topic, tokens by cell,
- * endpoints by channel. Open addressing, at most half full; the seed is drawn, so that no file can make it slow. To clear
+ * endpoints by channel. Open addressing, at most half full; the seed is that of the store's key, so that no file can make it slow. To clear
  * it costs what was put, and a customer with three cells touches three slots. */
 #include "state/state.h"
 
@@ -24,8 +24,6 @@ static size_t seek(const struct lapse_names *n, uint64_t hash, uint32_t key, str
 static bool grow(struct lapse_names *n)
 {
     size_t count = n->slot_count ? 2 * n->slot_count : 16;
-    if (n->slot_count == 0 && !lapse_random(&n->seed, sizeof n->seed))
-        n->seed = 0; /* slower against a hostile file, never another answer */
     if (count > UINT32_MAX / 2 || !lapse_mem_reserve(n->mem, &n->slots, &n->slot_capacity, count, sizeof *n->slots))
         return false;
     memset(n->slots, 0, count * sizeof *n->slots);

@@ -45,8 +45,10 @@ void lapse_person_begin(struct lapse_person *p, const struct lapse_rules *rules,
             continue;
         if (table[r]->begin)
             table[r]->begin(state_of(p, r), rules);
-        for (int kind = 1; kind < LAPSE_KINDS; kind++)
-            if (lapse_region_reads(table[r], kind))
+        for (const uint8_t *k = table[r]->kinds; k && *k; k++)
+            p->wants[*k] |= UINT32_C(1) << r;
+        for (int kind = 1; table[r]->flags && kind < LAPSE_KINDS; kind++)
+            if (lapse_kinds[kind].flags & table[r]->flags)
                 p->wants[kind] |= UINT32_C(1) << r;
     }
 }

@@ -31,6 +31,7 @@ void lapse_rules_read(struct lapse_rules *rules, const lapse_view *view, const l
     *rules = (struct lapse_rules){
         .zone = lapse_view_zone(view),
         .mem = lapse_view_memory(view),
+        .seed = lapse_view_seed(view),
         .as_of = as_of,
         .engagement = limits_of(policy, LAPSE_SET_ENGAGEMENT_RISK, LAPSE_SET_ENGAGEMENT_INACTIVE,
                                 LAPSE_SET_ENGAGEMENT_LOST),

@@ -30,6 +30,7 @@ struct lapse_limits {                    /* of a clock */
 struct lapse_rules {
     const struct lapse_zone *zone;       /* of the view, which outlives the rules, as the next does */
     const lapse_allocator *mem;
+    uint64_t seed;                       /* of hash tables */
     int64_t as_of;
     struct lapse_limits engagement, purchase;
     struct lapse_setting_value token, bounce_span, implied_purchase, implied_inquiry;
@@ -56,7 +57,7 @@ struct lapse_names {
     size_t count, capacity;
     uint32_t *slots;          /* number + 1, or 0 */
     size_t slot_count, slot_capacity;
-    uint64_t seed;
+    uint64_t seed;            /* set by the user, as mem is */
 };
 #define LAPSE_NO_NAME UINT32_MAX
 /* The number of the pair, LAPSE_NO_NAME when there is none. */

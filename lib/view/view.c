@@ -71,3 +71,8 @@ int lapse_view_digits(const lapse_view *view)
 {
     return view->store->digits;
 }
+
+uint64_t lapse_view_seed(const lapse_view *view)
+{
+    return lapse_hash(view->store->key, sizeof view->store->key, 0);
+}

@@ -15,6 +15,7 @@
 const lapse_allocator *lapse_view_memory(const lapse_view *view);
 const struct lapse_zone *lapse_view_zone(const lapse_view *view);
 int lapse_view_digits(const lapse_view *view);
+uint64_t lapse_view_seed(const lapse_view *view); /* of hash tables: unknown to who writes event files */
 void lapse_view_retain(lapse_view *view); /* given back with lapse_view_close() */
 /* LAPSE_INVALID for NULL, LAPSE_FORKED after fork. */
 lapse_status lapse_view_check(const lapse_view *view, lapse_error *error);
