@@ -450,6 +450,10 @@ static void implied(void **state)
            "a,sms,marketing,,implied,0,,2024-01-01T00:00:00Z,,s\na,push,marketing,,implied,0,,2024-01-01T00:00:00Z,,s\n");
     EXPECT("a,2024-01-01,order.placed", PERMIT, ((struct ask){ .as_of = in.as_of, .policy = casl, .channel = 1 }),
            "a,email,marketing,allow,,,\n");
+    EXPECT("a,2024-01-01,order.placed", PERMIT,
+           ((struct ask){ .as_of = out.as_of, .policy = "implied.purchase=24m implied.channels=in_app",
+                          .channel = LAPSE_CHANNEL_IN_APP }),
+           "a,in_app,marketing,allow,,,\n"); /* a base of none, there, whatever has expired */
     EXPECT("a,2024-01-01,order.placed", PERMIT, ((struct ask){ .as_of = out.as_of, .policy = casl, .channel = 1 }),
            "a,email,marketing,deny,consent_expired,consent_expired,\n");
 }

@@ -60,8 +60,13 @@ static uint64_t ask_endpoint(const struct lapse_person *p, int32_t channel)
 static uint64_t ask_cell(const struct lapse_person *p, int32_t channel, int32_t purpose, const struct lapse_cell *cell)
 {
     struct lapse_cause unused;
+    int32_t state = lapse_person_consent(p, channel, purpose, (struct lapse_text){ "", 0 }, cell, &unused);
     bool shown = channel == LAPSE_CHANNEL_IN_APP || channel == LAPSE_CHANNEL_ONSITE;
-    switch (lapse_person_consent(p, channel, purpose, (struct lapse_text){ "", 0 }, cell, &unused)) {
+    /* Shown to somebody who came: nobody has to be asked first, unless they said no. */
+    if (shown && purpose == LAPSE_PURPOSE_MARKETING && p->rules->inapp_implied &&
+        (!cell || cell->base == LAPSE_CONSENT_NONE))
+        return 0;
+    switch (state) {
     case LAPSE_CONSENT_GRANTED:
     case LAPSE_CONSENT_IMPLIED:
         return 0;
@@ -71,9 +76,7 @@ static uint64_t ask_cell(const struct lapse_person *p, int32_t channel, int32_t 
         return BIT(CONSENT_WITHDRAWN);
     case LAPSE_CONSENT_EXPIRED:
         return cell && cell->pending ? BIT(CONSENT_PENDING) : BIT(CONSENT_EXPIRED);
-    default: /* shown to somebody who came: nobody has to be asked first, unless they said no */
-        if (shown && purpose == LAPSE_PURPOSE_MARKETING && p->rules->inapp_implied)
-            return 0;
+    default:
         return cell && cell->pending ? BIT(CONSENT_PENDING) : BIT(CONSENT_NONE);
     }
 }
