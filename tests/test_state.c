@@ -62,7 +62,7 @@ static void expect(int line, const char *lines, enum which which, struct ask a, 
 #define EXPECT(...) expect(__LINE__, __VA_ARGS__)
 #define AT(text) .as_of = instant(text)
 
-/* ---- the stage ------------------------------------------------------------------------------------------------- */
+/* ---- the stage --------------------------------------------------------------------------------------- */
 
 static void stages(void **state)
 {
@@ -132,7 +132,7 @@ static void stages(void **state)
     }
 }
 
-/* ---- clocks ----------------------------------------------------------------------------------------------------- */
+/* ---- clocks ------------------------------------------------------------------------------------------ */
 
 /* Columns from engagement to last_contact. */
 static void clocks(void **state)
@@ -232,7 +232,7 @@ static void zones(void **state)
     lapse_store_close(store);
 }
 
-/* ---- account and rights ---------------------------------------------------------------------------------------- */
+/* ---- account and rights ------------------------------------------------------------------------------ */
 
 static void accounts(void **state)
 {
@@ -261,7 +261,7 @@ static void accounts(void **state)
     }
 }
 
-/* ---- consent ------------------------------------------------------------------------------------------------------ */
+/* ---- consent ----------------------------------------------------------------------------------------- */
 
 /* Semantics 4.5 under strict tokens (X12): the vectors, as letters with their times, in order of arrival. */
 static void golden_vectors(void **state)
@@ -458,7 +458,7 @@ static void implied(void **state)
            "a,email,marketing,deny,consent_expired,consent_expired,\n");
 }
 
-/* ---- endpoints ------------------------------------------------------------------------------------------------------ */
+/* ---- endpoints --------------------------------------------------------------------------------------- */
 
 /* Of one endpoint of email: what makes it what. */
 static void endpoints(void **state)
@@ -650,7 +650,7 @@ static void reachable(void **state)
         }
 }
 
-/* ---- the calls ------------------------------------------------------------------------------------------------------ */
+/* ---- the calls --------------------------------------------------------------------------------------- */
 
 static void nobody(void **state)
 {
@@ -839,7 +839,7 @@ static void many_cells(void **state)
     free(t.data);
 }
 
-/* ---- docs/states.md: its tables are those of the code --------------------------------------------------------------- */
+/* ---- docs/states.md: its tables are those of the code ------------------------------------------------ */
 
 static char *documented(void)
 {

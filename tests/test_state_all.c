@@ -23,7 +23,7 @@ static int time_of(const struct history *h, int i)
     return h->symbol[i] / KINDS + 1;
 }
 
-/* ---- the obvious computation ------------------------------------------------------------------------------------ */
+/* ---- the obvious computation ------------------------------------------------------------------------- */
 
 static bool voids(const struct history *h, int i)
 {
@@ -109,7 +109,7 @@ static struct cell expected_cell(const struct history *h, int as_of, int limit)
     return c;
 }
 
-/* ---- all histories, all orders of arrival -------------------------------------------------------------------------- */
+/* ---- all histories, all orders of arrival ------------------------------------------------------------ */
 
 static struct history *histories;
 static int history_count;
@@ -257,7 +257,7 @@ static void consent_cells(void **state)
     free(orders);
 }
 
-/* ---- the gate ------------------------------------------------------------------------------------------------------- */
+/* ---- the gate ---------------------------------------------------------------------------------------- */
 
 enum { NO_RIGHTS, OBJECTED_BEFORE, OBJECTED_AFTER, ERASED, RIGHTS };
 enum { UNKNOWN, REACHABLE, REMOVED, HARD, BLOCKED, HARD_AND_BLOCKED, ENDPOINTS };

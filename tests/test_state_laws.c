@@ -126,7 +126,7 @@ static int64_t some_instant(int round)
     return instant("2022-09-01") + round * 200 * DAY;
 }
 
-/* ---- I3, I4, I13, threads: only the set of events up to the instant counts --------------------------------------- */
+/* ---- I3, I4, I13, threads: only the set of events up to the instant counts --------------------------- */
 
 static int64_t until;
 static bool before_instant(const struct event *e)
@@ -179,7 +179,7 @@ static void arrival(void **state)
     }
 }
 
-/* ---- rows of an answer ---------------------------------------------------------------------------------------------- */
+/* ---- rows of an answer ------------------------------------------------------------------------------- */
 
 struct row {
     char *field[20];
@@ -304,7 +304,7 @@ static void imports(void **state)
     lapse_store_close(b);
 }
 
-/* ---- I2, I10: no region moves another ------------------------------------------------------------------------------ */
+/* ---- I2, I10: no region moves another ---------------------------------------------------------------- */
 
 static bool no_consent(const struct event *e)
 {
@@ -388,7 +388,7 @@ static void four_combinations(void **state)
     lapse_store_close(a);
 }
 
-/* ---- I1, I9, I15: the gate against the regions --------------------------------------------------------------------- */
+/* ---- I1, I9, I15: the gate against the regions ------------------------------------------------------- */
 
 static const char *state_in(const struct row *rows, int n, int *from, const char *customer, const char *channel,
                             const char *purpose)

@@ -1,9 +1,9 @@
-/* The account (rulings S21), and the rights, which lib/view decides for all rooms: the region only finds out whether there
- * is anything to decide. */
+/* The account (rulings S21), and the rights, which lib/view decides for all rooms: the region only finds out
+ * whether there is anything to decide. */
 #include "state/state.h"
 
-static const uint8_t kinds[] = { LAPSE_KIND_CUSTOMER_REGISTERED, LAPSE_KIND_ACCOUNT_CLOSED, LAPSE_KIND_CUSTOMER_ERASED,
-                                 0 };
+static const uint8_t kinds[] = { LAPSE_KIND_CUSTOMER_REGISTERED, LAPSE_KIND_ACCOUNT_CLOSED,
+                                 LAPSE_KIND_CUSTOMER_ERASED, 0 };
 
 static bool fold(void *state, const struct lapse_rules *rules, const struct lapse_event *e)
 {
@@ -24,7 +24,7 @@ const struct lapse_region lapse_region_account = {
     .fold = fold,
 };
 
-/* ---- rights ------------------------------------------------------------------------------------------------- */
+/* ---- rights ------------------------------------------------------------------------------------------ */
 
 static const uint8_t rights_kinds[] = { LAPSE_KIND_CONSENT_OBJECTED, LAPSE_KIND_CUSTOMER_ERASED, 0 };
 
@@ -37,12 +37,13 @@ static bool fold_rights(void *state, const struct lapse_rules *rules, const stru
     return true;
 }
 
-static lapse_status settle_rights(void *state, const struct lapse_rules *rules, const struct lapse_history *history,
-                                  lapse_error *error)
+static lapse_status settle_rights(void *state, const struct lapse_rules *rules,
+                                  const struct lapse_history *history, lapse_error *error)
 {
     struct lapse_rights *s = state;
     s->state = LAPSE_RIGHTS_NONE;
-    return s->used ? lapse_rights_at(history, rules->zone, rules->token, rules->mem, &s->state, error) : LAPSE_OK;
+    return s->used ? lapse_rights_at(history, rules->zone, rules->token, rules->mem, &s->state, error)
+                   : LAPSE_OK;
 }
 
 const struct lapse_region lapse_region_rights = {

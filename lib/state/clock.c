@@ -1,23 +1,25 @@
-/* A clock: how long ago was the last touch? One piece of code with two bases, activities (here) and valid orders
- * (purchase.c). A limit is counted from the last touch in one step (rulings T7) and reached at its instant; a touch at that
- * very instant comes first (S8). Messages sent, opens, unsubscriptions and imports are no activity. */
+/* A clock: how long ago was the last touch? One piece of code with two bases, activities (here) and valid
+ * orders (purchase.c). A limit is counted from the last touch in one step (rulings T7) and reached at its
+ * instant; a touch at that very instant comes first (S8). Messages sent, opens, unsubscriptions and imports
+ * are no activity. */
 #include "state/state.h"
 
-static int64_t deadline(const struct lapse_clock *c, const struct lapse_rules *rules, const struct lapse_limits *limits,
-                        int i)
+static int64_t deadline(const struct lapse_clock *c, const struct lapse_rules *rules,
+                        const struct lapse_limits *limits, int i)
 {
     return lapse_rules_add(rules, c->last, limits->limit[i]);
 }
 
 /* Is limit i reached `gap` after the last touch? Calendars are asked only where it is close. */
-static bool reached(const struct lapse_clock *c, const struct lapse_rules *rules, const struct lapse_limits *limits, int i,
-                    int64_t gap)
+static bool reached(const struct lapse_clock *c, const struct lapse_rules *rules,
+                    const struct lapse_limits *limits, int i, int64_t gap)
 {
-    return gap >= limits->least[i] && (gap >= limits->most[i] || deadline(c, rules, limits, i) <= c->last + gap);
+    return gap >= limits->least[i] &&
+           (gap >= limits->most[i] || deadline(c, rules, limits, i) <= c->last + gap);
 }
 
-void lapse_clock_touch(struct lapse_clock *c, const struct lapse_rules *rules, const struct lapse_limits *limits,
-                       int64_t time)
+void lapse_clock_touch(struct lapse_clock *c, const struct lapse_rules *rules,
+                       const struct lapse_limits *limits, int64_t time)
 {
     bool passed = !c->started;
     for (int i = 0; i < 3 && !passed; i++)
@@ -29,7 +31,8 @@ void lapse_clock_touch(struct lapse_clock *c, const struct lapse_rules *rules, c
 }
 
 /* The latest limit that is reached, -1: none (S11). */
-static int latest(const struct lapse_clock *c, const struct lapse_rules *rules, const struct lapse_limits *limits)
+static int latest(const struct lapse_clock *c, const struct lapse_rules *rules,
+                  const struct lapse_limits *limits)
 {
     int i = 2;
     while (i >= 0 && !reached(c, rules, limits, i, rules->as_of - c->last))
@@ -37,8 +40,8 @@ static int latest(const struct lapse_clock *c, const struct lapse_rules *rules, 
     return i;
 }
 
-int32_t lapse_clock_at(const struct lapse_clock *c, const struct lapse_rules *rules, const struct lapse_limits *limits,
-                       int64_t *since)
+int32_t lapse_clock_at(const struct lapse_clock *c, const struct lapse_rules *rules,
+                       const struct lapse_limits *limits, int64_t *since)
 {
     static const int32_t states[] = { LAPSE_CLOCK_AT_RISK, LAPSE_CLOCK_INACTIVE, LAPSE_CLOCK_LOST };
     if (!c->started)
@@ -60,7 +63,7 @@ int64_t lapse_clock_deadline(const struct lapse_clock *c, const struct lapse_rul
     return next;
 }
 
-/* ---- engagement: the clock of activity ---------------------------------------------------------------------- */
+/* ---- engagement: the clock of activity --------------------------------------------------------------- */
 
 static const uint8_t kinds[] = { LAPSE_KIND_MESSAGE_OPENED, 0 };
 

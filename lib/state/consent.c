@@ -1,15 +1,18 @@
-/* Consent, one cell for each channel, purpose and topic that anything ever concerned (semantics 4.5, rulings 6).
+/* Consent, one cell for each channel, purpose and topic that anything ever concerned (semantics 4.5, rulings
+ * 6).
  *
- * What kinds mean and where bases lead are two tables. A token is open from its request until it is used, voided by
- * whatever takes consent away in its cell, or consent.token later (X12, X13). Imports never lift anything. Cost: a look-up
- * in a hash table for each cell that an event concerns, which is one but for withdrawals of everything. */
+ * What kinds mean and where bases lead are two tables. A token is open from its request until it is used,
+ * voided by whatever takes consent away in its cell, or consent.token later (X12, X13). Imports never lift
+ * anything. Cost: a look-up in a hash table for each cell that an event concerns, which is one but for
+ * withdrawals of everything. */
 #include "state/state.h"
 
 #define MARKETING (1u << LAPSE_PURPOSE_MARKETING)
-#define PROMOTION                                                                                                          \
-    (MARKETING | 1u << LAPSE_PURPOSE_PROFILING | 1u << LAPSE_PURPOSE_AD_AUDIENCE | 1u << LAPSE_PURPOSE_SURVEY) /* C7 */
-#define ALL_BUT_SERVICE (PROMOTION | 1u << LAPSE_PURPOSE_TRACKING)                                             /* F2 */
-#define ALL_CHANNELS ((1u << LAPSE_CHANNELS) - 2)
+#define PROMOTION                                                                                              \
+    (MARKETING | 1u << LAPSE_PURPOSE_PROFILING | 1u << LAPSE_PURPOSE_AD_AUDIENCE |                             \
+     1u << LAPSE_PURPOSE_SURVEY)                                   /* C7 */
+#define ALL_BUT_SERVICE (PROMOTION | 1u << LAPSE_PURPOSE_TRACKING) /* F2 */
+#define ALL_CHANNELS    ((1u << LAPSE_CHANNELS) - 2)
 
 /* clang-format off */
 const uint8_t lapse_consent_next[LAPSE_EFFECTS][LAPSE_CONSENT_WITHDRAWN + 1] = {
@@ -24,8 +27,8 @@ const uint8_t lapse_consent_next[LAPSE_EFFECTS][LAPSE_CONSENT_WITHDRAWN + 1] = {
     [LAPSE_EFFECT_WITHDRAWN] = ROW(WITHDRAWN, WITHDRAWN, WITHDRAWN, WITHDRAWN),
 };
 
-/* Which cells an event concerns: its own channel, purpose and topic where the kind minds them, and these sets where the
- * column is empty or not minded. */
+/* Which cells an event concerns: its own channel, purpose and topic where the kind minds them, and these sets
+ * where the column is empty or not minded. */
 enum { CHANNEL = 1, PURPOSE = 2, TOPIC = 4, ALL_COLUMNS = 7 };
 static const struct meaning {
     uint8_t kind, effect, minds;
@@ -44,19 +47,27 @@ static const struct meaning {
     { LAPSE_KIND_ACCOUNT_CLOSED,        LAPSE_EFFECT_WITHDRAWN, 0, ALL_CHANNELS, PROMOTION },
 };
 /* clang-format on */
-static const uint8_t kinds[] = { LAPSE_KIND_CONSENT_IMPORTED,  LAPSE_KIND_CONSENT_REQUESTED,
-                                 LAPSE_KIND_CONSENT_GRANTED,   LAPSE_KIND_CONSENT_CONFIRMED,
-                                 LAPSE_KIND_CONSENT_DECLINED,  LAPSE_KIND_CONSENT_WITHDRAWN,
-                                 LAPSE_KIND_PREFERENCE_SET,    LAPSE_KIND_SMS_KEYWORD,
-                                 LAPSE_KIND_CONSENT_OBJECTED,  LAPSE_KIND_MESSAGE_SPAM_REPORTED,
-                                 LAPSE_KIND_ACCOUNT_CLOSED,    LAPSE_KIND_INFO_REQUESTED, 0 };
+static const uint8_t kinds[] = { LAPSE_KIND_CONSENT_IMPORTED,
+                                 LAPSE_KIND_CONSENT_REQUESTED,
+                                 LAPSE_KIND_CONSENT_GRANTED,
+                                 LAPSE_KIND_CONSENT_CONFIRMED,
+                                 LAPSE_KIND_CONSENT_DECLINED,
+                                 LAPSE_KIND_CONSENT_WITHDRAWN,
+                                 LAPSE_KIND_PREFERENCE_SET,
+                                 LAPSE_KIND_SMS_KEYWORD,
+                                 LAPSE_KIND_CONSENT_OBJECTED,
+                                 LAPSE_KIND_MESSAGE_SPAM_REPORTED,
+                                 LAPSE_KIND_ACCOUNT_CLOSED,
+                                 LAPSE_KIND_INFO_REQUESTED,
+                                 0 };
 
 static struct lapse_cause cause_of(const struct lapse_event *e)
 {
-    return (struct lapse_cause){ e->time, lapse_event_text(e, LAPSE_F_REASON), lapse_event_text(e, LAPSE_F_SOURCE) };
+    return (struct lapse_cause){ e->time, lapse_event_text(e, LAPSE_F_REASON),
+                                 lapse_event_text(e, LAPSE_F_SOURCE) };
 }
 
-/* ---- one cell ------------------------------------------------------------------------------------------------ */
+/* ---- one cell ---------------------------------------------------------------------------------------- */
 
 static uint32_t cell_key(int32_t channel, int32_t purpose)
 {
@@ -67,7 +78,8 @@ static void change_base(struct lapse_cell *cell, uint8_t base, const struct laps
 {
     struct lapse_cause before = cell->cause;
     bool back = cell->left == base && cell->left_at == e->time;
-    if (cell->left_at != e->time) { /* the base that this instant began with is the one that can be taken up again */
+    if (cell->left_at !=
+        e->time) { /* the base that this instant began with is the one that can be taken up again */
         cell->left = cell->base;
         cell->left_at = e->time;
         cell->left_cause = before;
@@ -78,8 +90,8 @@ static void change_base(struct lapse_cell *cell, uint8_t base, const struct laps
 }
 
 /* The token of the event, opened by a request; NULL: none was ever requested, or no memory and *ok is false. */
-static struct lapse_token *find_token(struct lapse_consents *c, uint32_t cell, const struct lapse_event *e, bool request,
-                                      bool *ok)
+static struct lapse_token *find_token(struct lapse_consents *c, uint32_t cell, const struct lapse_event *e,
+                                      bool request, bool *ok)
 {
     struct lapse_text ref = lapse_event_text(e, LAPSE_F_REF);
     if (!request) {
@@ -88,9 +100,9 @@ static struct lapse_token *find_token(struct lapse_consents *c, uint32_t cell, c
     }
     bool fresh;
     uint32_t number = lapse_names_put(&c->token_names, cell, ref, &fresh);
-    *ok = number != LAPSE_NO_NAME && (number < c->token_capacity ||
-                                      lapse_mem_reserve(c->token_names.mem, &c->tokens, &c->token_capacity,
-                                                        (size_t)number + 1, sizeof *c->tokens));
+    *ok = number != LAPSE_NO_NAME &&
+          (number < c->token_capacity || lapse_mem_reserve(c->token_names.mem, &c->tokens, &c->token_capacity,
+                                                           (size_t)number + 1, sizeof *c->tokens));
     return *ok ? &c->tokens[number] : NULL;
 }
 
@@ -159,7 +171,7 @@ const struct lapse_cell *lapse_consents_cell(const struct lapse_consents *c, int
     return number == LAPSE_NO_NAME ? NULL : &c->cells[number];
 }
 
-/* ---- the region ------------------------------------------------------------------------------------------------ */
+/* ---- the region -------------------------------------------------------------------------------------- */
 
 static const struct meaning *meaning_of(uint8_t kind)
 {
@@ -176,11 +188,13 @@ static uint8_t effect_of(const struct meaning *m, const struct lapse_rules *rule
     int32_t word;
     switch (e->kind) {
     case LAPSE_KIND_CONSENT_IMPORTED:
-        return rules->needs_evidence && lapse_event_text(e, LAPSE_F_EVIDENCE).size == 0 ? LAPSE_EFFECTS : m->effect;
+        return rules->needs_evidence && lapse_event_text(e, LAPSE_F_EVIDENCE).size == 0 ? LAPSE_EFFECTS
+                                                                                        : m->effect;
     case LAPSE_KIND_CONSENT_WITHDRAWN: /* a link that software may have followed (F4) */
         return lapse_event_says(e, LAPSE_F_REASON, "unverified") ? LAPSE_EFFECTS : m->effect;
     case LAPSE_KIND_PREFERENCE_SET:
-        return e->history->number[LAPSE_F_VALUE][e->row] == lapse_value_to_bits(0) ? LAPSE_EFFECT_WITHDRAWN : m->effect;
+        return e->history->number[LAPSE_F_VALUE][e->row] == lapse_value_to_bits(0) ? LAPSE_EFFECT_WITHDRAWN
+                                                                                   : m->effect;
     case LAPSE_KIND_SMS_KEYWORD:
         word = lapse_keyword(reason.data, reason.size);
         return word < 0 ? LAPSE_EFFECT_WITHDRAWN : word > 0 ? m->effect : LAPSE_EFFECTS;
@@ -210,9 +224,12 @@ static bool fold(void *state, const struct lapse_rules *rules, const struct laps
     uint8_t effect = effect_of(m, rules, e);
     if (effect == LAPSE_EFFECTS)
         return true;
-    unsigned channels = set_of(lapse_event_name(e, LAPSE_F_CHANNEL), m->minds & CHANNEL, m->channels, LAPSE_CHANNELS);
-    unsigned purposes = set_of(lapse_event_name(e, LAPSE_F_PURPOSE), m->minds & PURPOSE, m->purposes, LAPSE_PURPOSES);
-    struct lapse_text topic = m->minds & TOPIC ? lapse_event_text(e, LAPSE_F_TOPIC) : (struct lapse_text){ "", 0 };
+    unsigned channels =
+        set_of(lapse_event_name(e, LAPSE_F_CHANNEL), m->minds & CHANNEL, m->channels, LAPSE_CHANNELS);
+    unsigned purposes =
+        set_of(lapse_event_name(e, LAPSE_F_PURPOSE), m->minds & PURPOSE, m->purposes, LAPSE_PURPOSES);
+    struct lapse_text topic =
+        m->minds & TOPIC ? lapse_event_text(e, LAPSE_F_TOPIC) : (struct lapse_text){ "", 0 };
     for (int32_t channel = 1; channels >> channel; channel++)
         for (int32_t purpose = 1; (channels >> channel & 1) && purposes >> purpose; purpose++) {
             if (!(purposes >> purpose & 1))
@@ -274,9 +291,9 @@ const struct lapse_region lapse_region_consent = {
     .name = "consent",
     .at = offsetof(struct lapse_person, consents),
     .size = sizeof(struct lapse_consents),
-    .fields = LAPSE_FIELD_BIT(LAPSE_F_CHANNEL) | LAPSE_FIELD_BIT(LAPSE_F_PURPOSE) | LAPSE_FIELD_BIT(LAPSE_F_TOPIC) |
-              LAPSE_FIELD_BIT(LAPSE_F_REF) | LAPSE_FIELD_BIT(LAPSE_F_VALUE) | LAPSE_FIELD_BIT(LAPSE_F_REASON) |
-              LAPSE_FIELD_BIT(LAPSE_F_EVIDENCE),
+    .fields = LAPSE_FIELD_BIT(LAPSE_F_CHANNEL) | LAPSE_FIELD_BIT(LAPSE_F_PURPOSE) |
+              LAPSE_FIELD_BIT(LAPSE_F_TOPIC) | LAPSE_FIELD_BIT(LAPSE_F_REF) | LAPSE_FIELD_BIT(LAPSE_F_VALUE) |
+              LAPSE_FIELD_BIT(LAPSE_F_REASON) | LAPSE_FIELD_BIT(LAPSE_F_EVIDENCE),
     .kinds = kinds,
     .begin = begin,
     .clear = clear,

@@ -1,31 +1,30 @@
 /* Endpoints: can an address or a device be reached? (semantics 4.6, rulings S30 to S38, C13, C14)
  *
- * Hard bounce, manual block, removal and the run of soft bounces are facts that do not touch each other, and no fact is
- * consent: a bounce never withdraws. Most are kept as the order of the last event that set them and of the last that took
- * them back, so that what concerns a whole channel is one number and never a loop. A spam report is kept here and lifted by
- * consent, in whole.c. An event that names no endpoint concerns those held on its channel, or, where none is, one record
- * without address. */
+ * Hard bounce, manual block, removal and the run of soft bounces are facts that do not touch each other, and
+ * no fact is consent: a bounce never withdraws. Most are kept as the order of the last event that set them and
+ * of the last that took them back, so that what concerns a whole channel is one number and never a loop. A
+ * spam report is kept here and lifted by consent, in whole.c. An event that names no endpoint concerns those
+ * held on its channel, or, where none is, one record without address. */
 #include "state/state.h"
 
-static const uint8_t kinds[] = { LAPSE_KIND_ENDPOINT_ADDED,     LAPSE_KIND_ENDPOINT_CHANGED,
-                                 LAPSE_KIND_ENDPOINT_VERIFIED,  LAPSE_KIND_ENDPOINT_REMOVED,
-                                 LAPSE_KIND_APP_INSTALLED,      LAPSE_KIND_APP_UNINSTALLED,
-                                 LAPSE_KIND_PUSH_TOKEN_INVALIDATED, LAPSE_KIND_SESSION_STARTED,
-                                 LAPSE_KIND_MESSAGE_SENT,       LAPSE_KIND_MESSAGE_DELIVERED,
-                                 LAPSE_KIND_MESSAGE_OPENED,     LAPSE_KIND_MESSAGE_CLICKED,
-                                 LAPSE_KIND_MESSAGE_CONVERTED,  LAPSE_KIND_MESSAGE_BOUNCED,
-                                 LAPSE_KIND_MESSAGE_SPAM_REPORTED, LAPSE_KIND_SUPPRESSION_ADDED,
-                                 LAPSE_KIND_SUPPRESSION_REMOVED, 0 };
+static const uint8_t kinds[] = {
+    LAPSE_KIND_ENDPOINT_ADDED,         LAPSE_KIND_ENDPOINT_CHANGED,    LAPSE_KIND_ENDPOINT_VERIFIED,
+    LAPSE_KIND_ENDPOINT_REMOVED,       LAPSE_KIND_APP_INSTALLED,       LAPSE_KIND_APP_UNINSTALLED,
+    LAPSE_KIND_PUSH_TOKEN_INVALIDATED, LAPSE_KIND_SESSION_STARTED,     LAPSE_KIND_MESSAGE_SENT,
+    LAPSE_KIND_MESSAGE_DELIVERED,      LAPSE_KIND_MESSAGE_OPENED,      LAPSE_KIND_MESSAGE_CLICKED,
+    LAPSE_KIND_MESSAGE_CONVERTED,      LAPSE_KIND_MESSAGE_BOUNCED,     LAPSE_KIND_MESSAGE_SPAM_REPORTED,
+    LAPSE_KIND_SUPPRESSION_ADDED,      LAPSE_KIND_SUPPRESSION_REMOVED, 0
+};
 
 /* Channels that need no endpoint. */
 #define OPEN_CHANNELS (1u << LAPSE_CHANNEL_ONSITE | 1u << LAPSE_CHANNEL_SOCIAL | 1u << LAPSE_CHANNEL_ADS)
 
-/* ---- bounces ------------------------------------------------------------------------------------------------- */
+/* ---- bounces ----------------------------------------------------------------------------------------- */
 
 enum bounce { BOUNCE_SOFT, BOUNCE_HARD, BOUNCE_NONE };
 
-/* A word, or a pattern of an enhanced status code (RFC 3463) in which x is any number. What is not here, and a bounce
- * that says nothing, is soft. */
+/* A word, or a pattern of an enhanced status code (RFC 3463) in which x is any number. What is not here, and a
+ * bounce that says nothing, is soft. */
 static const struct {
     const char *text;
     enum bounce bounce;
@@ -60,7 +59,7 @@ static enum bounce bounce_of(struct lapse_text reason)
     return BOUNCE_SOFT;
 }
 
-/* ---- one endpoint ---------------------------------------------------------------------------------------------- */
+/* ---- one endpoint ------------------------------------------------------------------------------------ */
 
 static int64_t later(int64_t a, int64_t b)
 {
@@ -76,7 +75,8 @@ static void soft_bounce(struct lapse_endpoint *item, int64_t lifted, const struc
         item->soft_first = e->time;
     }
     item->soft_count++;
-    if (item->soft_count >= rules->bounce_soft && e->time > lapse_rules_add(rules, item->soft_first, rules->bounce_span))
+    if (item->soft_count >= rules->bounce_soft &&
+        e->time > lapse_rules_add(rules, item->soft_first, rules->bounce_span))
         item->hard = e->order;
 }
 
@@ -89,7 +89,7 @@ unsigned lapse_endpoint_facts(const struct lapse_endpoints *e, const struct laps
            (item->soft_count && item->soft_order > lifted ? LAPSE_FACT_SOFT : 0u);
 }
 
-/* ---- the endpoints of a channel ----------------------------------------------------------------------------------- */
+/* ---- the endpoints of a channel ---------------------------------------------------------------------- */
 
 static struct lapse_reach *reach_of(struct lapse_endpoints *s, int32_t channel)
 {
@@ -109,13 +109,19 @@ static struct lapse_endpoint *put(struct lapse_endpoints *s, int32_t channel, st
 {
     bool fresh;
     uint32_t number = lapse_names_put(&s->names, (uint32_t)channel, hash, &fresh);
-    if (number == LAPSE_NO_NAME || (fresh && number >= s->capacity &&
-                                    !lapse_mem_reserve(s->names.mem, &s->items, &s->capacity, (size_t)number + 1,
-                                                       sizeof *s->items)))
+    if (number == LAPSE_NO_NAME ||
+        (fresh && number >= s->capacity &&
+         !lapse_mem_reserve(s->names.mem, &s->items, &s->capacity, (size_t)number + 1, sizeof *s->items)))
         return NULL;
     if (fresh)
-        s->items[number] = (struct lapse_endpoint){ .channel = (uint8_t)channel, .hash = hash, .held = -1, .removed = -1,
-                                                    .hard = -1, .lifted = -1, .added = -1, .soft_order = -1 };
+        s->items[number] = (struct lapse_endpoint){ .channel = (uint8_t)channel,
+                                                    .hash = hash,
+                                                    .held = -1,
+                                                    .removed = -1,
+                                                    .hard = -1,
+                                                    .lifted = -1,
+                                                    .added = -1,
+                                                    .soft_order = -1 };
     return &s->items[number];
 }
 
@@ -203,7 +209,8 @@ static void tell(struct lapse_endpoints *s, struct lapse_endpoint *item, const s
     }
 }
 
-/* An event about how an endpoint fares: the one named, or all held; where none is held, the record without address too. */
+/* An event about how an endpoint fares: the one named, or all held; where none is held, the record without
+ * address too. */
 static bool tell_named(struct lapse_endpoints *s, int32_t channel, const struct lapse_rules *rules,
                        const struct lapse_event *e)
 {
@@ -226,7 +233,7 @@ static bool tell_named(struct lapse_endpoints *s, int32_t channel, const struct 
     return true;
 }
 
-/* ---- the region ------------------------------------------------------------------------------------------------------ */
+/* ---- the region -------------------------------------------------------------------------------------- */
 
 static bool fold_app(struct lapse_endpoints *s, const struct lapse_event *e, int32_t channel)
 {
@@ -240,7 +247,8 @@ static bool fold_app(struct lapse_endpoints *s, const struct lapse_event *e, int
     case LAPSE_KIND_PUSH_TOKEN_INVALIDATED:
         return drop(s, channel ? channel : LAPSE_CHANNEL_PUSH, e);
     default: /* a session: who is in the app can be reached there */
-        return lapse_event_name(e, LAPSE_F_PLATFORM) != LAPSE_PLATFORM_APP || hold(s, LAPSE_CHANNEL_IN_APP, e, false);
+        return lapse_event_name(e, LAPSE_F_PLATFORM) != LAPSE_PLATFORM_APP ||
+               hold(s, LAPSE_CHANNEL_IN_APP, e, false);
     }
 }
 
@@ -360,8 +368,8 @@ const struct lapse_region lapse_region_endpoint = {
     .name = "endpoint",
     .at = offsetof(struct lapse_person, endpoints),
     .size = sizeof(struct lapse_endpoints),
-    .fields = LAPSE_FIELD_BIT(LAPSE_F_CHANNEL) | LAPSE_FIELD_BIT(LAPSE_F_PLATFORM) | LAPSE_FIELD_BIT(LAPSE_F_REASON) |
-              LAPSE_FIELD_BIT(LAPSE_F_ENDPOINT),
+    .fields = LAPSE_FIELD_BIT(LAPSE_F_CHANNEL) | LAPSE_FIELD_BIT(LAPSE_F_PLATFORM) |
+              LAPSE_FIELD_BIT(LAPSE_F_REASON) | LAPSE_FIELD_BIT(LAPSE_F_ENDPOINT),
     .kinds = kinds,
     .begin = begin,
     .clear = clear,

@@ -1,12 +1,13 @@
-/* The one gate (semantics 4.8): may this customer be contacted, by this channel, for this purpose? A pure function of
- * regions; nothing is stored, and there is no other way to the answer. The first reason in the gate's order is the reason;
- * all that hold are told. What is about sending passes the facts of endpoints; transactional and service messages pass
- * nothing else. */
+/* The one gate (semantics 4.8): may this customer be contacted, by this channel, for this purpose? A pure
+ * function of regions; nothing is stored, and there is no other way to the answer. The first reason in the
+ * gate's order is the reason; all that hold are told. What is about sending passes the facts of endpoints;
+ * transactional and service messages pass nothing else. */
 #include "state/state.h"
 
 #define BIT(reason) (UINT64_C(1) << LAPSE_REASON_##reason)
 
-/* The order of the gate. Numbers are never changed; a reason that a later release puts between gets the next number. */
+/* The order of the gate. Numbers are never changed; a reason that a later release puts between gets the next
+ * number. */
 static const int32_t gate_order[] = {
     LAPSE_REASON_ERASED,          LAPSE_REASON_NO_ENDPOINT,     LAPSE_REASON_HARD_BOUNCED,
     LAPSE_REASON_MANUAL_BLOCK,    LAPSE_REASON_ACCOUNT_CLOSED,  LAPSE_REASON_OBJECTED,
@@ -57,7 +58,8 @@ static uint64_t ask_endpoint(const struct lapse_person *p, int32_t channel)
            (facts & LAPSE_FACT_BLOCKED ? BIT(MANUAL_BLOCK) : 0);
 }
 
-static uint64_t ask_cell(const struct lapse_person *p, int32_t channel, int32_t purpose, const struct lapse_cell *cell)
+static uint64_t ask_cell(const struct lapse_person *p, int32_t channel, int32_t purpose,
+                         const struct lapse_cell *cell)
 {
     struct lapse_cause unused;
     int32_t state = lapse_person_consent(p, channel, purpose, (struct lapse_text){ "", 0 }, cell, &unused);
@@ -82,13 +84,15 @@ static uint64_t ask_cell(const struct lapse_person *p, int32_t channel, int32_t 
 }
 
 /* A cell that only ever says no: declined or withdrawn. */
-static uint64_t ask_refusal(const struct lapse_person *p, int32_t channel, int32_t purpose, struct lapse_text topic,
-                            uint64_t declined, uint64_t withdrawn)
+static uint64_t ask_refusal(const struct lapse_person *p, int32_t channel, int32_t purpose,
+                            struct lapse_text topic, uint64_t declined, uint64_t withdrawn)
 {
     const struct lapse_cell *cell = lapse_consents_cell(&p->consents, channel, purpose, topic);
     if (!cell)
         return 0;
-    return cell->base == LAPSE_CONSENT_DECLINED ? declined : cell->base == LAPSE_CONSENT_WITHDRAWN ? withdrawn : 0;
+    return cell->base == LAPSE_CONSENT_DECLINED    ? declined
+           : cell->base == LAPSE_CONSENT_WITHDRAWN ? withdrawn
+                                                   : 0;
 }
 
 static uint64_t ask_consent(const struct lapse_person *p, const struct lapse_question *q)

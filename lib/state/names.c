@@ -1,6 +1,7 @@
-/* Pairs of a small key and a text, numbered in the order they come: cells by channel, purpose and topic, tokens by cell,
- * endpoints by channel. Open addressing, at most half full; the seed is that of the store's key, so that no file can make it slow. To clear
- * it costs what was put, and a customer with three cells touches three slots. */
+/* Pairs of a small key and a text, numbered in the order they come: cells by channel, purpose and topic,
+ * tokens by cell, endpoints by channel. Open addressing, at most half full; the seed is that of the store's
+ * key, so that no file can make it slow. To clear it costs what was put, and a customer with three cells
+ * touches three slots. */
 #include "state/state.h"
 
 static uint64_t hash_of(const struct lapse_names *n, uint32_t key, struct lapse_text text)
@@ -24,7 +25,8 @@ static size_t seek(const struct lapse_names *n, uint64_t hash, uint32_t key, str
 static bool grow(struct lapse_names *n)
 {
     size_t count = n->slot_count ? 2 * n->slot_count : 16;
-    if (count > UINT32_MAX / 2 || !lapse_mem_reserve(n->mem, &n->slots, &n->slot_capacity, count, sizeof *n->slots))
+    if (count > UINT32_MAX / 2 ||
+        !lapse_mem_reserve(n->mem, &n->slots, &n->slot_capacity, count, sizeof *n->slots))
         return false;
     memset(n->slots, 0, count * sizeof *n->slots);
     n->slot_count = count;
@@ -52,7 +54,8 @@ uint32_t lapse_names_put(struct lapse_names *n, uint32_t key, struct lapse_text 
     size_t at = seek(n, hash, key, text);
     if (n->slots[at])
         return n->slots[at] - 1;
-    if (n->count == n->capacity && !lapse_mem_reserve(n->mem, &n->items, &n->capacity, n->count + 1, sizeof *n->items))
+    if (n->count == n->capacity &&
+        !lapse_mem_reserve(n->mem, &n->items, &n->capacity, n->count + 1, sizeof *n->items))
         return LAPSE_NO_NAME;
     n->items[n->count] = (struct lapse_name){ hash, key, (uint32_t)at, text };
     n->slots[at] = (uint32_t)++n->count;

@@ -34,7 +34,8 @@ static void put_reasons(struct lapse_builder *b, uint64_t reasons)
         lapse_builder_missing(b, REASONS);
 }
 
-static void put_decisions(struct lapse_sheet *sheet, const struct lapse_answer *answer, struct lapse_text customer)
+static void put_decisions(struct lapse_sheet *sheet, const struct lapse_answer *answer,
+                          struct lapse_text customer)
 {
     struct lapse_question q = { .purpose = answer->purpose,
                                 .topic = { answer->topic, (uint32_t)strlen(answer->topic) } };
@@ -65,7 +66,7 @@ static lapse_status check_question(int32_t channel, int32_t purpose, const char 
     return LAPSE_OK;
 }
 
-/* ---- all customers, as a table ---------------------------------------------------------------------------------- */
+/* ---- all customers, as a table ----------------------------------------------------------------------- */
 
 static const lapse_permit_options defaults = { .size = sizeof(lapse_permit_options), .threads = 1 };
 
@@ -124,7 +125,7 @@ lapse_status lapse_view_permit(lapse_view *view, const lapse_permit_options *opt
     return lapse_stream_new(view, &rules, &answer, &common, out, error);
 }
 
-/* ---- one customer, as plain numbers --------------------------------------------------------------------------------- */
+/* ---- one customer, as plain numbers ------------------------------------------------------------------ */
 
 #define OLDEST_DECISION (offsetof(lapse_decision, until) + sizeof(int64_t))
 
@@ -136,7 +137,8 @@ static lapse_status ask_one(lapse_view *view, const struct lapse_rules *rules, c
     struct lapse_cursor *cursor;
     const struct lapse_history *h = NULL;
     uint32_t regions = lapse_gate_regions(rules, question->purpose);
-    lapse_status status = lapse_cursor_open(view, lapse_person_fields(regions), &one->from, &one->to, &cursor, error);
+    lapse_status status =
+        lapse_cursor_open(view, lapse_person_fields(regions), &one->from, &one->to, &cursor, error);
     if (status != LAPSE_OK)
         return status;
     lapse_person_begin(&person, rules, regions);
@@ -150,15 +152,17 @@ static lapse_status ask_one(lapse_view *view, const struct lapse_rules *rules, c
     return status;
 }
 
-lapse_status lapse_view_permit_one(lapse_view *view, const lapse_policy *policy, const char *customer, int32_t channel,
-                                   int32_t purpose, const char *topic, lapse_decision *out, lapse_error *error)
+lapse_status lapse_view_permit_one(lapse_view *view, const lapse_policy *policy, const char *customer,
+                                   int32_t channel, int32_t purpose, const char *topic, lapse_decision *out,
+                                   lapse_error *error)
 {
     lapse_decision ours = { .size = sizeof ours };
     struct lapse_rules rules;
     struct lapse_one one;
     lapse_status status = lapse_view_check(view, error);
     if (status == LAPSE_OK && (!customer || !out || out->size < OLDEST_DECISION))
-        status = lapse_fail(error, LAPSE_INVALID, "lapse_view_permit_one() was given a NULL pointer or a size that is none");
+        status = lapse_fail(error, LAPSE_INVALID,
+                            "lapse_view_permit_one() was given a NULL pointer or a size that is none");
     if (status == LAPSE_OK && channel == 0)
         status = lapse_fail(error, LAPSE_INVALID, "a channel is required");
     if (status == LAPSE_OK)
@@ -167,7 +171,9 @@ lapse_status lapse_view_permit_one(lapse_view *view, const lapse_policy *policy,
         status = lapse_one_read(&one, customer, error);
     if (status != LAPSE_OK)
         return status;
-    const struct lapse_question question = { channel, purpose, { topic ? topic : "", topic ? (uint32_t)strlen(topic) : 0 } };
+    const struct lapse_question question = { channel,
+                                             purpose,
+                                             { topic ? topic : "", topic ? (uint32_t)strlen(topic) : 0 } };
     lapse_rules_read(&rules, view, policy);
     status = ask_one(view, &rules, &one, &question, &ours, error);
     if (status == LAPSE_OK) {

@@ -1,8 +1,10 @@
-/* Valid orders, and the clock that they drive. Whether an order is valid is told by all events about it (rulings M8), so
- * it is lib/view that nets them, after the last event; the clock is then the one of clock.c. */
+/* Valid orders, and the clock that they drive. Whether an order is valid is told by all events about it
+ * (rulings M8), so it is lib/view that nets them, after the last event; the clock is then the one of clock.c.
+ */
 #include "state/state.h"
 
-static const uint8_t kinds[] = { LAPSE_KIND_ORDER_PLACED, LAPSE_KIND_ORDER_CANCELLED, LAPSE_KIND_ORDER_REFUNDED, 0 };
+static const uint8_t kinds[] = { LAPSE_KIND_ORDER_PLACED, LAPSE_KIND_ORDER_CANCELLED, LAPSE_KIND_ORDER_REFUNDED,
+                                 0 };
 
 static void begin(void *state, const struct lapse_rules *rules)
 {

@@ -1,5 +1,5 @@
-/* The table of regions, and the one fold of a customer's history into those that are asked for. An event that none of
- * them reads costs one look at a table. */
+/* The table of regions, and the one fold of a customer's history into those that are asked for. An event that
+ * none of them reads costs one look at a table. */
 #include "state/state.h"
 
 static const struct lapse_region *const table[LAPSE_REGIONS] = {

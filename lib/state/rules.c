@@ -10,10 +10,11 @@ static void bounds(struct lapse_setting_value span, int64_t *least, int64_t *mos
     *most = calendar ? length * 31 * LAPSE_DAY + 2 * LAPSE_DAY : length * LAPSE_SECOND;
 }
 
-static struct lapse_limits limits_of(const lapse_policy *policy, enum lapse_setting risk, enum lapse_setting inactive,
-                                     enum lapse_setting lost)
+static struct lapse_limits limits_of(const lapse_policy *policy, enum lapse_setting risk,
+                                     enum lapse_setting inactive, enum lapse_setting lost)
 {
-    struct lapse_limits limits = { .limit = { lapse_policy_value(policy, risk), lapse_policy_value(policy, inactive),
+    struct lapse_limits limits = { .limit = { lapse_policy_value(policy, risk),
+                                              lapse_policy_value(policy, inactive),
                                               lapse_policy_value(policy, lost) } };
     for (int i = 0; i < 3; i++)
         bounds(limits.limit[i], &limits.least[i], &limits.most[i]);
@@ -35,7 +36,8 @@ void lapse_rules_read(struct lapse_rules *rules, const lapse_view *view, const l
         .as_of = as_of,
         .engagement = limits_of(policy, LAPSE_SET_ENGAGEMENT_RISK, LAPSE_SET_ENGAGEMENT_INACTIVE,
                                 LAPSE_SET_ENGAGEMENT_LOST),
-        .purchase = limits_of(policy, LAPSE_SET_PURCHASE_RISK, LAPSE_SET_PURCHASE_INACTIVE, LAPSE_SET_PURCHASE_LOST),
+        .purchase =
+            limits_of(policy, LAPSE_SET_PURCHASE_RISK, LAPSE_SET_PURCHASE_INACTIVE, LAPSE_SET_PURCHASE_LOST),
         .token = lapse_policy_value(policy, LAPSE_SET_CONSENT_TOKEN),
         .bounce_span = lapse_policy_value(policy, LAPSE_SET_BOUNCE_SPAN),
         .bounce_soft = lapse_policy_value(policy, LAPSE_SET_BOUNCE_SOFT).n,

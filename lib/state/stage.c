@@ -1,9 +1,9 @@
-/* How far a customer has come: visits, registration and advocacy, none of which is ever undone. Orders, which are, belong
- * to purchase.c; whole.c puts both together. Silence and unsubscription are not read here. */
+/* How far a customer has come: visits, registration and advocacy, none of which is ever undone. Orders, which
+ * are, belong to purchase.c; whole.c puts both together. Silence and unsubscription are not read here. */
 #include "state/state.h"
 
-static const uint8_t kinds[] = { LAPSE_KIND_CUSTOMER_REGISTERED, LAPSE_KIND_REFERRAL_CONVERTED, LAPSE_KIND_REVIEW_POSTED,
-                                 0 };
+static const uint8_t kinds[] = { LAPSE_KIND_CUSTOMER_REGISTERED, LAPSE_KIND_REFERRAL_CONVERTED,
+                                 LAPSE_KIND_REVIEW_POSTED, 0 };
 
 static bool advocates(const struct lapse_rules *rules, const struct lapse_event *e)
 {

@@ -1,11 +1,11 @@
-/* Private header of lib/state: regions of a customer's state, each a fold of its own events; the gate over them; and the
- * answers made of both.
+/* Private header of lib/state: regions of a customer's state, each a fold of its own events; the gate over
+ * them; and the answers made of both.
  *
- * All regions have one form: a struct of state, a list of the kinds they read, a fold of one event, what is settled after
- * the last event, and the next deadline. A region sees its own struct and the event, never another region; what must be
- * put together (the stage from visits and orders, implied consent, a decision) is put together in whole.c and gate.c.
- * Events come in canonical order, cut at the instant, without retracted ones. A new region is one file, one row of the
- * table in regions.c and one member of struct lapse_person. */
+ * All regions have one form: a struct of state, a list of the kinds they read, a fold of one event, what is
+ * settled after the last event, and the next deadline. A region sees its own struct and the event, never
+ * another region; what must be put together (the stage from visits and orders, implied consent, a decision) is
+ * put together in whole.c and gate.c. Events come in canonical order, cut at the instant, without retracted
+ * ones. A new region is one file, one row of the table in regions.c and one member of struct lapse_person. */
 #ifndef LAPSE_LIB_STATE_H
 #define LAPSE_LIB_STATE_H
 
@@ -21,7 +21,7 @@
 
 enum { LAPSE_CHANNELS = LAPSE_CHANNEL_ADS + 1, LAPSE_PURPOSES = LAPSE_PURPOSE_SURVEY + 1 };
 
-/* ---- rules.c: what the policy says, read once ---------------------------------------------------------------- */
+/* ---- rules.c: what the policy says, read once -------------------------------------------------------- */
 
 struct lapse_limits {                    /* of a clock */
     struct lapse_setting_value limit[3]; /* risk, inactive, lost */
@@ -44,9 +44,10 @@ static inline int64_t lapse_rules_add(const struct lapse_rules *rules, int64_t t
     return lapse_zone_add(rules->zone, time, span.n, span.unit);
 }
 
-/* ---- names.c: numbers of texts, of one customer at a time ------------------------------------------------------ */
+/* ---- names.c: numbers of texts, of one customer at a time -------------------------------------------- */
 
-/* A hash table that numbers pairs of a small key and a text from 0 in the order they come. Texts are borrowed. */
+/* A hash table that numbers pairs of a small key and a text from 0 in the order they come. Texts are borrowed.
+ */
 struct lapse_names {
     const lapse_allocator *mem;
     struct lapse_name {
@@ -67,7 +68,7 @@ uint32_t lapse_names_put(struct lapse_names *names, uint32_t key, struct lapse_t
 void lapse_names_clear(struct lapse_names *names); /* costs what was put */
 void lapse_names_free(struct lapse_names *names);
 
-/* ---- the form of a region ---------------------------------------------------------------------------------------- */
+/* ---- the form of a region ---------------------------------------------------------------------------- */
 
 struct lapse_event {
     const struct lapse_history *history;
@@ -119,7 +120,7 @@ struct lapse_region {
 const struct lapse_region *lapse_region_at(enum lapse_region_number number);
 bool lapse_region_reads(const struct lapse_region *region, int kind);
 
-/* ---- stage.c: visits, registration, advocacy ------------------------------------------------------------------------ */
+/* ---- stage.c: visits, registration, advocacy --------------------------------------------------------- */
 
 struct lapse_progress {
     bool visited, registered, advocates;
@@ -128,7 +129,7 @@ struct lapse_progress {
 extern const struct lapse_region lapse_region_stage;
 int32_t lapse_stage_of(bool visited, bool registered, bool buys, bool advocates);
 
-/* ---- clock.c: one clock with two bases -------------------------------------------------------------------------------- */
+/* ---- clock.c: one clock with two bases --------------------------------------------------------------- */
 
 struct lapse_clock {
     bool started;
@@ -150,7 +151,7 @@ struct lapse_engagement {
 };
 extern const struct lapse_region lapse_region_engagement;
 
-/* ---- purchase.c: valid orders ------------------------------------------------------------------------------------------- */
+/* ---- purchase.c: valid orders ------------------------------------------------------------------------ */
 
 struct lapse_purchases {
     bool placed;              /* there is a line of an order */
@@ -161,7 +162,7 @@ struct lapse_purchases {
 };
 extern const struct lapse_region lapse_region_purchase;
 
-/* ---- consent.c --------------------------------------------------------------------------------------------------------- */
+/* ---- consent.c --------------------------------------------------------------------------------------- */
 
 enum lapse_consent_effect {
     LAPSE_EFFECT_IMPORTED, LAPSE_EFFECT_REQUESTED, LAPSE_EFFECT_GRANTED, LAPSE_EFFECT_CONFIRMED, LAPSE_EFFECT_DECLINED,
@@ -179,8 +180,8 @@ struct lapse_cell {
     bool pending;             /* an open token, base not granted; settled */
     struct lapse_text topic;
     struct lapse_cause cause, asked; /* of the base; of the pending token */
-    /* The base before the last change and when it ended: a base that is left and taken up again inside one instant has
-     * not been interrupted. */
+    /* The base before the last change and when it ended: a base that is left and taken up again inside one
+     * instant has not been interrupted. */
     uint8_t left;
     int64_t left_at;
     struct lapse_cause left_cause;
@@ -206,7 +207,7 @@ extern const struct lapse_region lapse_region_consent;
 const struct lapse_cell *lapse_consents_cell(const struct lapse_consents *c, int32_t channel, int32_t purpose,
                                              struct lapse_text topic);
 
-/* ---- endpoint.c -------------------------------------------------------------------------------------------------------- */
+/* ---- endpoint.c -------------------------------------------------------------------------------------- */
 
 enum { /* facts that hold of an endpoint */
     LAPSE_FACT_REMOVED = 1, LAPSE_FACT_HARD = 2, LAPSE_FACT_BLOCKED = 4, LAPSE_FACT_SOFT = 8,
@@ -241,7 +242,7 @@ unsigned lapse_endpoint_facts(const struct lapse_endpoints *e, const struct laps
 /* The record of events that name no endpoint where none is held; NULL: there is none. */
 const struct lapse_endpoint *lapse_endpoint_nameless(const struct lapse_endpoints *e, int32_t channel);
 
-/* ---- account.c: account, and rights, which lib/view decides ---------------------------------------------------------------- */
+/* ---- account.c: account, and rights, which lib/view decides ------------------------------------------ */
 
 struct lapse_account {
     bool closed, erased;
@@ -253,7 +254,7 @@ struct lapse_rights {
 };
 extern const struct lapse_region lapse_region_rights;
 
-/* ---- regions.c: a customer's history folded into the regions asked for --------------------------------------------------------- */
+/* ---- regions.c: a customer's history folded into the regions asked for ------------------------------- */
 
 /* Scratch of one thread, for one customer after the other. */
 struct lapse_person {
@@ -274,17 +275,20 @@ void lapse_person_begin(struct lapse_person *p, const struct lapse_rules *rules,
 lapse_status lapse_person_fold(struct lapse_person *p, const struct lapse_history *history, lapse_error *error);
 void lapse_person_end(struct lapse_person *p);
 
-/* ---- whole.c: what is put together from several regions ---------------------------------------------------------------------------- */
+/* ---- whole.c: what is put together from several regions ---------------------------------------------- */
 
 int32_t lapse_person_stage(const struct lapse_person *p, int32_t *highest);
 int32_t lapse_person_account(const struct lapse_person *p);
 int64_t lapse_person_deadline(const struct lapse_person *p); /* LAPSE_NEVER: none */
-/* The state of a cell as it is printed and asked; `cell` may be NULL (rulings C2). *cause is set but for none. */
+/* The state of a cell as it is printed and asked; `cell` may be NULL (rulings C2). *cause is set but for none.
+ */
 int32_t lapse_person_consent(const struct lapse_person *p, int32_t channel, int32_t purpose, struct lapse_text topic,
                              const struct lapse_cell *cell, struct lapse_cause *cause);
 bool lapse_person_spam(const struct lapse_person *p, int32_t channel); /* reported, and not granted since */
 
-/* ---- gate.c ------------------------------------------------------------------------------------------------------------------------ */
+/* ---- gate.c
+ * ------------------------------------------------------------------------------------------------------------------------
+ */
 
 struct lapse_question {
     int32_t channel, purpose;
@@ -293,11 +297,12 @@ struct lapse_question {
 /* The regions that a question of this purpose needs. */
 uint32_t lapse_gate_regions(const struct lapse_rules *rules, int32_t purpose);
 void lapse_gate_ask(const struct lapse_person *p, const struct lapse_question *question, lapse_decision *out);
-/* The reasons of a set, the first or the next after `reason`, in the order of the gate; LAPSE_REASON_NONE: no more. */
+/* The reasons of a set, the first or the next after `reason`, in the order of the gate; LAPSE_REASON_NONE: no
+ * more. */
 int32_t lapse_gate_reason(uint64_t reasons, int32_t reason);
 bool lapse_gate_sends(int32_t purpose); /* is it about sending to an endpoint? */
 
-/* ---- stream.c: customers in slices, slices into tables, tables in order ---------------------------------------------------------------- */
+/* ---- stream.c: customers in slices, slices into tables, tables in order ------------------------------ */
 
 /* What one answer is. */
 struct lapse_sheet;

@@ -1,25 +1,26 @@
-/* Answers about customers as streams of tables in bounded memory. The customers are cut into slices of about equally many
- * events; a pull works out the next slices, one a thread, and hands out their tables in order. Slices do not depend on the
- * number of threads, so neither do the tables. One customer is a slice of its own. */
+/* Answers about customers as streams of tables in bounded memory. The customers are cut into slices of about
+ * equally many events; a pull works out the next slices, one a thread, and hands out their tables in order.
+ * Slices do not depend on the number of threads, so neither do the tables. One customer is a slice of its own.
+ */
 #include "state/state.h"
 
 enum { SLICE_EVENTS = 1 << 18, FEW_ROWS = 16, SOME_ROWS = 4096 };
 
 struct lapse_stream {
-    lapse_view *view;           /* owned, as all below is */
+    lapse_view *view; /* owned, as all below is */
     struct lapse_rules rules;
     struct lapse_answer answer;
-    bool alone;                 /* one customer */
+    bool alone; /* one customer */
     struct lapse_one one;
     int32_t threads;
     lapse_progress_fn on_progress;
     void *progress_user;
-    struct lapse_text *keys;    /* where slices begin */
-    int64_t slices, next;       /* how many, and the next one to work out */
-    int64_t done, events;       /* gone through, and in all */
+    struct lapse_text *keys;     /* where slices begin */
+    int64_t slices, next;        /* how many, and the next one to work out */
+    int64_t done, events;        /* gone through, and in all */
     struct lapse_sheet **sheets; /* one for each thread */
-    int32_t sheet, table;       /* the next table to hand out is this one of that sheet */
-    int32_t filled;             /* sheets that have been worked out */
+    int32_t sheet, table;        /* the next table to hand out is this one of that sheet */
+    int32_t filled;              /* sheets that have been worked out */
 };
 
 lapse_status lapse_one_read(struct lapse_one *one, const char *customer, lapse_error *error)
@@ -34,7 +35,7 @@ lapse_status lapse_one_read(struct lapse_one *one, const char *customer, lapse_e
     return LAPSE_OK;
 }
 
-/* ---- sheets ------------------------------------------------------------------------------------------------- */
+/* ---- sheets ------------------------------------------------------------------------------------------ */
 
 void lapse_sheet_fail(struct lapse_sheet *s)
 {
@@ -52,8 +53,8 @@ static void finish_table(struct lapse_sheet *s)
     s->rows = 0;
     if (status != LAPSE_OK) {
         s->status = s->status == LAPSE_OK ? status : s->status;
-    } else if (s->count == s->capacity && !lapse_mem_reserve(s->stream->rules.mem, &s->tables, &s->capacity, s->count + 1,
-                                                             sizeof *s->tables)) {
+    } else if (s->count == s->capacity && !lapse_mem_reserve(s->stream->rules.mem, &s->tables, &s->capacity,
+                                                             s->count + 1, sizeof *s->tables)) {
         lapse_table_release(table);
         lapse_sheet_fail(s);
     } else {
@@ -98,7 +99,8 @@ static int work_out(void *user, int64_t number)
         to = &stream->one.to;
     }
     s->error.size = sizeof s->error;
-    s->status = lapse_cursor_open(stream->view, lapse_person_fields(a->regions) | a->fields, from, to, &cursor, &s->error);
+    s->status = lapse_cursor_open(stream->view, lapse_person_fields(a->regions) | a->fields, from, to, &cursor,
+                                  &s->error);
     while (s->status == LAPSE_OK && (s->status = lapse_cursor_next(cursor, &h, &s->error)) == LAPSE_OK) {
         any = true;
         s->status = lapse_person_fold(&s->person, h, &s->error);
@@ -120,7 +122,7 @@ static int work_out(void *user, int64_t number)
     return 0;
 }
 
-/* ---- the stream ------------------------------------------------------------------------------------------------ */
+/* ---- the stream -------------------------------------------------------------------------------------- */
 
 static lapse_status work_out_some(struct lapse_stream *s, lapse_error *error)
 {
@@ -200,8 +202,9 @@ static lapse_status make_sheets(struct lapse_stream *s, lapse_error *error)
     return s->sheets ? LAPSE_OK : lapse_fail_memory(error);
 }
 
-lapse_status lapse_stream_new(lapse_view *view, const struct lapse_rules *rules, const struct lapse_answer *answer,
-                              const lapse_state_options *options, lapse_result **out, lapse_error *error)
+lapse_status lapse_stream_new(lapse_view *view, const struct lapse_rules *rules,
+                              const struct lapse_answer *answer, const lapse_state_options *options,
+                              lapse_result **out, lapse_error *error)
 {
     const lapse_allocator *mem = rules->mem;
     struct lapse_stream *s = lapse_mem_zero(mem, 1, sizeof *s);

@@ -27,11 +27,27 @@ static void put_time(struct lapse_builder *b, int32_t column, bool there, int64_
         lapse_builder_missing(b, column);
 }
 
-/* ---- states ---------------------------------------------------------------------------------------------------- */
+/* ---- states ------------------------------------------------------------------------------------------ */
 
 enum {
-    CUSTOMER, STAGE, STAGE_MAX, ENGAGEMENT, ENGAGEMENT_SINCE, NEXT_DEADLINE, PURCHASE_CLOCK, LAST_PURCHASE, LAST_ACTIVITY,
-    LAST_CONTACT, MEMBERSHIP, CASE, IDENTITY, TIER, CART, ACCOUNT, RIGHTS, STATE_COLUMNS
+    CUSTOMER,
+    STAGE,
+    STAGE_MAX,
+    ENGAGEMENT,
+    ENGAGEMENT_SINCE,
+    NEXT_DEADLINE,
+    PURCHASE_CLOCK,
+    LAST_PURCHASE,
+    LAST_ACTIVITY,
+    LAST_CONTACT,
+    MEMBERSHIP,
+    CASE,
+    IDENTITY,
+    TIER,
+    CART,
+    ACCOUNT,
+    RIGHTS,
+    STATE_COLUMNS
 };
 static const struct lapse_column_spec state_columns[STATE_COLUMNS] = {
     [CUSTOMER] = { "customer", LAPSE_TYPE_STRING, 0 },
@@ -87,7 +103,7 @@ static const struct lapse_answer states = {
     .put = put_states,
 };
 
-/* ---- channels ---------------------------------------------------------------------------------------------------- */
+/* ---- channels ---------------------------------------------------------------------------------------- */
 
 enum { CHANNEL = 1, ENDPOINT, DELIVERABILITY, RESPONSIVENESS, LAST_ENGAGED, SENDS_SINCE, CHANNEL_COLUMNS };
 static const struct lapse_column_spec channel_columns[CHANNEL_COLUMNS] = {
@@ -115,7 +131,8 @@ static int32_t deliverability(const struct lapse_person *p, const struct lapse_e
     return facts & LAPSE_FACT_SOFT ? LAPSE_DELIVERABILITY_SOFT_BOUNCING : LAPSE_DELIVERABILITY_OK;
 }
 
-static void put_endpoint(struct lapse_sheet *sheet, struct lapse_text customer, const struct lapse_endpoint *item)
+static void put_endpoint(struct lapse_sheet *sheet, struct lapse_text customer,
+                         const struct lapse_endpoint *item)
 {
     enum { SHOWN = 8 };
     static const char hex[] = "0123456789abcdef";
@@ -141,7 +158,8 @@ static int order_endpoints(const void *user, uint32_t a, uint32_t b)
     return order ? order : lapse_text_compare(x->hash.data, x->hash.size, y->hash.data, y->hash.size);
 }
 
-/* Indices of those of `count` items that `shown` takes, sorted, in the scratch of the sheet; how many there are. */
+/* Indices of those of `count` items that `shown` takes, sorted, in the scratch of the sheet; how many there
+ * are. */
 static size_t sort_some(struct lapse_sheet *sheet, const void *items, size_t count,
                         bool (*shown)(const void *items, size_t i), lapse_order_fn order)
 {
@@ -164,7 +182,8 @@ static bool known_endpoint(const void *items, size_t i)
     return ((const struct lapse_endpoint *)items)[i].known;
 }
 
-static void put_channels(struct lapse_sheet *sheet, const struct lapse_answer *answer, struct lapse_text customer)
+static void put_channels(struct lapse_sheet *sheet, const struct lapse_answer *answer,
+                         struct lapse_text customer)
 {
     const struct lapse_endpoints *e = &sheet->person.endpoints;
     size_t count = sort_some(sheet, e->items, e->names.count, known_endpoint, order_endpoints), at = 0;
@@ -175,8 +194,9 @@ static void put_channels(struct lapse_sheet *sheet, const struct lapse_answer *a
         for (; at < count && e->items[sorted[at]].channel == channel; at++)
             put_endpoint(sheet, customer, &e->items[sorted[at]]);
         if (at == first && (e->touched >> channel & 1) && e->reach[channel].messages) {
-            struct lapse_endpoint nobody = { .channel = (uint8_t)channel, .held = -1, .removed = -1, .hard = -1,
-                                             .lifted = -1 };
+            struct lapse_endpoint nobody = {
+                .channel = (uint8_t)channel, .held = -1, .removed = -1, .hard = -1, .lifted = -1
+            };
             const struct lapse_endpoint *item = lapse_endpoint_nameless(e, channel);
             put_endpoint(sheet, customer, item ? item : &nobody);
         }
@@ -190,7 +210,7 @@ static const struct lapse_answer channels = {
     .put = put_channels,
 };
 
-/* ---- consent ------------------------------------------------------------------------------------------------------ */
+/* ---- consent ----------------------------------------------------------------------------------------- */
 
 enum { PURPOSE = 2, TOPIC, STATE, PENDING, STRENGTH, SINCE, REASON, SOURCE, CONSENT_COLUMNS };
 static const struct lapse_column_spec consent_columns[CONSENT_COLUMNS] = {
@@ -212,7 +232,8 @@ static int order_cells(const void *user, uint32_t a, uint32_t b)
 static void put_cell(struct lapse_sheet *sheet, struct lapse_text customer, const struct lapse_cell *cell)
 {
     struct lapse_cause cause = cell->asked;
-    int32_t state = lapse_person_consent(&sheet->person, cell->channel, cell->purpose, cell->topic, cell, &cause);
+    int32_t state =
+        lapse_person_consent(&sheet->person, cell->channel, cell->purpose, cell->topic, cell, &cause);
     if (state == LAPSE_CONSENT_NONE && !cell->pending)
         return;
     struct lapse_builder *b = lapse_sheet_row(sheet);
@@ -236,7 +257,8 @@ static bool every_cell(const void *items, size_t i)
 }
 
 /* Cells that anything ever concerned, and between them those that implied consent alone makes. */
-static void put_consent(struct lapse_sheet *sheet, const struct lapse_answer *answer, struct lapse_text customer)
+static void put_consent(struct lapse_sheet *sheet, const struct lapse_answer *answer,
+                        struct lapse_text customer)
 {
     const struct lapse_person *p = &sheet->person;
     const struct lapse_consents *c = &p->consents;
@@ -261,7 +283,7 @@ static void put_consent(struct lapse_sheet *sheet, const struct lapse_answer *an
     }
 }
 
-/* ---- the public functions -------------------------------------------------------------------------------------------- */
+/* ---- the public functions ---------------------------------------------------------------------------- */
 
 static const lapse_state_options defaults = { .size = sizeof(lapse_state_options), .threads = 1 };
 
@@ -292,8 +314,8 @@ static lapse_status read_options(lapse_view *view, lapse_state_options *ours, co
     return status;
 }
 
-static lapse_status answer(lapse_view *view, const struct lapse_answer *which, const lapse_state_options *options,
-                           lapse_result **out, lapse_error *error)
+static lapse_status answer(lapse_view *view, const struct lapse_answer *which,
+                           const lapse_state_options *options, lapse_result **out, lapse_error *error)
 {
     lapse_state_options ours;
     struct lapse_rules rules;

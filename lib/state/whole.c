@@ -1,5 +1,5 @@
-/* What is put together from several regions: the stage, implied consent, the spam report that a later grant lifts. Each of
- * these is stated here once, and nothing is kept. And the names of all states. */
+/* What is put together from several regions: the stage, implied consent, the spam report that a later grant
+ * lifts. Each of these is stated here once, and nothing is kept. And the names of all states. */
 #include "state/state.h"
 
 int32_t lapse_person_stage(const struct lapse_person *p, int32_t *highest)
@@ -8,7 +8,8 @@ int32_t lapse_person_stage(const struct lapse_person *p, int32_t *highest)
     int64_t until = p->purchases.valid_until;
     int32_t now = lapse_stage_of(s->visited, s->registered, p->purchases.valid, s->advocates);
     /* Only orders are ever taken back, so the highest is that of the last instant at which one was valid (S5). */
-    int32_t then = lapse_stage_of(s->visited, s->registered, until != INT64_MIN, s->advocates && s->advocate_since < until);
+    int32_t then = lapse_stage_of(s->visited, s->registered, until != INT64_MIN,
+                                  s->advocates && s->advocate_since < until);
     *highest = then > now ? then : now;
     return now;
 }
@@ -74,8 +75,8 @@ static int32_t implied(const struct lapse_person *p, struct lapse_cause *cause)
     return LAPSE_CONSENT_IMPLIED;
 }
 
-int32_t lapse_person_consent(const struct lapse_person *p, int32_t channel, int32_t purpose, struct lapse_text topic,
-                             const struct lapse_cell *cell, struct lapse_cause *cause)
+int32_t lapse_person_consent(const struct lapse_person *p, int32_t channel, int32_t purpose,
+                             struct lapse_text topic, const struct lapse_cell *cell, struct lapse_cause *cause)
 {
     if (cell && cell->base != LAPSE_CONSENT_NONE) {
         *cause = cell->cause;
@@ -96,22 +97,23 @@ bool lapse_person_spam(const struct lapse_person *p, int32_t channel)
     return spam >= 0 && spam > (cell ? cell->granted : -1);
 }
 
-/* ---- names ---------------------------------------------------------------------------------------------------- */
+/* ---- names ------------------------------------------------------------------------------------------- */
 
-#define NAMES(function, ...)                                                                                               \
-    const char *function(int32_t value)                                                                                    \
-    {                                                                                                                      \
-        static const char *const names[] = { NULL, __VA_ARGS__ };                                                          \
-        return value > 0 && value < (int32_t)(sizeof names / sizeof names[0]) ? names[value] : NULL;                       \
+#define NAMES(function, ...)                                                                                   \
+    const char *function(int32_t value)                                                                        \
+    {                                                                                                          \
+        static const char *const names[] = { NULL, __VA_ARGS__ };                                              \
+        return value > 0 && value < (int32_t)(sizeof names / sizeof names[0]) ? names[value] : NULL;           \
     }
 
 NAMES(lapse_stage_name, "reach", "acquisition", "conversion", "retention", "loyalty")
 NAMES(lapse_clock_name, "new", "active", "at_risk", "inactive", "lost")
 NAMES(lapse_consent_name, "none", "declined", "granted", "withdrawn", "implied", "expired")
 NAMES(lapse_strength_name, "unknown", "single", "double")
-NAMES(lapse_deliverability_name, "ok", "soft_bouncing", "spam_reported", "no_endpoint", "hard_bounced", "manual_block")
+NAMES(lapse_deliverability_name, "ok", "soft_bouncing", "spam_reported", "no_endpoint", "hard_bounced",
+      "manual_block")
 NAMES(lapse_account_name, "open", "closed", "erased")
 NAMES(lapse_decision_name, "allow", "deny", "defer")
 NAMES(lapse_reason_name, "erased", "no_endpoint", "hard_bounced", "manual_block", "account_closed", "objected",
-      "spam_reported", "consent_none", "consent_declined", "consent_pending", "consent_expired", "consent_withdrawn",
-      "topic_off")
+      "spam_reported", "consent_none", "consent_declined", "consent_pending", "consent_expired",
+      "consent_withdrawn", "topic_off")
