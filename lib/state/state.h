@@ -286,9 +286,7 @@ int32_t lapse_person_consent(const struct lapse_person *p, int32_t channel, int3
                              const struct lapse_cell *cell, struct lapse_cause *cause);
 bool lapse_person_spam(const struct lapse_person *p, int32_t channel); /* reported, and not granted since */
 
-/* ---- gate.c
- * ------------------------------------------------------------------------------------------------------------------------
- */
+/* ---- gate.c ------------------------------------------------------------------------------------------ */
 
 struct lapse_question {
     int32_t channel, purpose;
@@ -327,7 +325,9 @@ struct lapse_sheet {
     size_t count, capacity;
     uint32_t *order;                /* scratch: to sort the rows of one customer */
     size_t order_capacity;
-    int64_t slice, events;
+    int64_t slice, events;          /* which, and how many events of it have been gone through */
+    struct lapse_cursor *cursor;    /* in the middle of the slice; NULL: it has not been begun, or has ended */
+    bool ended;
     lapse_status status;
     lapse_error error;
 };

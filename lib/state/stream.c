@@ -1,10 +1,10 @@
 /* Answers about customers as streams of tables in bounded memory. The customers are cut into slices of about
- * equally many events; a pull works out the next slices, one a thread, and hands out their tables in order.
- * Slices do not depend on the number of threads, so neither do the tables. One customer is a slice of its own.
- */
+ * equally many events, which do not depend on the number of threads, so neither do the tables. A pull works on the
+ * next slices, one a thread, until each has a few tables or has ended, and hands the tables out in order. One
+ * customer is a slice of its own. */
 #include "state/state.h"
 
-enum { SLICE_EVENTS = 1 << 18, FEW_ROWS = 16, SOME_ROWS = 4096 };
+enum { SLICE_EVENTS = 1 << 18, TABLES_AT_ONCE = 4, FEW_ROWS = 16, SOME_ROWS = 4096 };
 
 struct lapse_stream {
     lapse_view *view; /* owned, as all below is */
@@ -84,58 +84,97 @@ static void release_tables(struct lapse_sheet *s, size_t from)
     s->count = 0;
 }
 
-static int work_out(void *user, int64_t number)
+static lapse_status begin_slice(struct lapse_sheet *s)
 {
-    struct lapse_stream *stream = user;
+    struct lapse_stream *stream = s->stream;
     const struct lapse_answer *a = &stream->answer;
-    struct lapse_sheet *s = stream->sheets[number];
     const struct lapse_text *from = s->slice > 0 ? &stream->keys[s->slice] : NULL;
     const struct lapse_text *to = s->slice + 1 < stream->slices ? &stream->keys[s->slice + 1] : NULL;
-    const struct lapse_history *h;
-    struct lapse_cursor *cursor;
-    bool any = false;
     if (stream->alone) {
         from = &stream->one.from;
         to = &stream->one.to;
     }
     s->error.size = sizeof s->error;
-    s->status = lapse_cursor_open(stream->view, lapse_person_fields(a->regions) | a->fields, from, to, &cursor,
-                                  &s->error);
-    while (s->status == LAPSE_OK && (s->status = lapse_cursor_next(cursor, &h, &s->error)) == LAPSE_OK) {
-        any = true;
-        s->status = lapse_person_fold(&s->person, h, &s->error);
-        if (s->status == LAPSE_OK)
-            a->put(s, a, h->customer);
-    }
-    if (s->status == LAPSE_DONE)
-        s->status = LAPSE_OK;
-    if (s->status == LAPSE_OK && stream->alone && !any && a->of_nobody) {
-        s->status = lapse_person_fold(&s->person, NULL, &s->error);
-        if (s->status == LAPSE_OK)
-            a->put(s, a, stream->one.from);
-    }
-    s->events = cursor ? lapse_cursor_events(cursor) : 0;
-    lapse_cursor_close(cursor);
+    s->events = 0;
+    return lapse_cursor_open(stream->view, lapse_person_fields(a->regions) | a->fields, from, to, &s->cursor,
+                             &s->error);
+}
+
+static void end_slice(struct lapse_sheet *s)
+{
+    lapse_cursor_close(s->cursor);
+    s->cursor = NULL;
+    s->ended = true;
     finish_table(s);
     if (s->status != LAPSE_OK)
         release_tables(s, 0);
+}
+
+static lapse_status put_customer(struct lapse_sheet *s, const struct lapse_history *h,
+                                 struct lapse_text customer)
+{
+    lapse_status status = lapse_person_fold(&s->person, h, &s->error);
+    if (status != LAPSE_OK)
+        return status;
+    s->stream->answer.put(s, &s->stream->answer, customer);
+    return s->status;
+}
+
+/* One sheet, for a few tables or to the end of its slice; none that still has tables. */
+static int work_out(void *user, int64_t task)
+{
+    struct lapse_stream *stream = user;
+    struct lapse_sheet *s = stream->sheets[stream->sheet + task];
+    const struct lapse_history *h = NULL;
+    bool fresh = !s->cursor;
+    if (s->ended || s->count)
+        return 0;
+    if (fresh)
+        s->status = begin_slice(s);
+    while (s->status == LAPSE_OK && s->count < TABLES_AT_ONCE &&
+           (s->status = lapse_cursor_next(s->cursor, &h, &s->error)) == LAPSE_OK) {
+        s->status = put_customer(s, h, h->customer);
+        fresh = false;
+    }
+    if (s->cursor)
+        s->events = lapse_cursor_events(s->cursor);
+    if (s->status == LAPSE_DONE) {
+        s->status = LAPSE_OK;
+        if (fresh && stream->alone && stream->answer.of_nobody)
+            s->status = put_customer(s, NULL, stream->one.from);
+        end_slice(s);
+    } else if (s->status != LAPSE_OK) {
+        end_slice(s);
+    }
     return 0;
 }
 
 /* ---- the stream -------------------------------------------------------------------------------------- */
 
-static lapse_status work_out_some(struct lapse_stream *s, lapse_error *error)
+static void next_slices(struct lapse_stream *s)
 {
     int64_t n = s->slices - s->next;
-    s->filled = n < s->threads ? (int32_t)n : s->threads;
-    for (int32_t i = 0; i < s->filled; i++)
-        s->sheets[i]->slice = s->next + i;
-    lapse_parallel(s->threads, s->filled, work_out, s);
-    s->next += s->filled;
-    s->sheet = s->table = 0;
     for (int32_t i = 0; i < s->filled; i++)
         s->done += s->sheets[i]->events;
-    if (s->on_progress && s->on_progress(s->progress_user, s->done, s->events > s->done ? s->events : s->done))
+    s->filled = n < s->threads ? (int32_t)n : s->threads;
+    for (int32_t i = 0; i < s->filled; i++) {
+        s->sheets[i]->slice = s->next + i;
+        s->sheets[i]->ended = false;
+        s->sheets[i]->events = 0;
+    }
+    s->next += s->filled;
+    s->sheet = s->table = 0;
+}
+
+static lapse_status work_out_some(struct lapse_stream *s, lapse_error *error)
+{
+    int64_t done = s->done;
+    s->sheets[s->sheet]->count = 0;
+    s->table = 0;
+    lapse_parallel(s->threads, s->filled - s->sheet, work_out, s);
+    for (int32_t i = 0; i < s->filled; i++)
+        done += s->sheets[i]->events;
+    if (s->on_progress && s->on_progress(s->progress_user, done, s->events > done ? s->events : done))
         return lapse_fail(error, LAPSE_CANCELLED, "cancelled");
     return LAPSE_OK;
 }
@@ -149,15 +188,18 @@ static lapse_status next_table(void *self, lapse_table **out, lapse_error *error
         if (s->sheet == s->filled) {
             if (s->next == s->slices)
                 return LAPSE_DONE;
-            status = work_out_some(s, error);
-            continue;
+            next_slices(s);
         }
         struct lapse_sheet *sheet = s->sheets[s->sheet];
-        if (sheet->status != LAPSE_OK)
-            return lapse_fail_again(error, &sheet->error);
         if ((size_t)s->table < sheet->count) {
             *out = sheet->tables[s->table++];
             return LAPSE_OK;
+        }
+        if (sheet->status != LAPSE_OK)
+            return lapse_fail_again(error, &sheet->error);
+        if (!sheet->ended) {
+            status = work_out_some(s, error);
+            continue;
         }
         sheet->count = 0;
         s->sheet++;
@@ -178,6 +220,7 @@ static void close_stream(void *self)
         if (i >= s->sheet)
             release_tables(sheet, i == s->sheet ? (size_t)s->table : 0);
         lapse_builder_free(sheet->builder);
+        lapse_cursor_close(sheet->cursor);
         lapse_person_end(&sheet->person);
         lapse_mem_free(mem, sheet->tables);
         lapse_mem_free(mem, sheet->order);
