@@ -56,7 +56,7 @@ MUTANTS = [
      (CONSENT, '    { LAPSE_KIND_CONSENT_OBJECTED,      LAPSE_EFFECT',
       '    { LAPSE_KIND_MESSAGE_BOUNCED, LAPSE_EFFECT_WITHDRAWN, CHANNEL, 0, MARKETING },\n'
       '    { LAPSE_KIND_CONSENT_OBJECTED,      LAPSE_EFFECT'),
-     (CONSENT, 'LAPSE_KIND_INFO_REQUESTED, 0 }', 'LAPSE_KIND_INFO_REQUESTED, LAPSE_KIND_MESSAGE_BOUNCED, 0 }')),
+     (CONSENT, 'static const uint8_t kinds[] = {', 'static const uint8_t kinds[] = { LAPSE_KIND_MESSAGE_BOUNCED,')),
     ('a purchase is consent after a refusal',
      (WHOLE, 'if (cell && cell->base != LAPSE_CONSENT_NONE) {', 'if (cell && cell->base > LAPSE_CONSENT_DECLINED) {')),
     ('a second grant moves since',
