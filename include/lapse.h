@@ -19,6 +19,7 @@
 #include <lapse/event.h>
 #include <lapse/policy.h>
 #include <lapse/rfm.h>
+#include <lapse/state.h>
 #include <lapse/store.h>
 #include <lapse/table.h>
 #include <lapse/upkeep.h>

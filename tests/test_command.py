@@ -23,8 +23,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.join(HERE, '..')
 EXAMPLES = os.path.join(ROOT, 'examples')
 MAN = os.path.join(EXAMPLES, 'lapse', 'lapse.1')
-COMMANDS = ['create', 'import', 'info', 'history', 'rfm', 'segments', 'churn', 'cohorts', 'survival', 'gaps',
-            'export', 'backup', 'compact', 'verify', 'policy', 'help']
+COMMANDS = ['create', 'import', 'info', 'history', 'rfm', 'segments', 'states', 'consent', 'permit', 'churn', 'cohorts',
+            'survival', 'gaps', 'export', 'backup', 'compact', 'verify', 'policy', 'help']
 ORDERS = ('customer,time,ref,amount\n'
           'ann,2024-01-05,1,10.00\n'
           'ann,2024-02-20,2,15.50\n'
@@ -100,7 +100,7 @@ class Usage(Command):
         self.assertEqual(out, '')
 
     def test_unknown_command(self):
-        for name in ('states', 'RFM', '', '--format', 'rfms'):
+        for name in ('state', 'RFM', '', '--format', 'rfms'):
             with self.subTest(name):
                 self.run_lapse(name, 'orders.csv', code=2)
 
@@ -930,11 +930,12 @@ class Help(Command):
                   'currency': 'EUR',
                   'digits': '3', 'replace': None, 'upgrade': None, 'from': '2024-01-01', 'to': '2024-05-01',
                   'every': 'quarter', 'basis': 'activity', 'lost': 'inactive', 'hazard': None, 'summary': None,
-                  'horizon': '30', 'quantiles': '0.5,0.99', 'method': 'linear'}
+                  'horizon': '30', 'quantiles': '0.5,0.99', 'method': 'linear', 'channels': None, 'purpose': 'survey',
+                  'channel': 'email', 'customer': 'ann', 'topic': 'news'}
         self.write('seg.csv', 'segment,r_min,r_max,f_min,f_max,m_min,m_max\nall,,,,,,\n')
         self.write('p', '')
         operands = {'create': ['new'], 'import': ['new', 'orders.csv'], 'history': ['orders.csv', 'ann'],
-                    'policy': [], 'help': [], 'backup': ['orders.csv', 'new'], 'compact': ['s.lapse'],
+                    'permit': ['orders.csv', '--purpose', 'marketing'], 'policy': [], 'help': [], 'backup': ['orders.csv', 'new'], 'compact': ['s.lapse'],
                     'churn': ['orders.csv', '--from', '2024-01-01', '--to', '2024-05-01']}
         needs = {'horizon': ['--summary']}
         self.store()
@@ -949,6 +950,79 @@ class Help(Command):
                     if os.path.exists(self.path('new')):
                         os.unlink(self.path('new'))
         self.assertEqual(set().union(*(self.options_of(command) for command in COMMANDS)), set(values))
+
+    def test_states(self):
+        self.write('e.csv', 'customer,time,kind,channel,amount,topic,value\n'
+                            'ann,2024-01-05,order.placed,,10,,\nann,2024-01-06,consent.granted,email,,,\n'
+                            'bob,2024-01-06,message.sent,email,,,\nbob,2024-01-07,preference.set,email,,news,0\n'
+                            'ann,2024-01-08,preference.set,email,,news,0\n')
+        at = ['--as-of', '2024-07-05']
+        for threads in ('1', '2'):
+            self.assertEqual(self.run_lapse('states', 'e.csv', *at, '--threads', threads)[0],
+                'customer,stage,stage_max,engagement,engagement_since,next_deadline,purchase_clock,last_purchase,'
+                'last_activity,last_contact,membership,case,identity,tier,cart,account,rights\n'
+                'ann,retention,retention,inactive,2024-07-05T00:00:00Z,2025-01-05T00:00:00Z,inactive,'
+                '2024-01-05T00:00:00Z,2024-01-05T00:00:00Z,2024-01-05T00:00:00Z,,,,,,open,none\n'
+                'bob,reach,reach,new,2024-01-06T00:00:00Z,,new,,,,,,,,,open,none\n')
+        self.assertEqual(self.run_lapse('states', 'e.csv', '--channels', *at)[0],
+            'customer,channel,endpoint,deliverability,responsiveness,last_engaged,sends_since\nbob,email,,ok,,,\n')
+        self.assertEqual(self.run_lapse('consent', 'e.csv', '--source', 's', *at)[0],
+            'customer,channel,purpose,topic,state,pending,strength,since,reason,source\n'
+            'ann,email,marketing,,granted,0,single,2024-01-06T00:00:00Z,,s\n'
+            'ann,email,marketing,news,withdrawn,0,,2024-01-08T00:00:00Z,,s\n'
+            'bob,email,marketing,news,withdrawn,0,,2024-01-07T00:00:00Z,,s\n')
+        out, err = self.run_lapse('states', 'e.csv', '--format', 'table')
+        self.assertIn('as of 2024-01-09T00:00:00Z', err)
+        self.assertIn('retention', out)
+        self.run_lapse('states', 'e.csv', '--purpose', 'marketing', code=2)
+        self.run_lapse('consent', 'e.csv', '--channels', code=2)
+
+    def test_permit(self):
+        self.write('e.csv', 'customer,time,kind,channel,topic,value\nann,2024-01-06,consent.granted,email,,\n'
+                            'ann,2024-01-08,preference.set,email,news,0\n')
+        def decisions(*args):
+            return [line.split(',', 3)[3] for line in self.run_lapse('permit', 'e.csv', *args)[0].splitlines()[1:]]
+        self.assertEqual(self.run_lapse('permit', 'e.csv', '--purpose', 'marketing')[0].splitlines()[0],
+                         'customer,channel,purpose,decision,reason,reasons,until')
+        self.assertEqual(len(decisions('--purpose', 'marketing')), 10)
+        self.assertEqual(decisions('--purpose', 'marketing', '--channel', 'email'), ['allow,,,'])
+        self.assertEqual(decisions('--purpose', 'marketing', '--channel', 'email', '--topic', 'news'),
+                         ['deny,topic_off,topic_off,'])
+        self.assertEqual(decisions('--purpose', 'marketing', '--channel', 'email', '--customer', 'nobody'),
+                         ['deny,consent_none,consent_none,']) # K15
+        self.assertEqual(decisions('--purpose', 'profiling'), ['deny,consent_none,consent_none,']) # C23: ads
+        self.assertEqual(decisions('--purpose', 'service', '--channel', 'sms', '--set', 'permit.assume_endpoint=0'),
+                         ['deny,no_endpoint,no_endpoint,'])
+        for bad in ([], ['--purpose', 'Marketing'], ['--purpose', ''], ['--purpose', 'marketing', '--channel', 'fax'],
+                    ['--purpose', 'marketing', '--customer', ''], ['--purpose', 'marketing', '--topic', 'x' * 256]):
+            out, err = self.run_lapse('permit', 'e.csv', *bad, code=2)
+            self.assertEqual(out, '')
+        self.run_lapse('permit', 'e.csv', '--purpose', 'marketing', '--set', 'engagement.risk=200d',
+                       '--set', 'engagement.inactive=100d', code=1) # an impossible policy (S11)
+        self.write('none.csv', 'customer,time\n')
+        for args, rows in ((['states'], 0), (['consent'], 0), (['permit', '--purpose', 'survey'], 0),
+                           (['permit', '--purpose', 'survey', '--customer', 'ann'], 10)):
+            self.assertEqual(len(self.run_lapse(*args, 'none.csv')[0].splitlines()), 1 + rows)
+
+    def test_policies_that_come_with_it(self):
+        folder = os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'examples', 'policies')
+        files = sorted(os.listdir(folder))
+        self.assertEqual(files, ['casl.policy', 'double-opt-in.policy', 'ecommerce.policy'])
+        for name in files:
+            path = os.path.join(folder, name)
+            with open(path, encoding='utf-8') as f:
+                lines = f.read().splitlines()
+            self.assertIn('not legal advice', ' '.join(lines).lower())
+            settings = [line for line in lines if line and not line.startswith('#')]
+            self.assertTrue(all(' # ' in line for line in settings)) # each with its reason
+            rows = self.run_lapse('policy', '--policy', path)[0].splitlines()
+            self.assertEqual(len(rows), 31)
+        self.write('e.csv', 'customer,time,kind\nann,2024-01-06,order.placed\n')
+        casl = os.path.join(folder, 'casl.policy')
+        for at, reason in (('2026-01-05', 'allow,,,'), ('2026-01-06', 'deny,consent_expired,consent_expired,')):
+            out, _ = self.run_lapse('permit', 'e.csv', '--purpose', 'marketing', '--channel', 'sms', '--policy', casl,
+                                    '--as-of', at)
+            self.assertEqual(out.splitlines()[1], 'ann,sms,marketing,' + reason)
 
     def test_help_of_events(self):
         out, err = self.run_lapse('help', 'events')

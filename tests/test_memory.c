@@ -908,6 +908,49 @@ static lapse_status ask_fit(lapse_store *store, lapse_view *view, lapse_result *
     return lapse_survival_fit(&d, &hooks, out, error);
 }
 
+/* What the next four ask of is fifth_file below, which has everything that the regions grow arrays for. */
+static lapse_status ask_states(lapse_store *store, lapse_view *view, lapse_result **out, lapse_error *error)
+{
+    lapse_state_options o;
+    (void)store;
+    lapse_state_options_init(&o, sizeof o);
+    o.threads = 2;
+    return lapse_view_states(view, &o, out, error);
+}
+
+static lapse_status ask_channels(lapse_store *store, lapse_view *view, lapse_result **out, lapse_error *error)
+{
+    (void)store;
+    return lapse_view_channels(view, NULL, out, error);
+}
+
+static lapse_status ask_consent(lapse_store *store, lapse_view *view, lapse_result **out, lapse_error *error)
+{
+    lapse_state_options o;
+    (void)store;
+    lapse_state_options_init(&o, sizeof o);
+    o.customer = "kim";
+    return lapse_view_consent(view, &o, out, error);
+}
+
+static lapse_status ask_permit(lapse_store *store, lapse_view *view, lapse_result **out, lapse_error *error)
+{
+    lapse_permit_options o;
+    (void)store;
+    lapse_permit_options_init(&o, sizeof o);
+    o.purpose = LAPSE_PURPOSE_MARKETING;
+    o.topic = "news";
+    return lapse_view_permit(view, &o, out, error);
+}
+
+static lapse_status ask_permit_one(lapse_store *store, lapse_view *view, lapse_result **out, lapse_error *error)
+{
+    lapse_decision d = { .size = sizeof d };
+    lapse_status status = lapse_view_permit_one(view, NULL, "kim", LAPSE_CHANNEL_EMAIL, LAPSE_PURPOSE_MARKETING, NULL, &d,
+                                                error);
+    return status == LAPSE_OK ? ask_permit(store, view, out, error) : status;
+}
+
 static lapse_status ask_policy(lapse_store *store, lapse_view *view, lapse_result **out, lapse_error *error)
 {
     lapse_policy *policy = NULL;
@@ -926,6 +969,15 @@ static lapse_status ask_policy(lapse_store *store, lapse_view *view, lapse_resul
     lapse_policy_free(policy);
     return status;
 }
+
+static const char fifth_file[] =
+    "customer,time,kind,channel,topic,value,ref,endpoint,reason\n"
+    "kim,2024-03-01,endpoint.added,email,,,,k@example.org,\nkim,2024-03-01,endpoint.added,email,,,,l@example.org,\n"
+    "kim,2024-03-02,message.bounced,email,,,,,soft\nkim,2024-03-02,message.sent,sms,,,,,\n"
+    "kim,2024-03-02,preference.set,,news,0,,,\nkim,2024-03-02,preference.set,,other,1,,,\n"
+    "kim,2024-03-02,consent.withdrawn,,,,,,\nkim,2024-03-03,consent.requested,email,,,u,,\n"
+    "kim,2024-03-03,consent.requested,email,,,v,,\nkim,2024-03-03,order.placed,,,,p1,,\n"
+    "kim,2024-03-04,order.cancelled,,,,p1,,\n";
 
 static void asking(void **state)
 {
@@ -947,6 +999,11 @@ static void asking(void **state)
         { ask_summary, INT64_C(1717200000000000) },
         { ask_gaps, INT64_C(1717200000000000) },
         { ask_fit, 0 },
+        { ask_states, INT64_C(1717200000000000) },
+        { ask_channels, INT64_C(1717200000000000) },
+        { ask_consent, INT64_C(1717200000000000) },
+        { ask_permit, INT64_C(1717200000000000) },
+        { ask_permit_one, INT64_C(1717200000000000) },
         { ask_policy, 0 },
     };
     (void)state;
@@ -961,6 +1018,7 @@ static void asking(void **state)
                   "lou,2024-02-03,order.placed,,,\nkim,2024-02-05,consent.confirmed,email,profiling,t\n", .threads = 1 },
         { .text = "customer,time,kind,amount,ref,source,event_id\nmia,2024-01-03,,5,m,s,m1\nmia,2024-01-20,,5,n,s,m2\n"
                   "mia,2024-02-01,order.refunded,,n,,\nmia,2024-02-03,event.retracted,,m1,s,\n", .threads = 1 },
+        { .text = fifth_file, .threads = 1 },
     };
     for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
         assert_int_equal(import_file(store, &files[i], NULL), LAPSE_OK);

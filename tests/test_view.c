@@ -325,7 +325,7 @@ static void rights(void **state)
         assert_int_equal(lapse_view_open(store, INT64_MAX, &view, NULL), LAPSE_OK);
         assert_int_equal(lapse_cursor_open(view, LAPSE_RIGHTS_FIELDS, NULL, NULL, &cursor, NULL), LAPSE_OK);
         assert_int_equal(lapse_cursor_next(cursor, &h, NULL), LAPSE_OK);
-        assert_int_equal(lapse_rights_at(h, &lapse_zone_utc, NULL, lapse_view_memory(view), &got, NULL), LAPSE_OK);
+        assert_int_equal(lapse_rights_at(h, &lapse_zone_utc, lapse_policy_value(NULL, LAPSE_SET_CONSENT_TOKEN), lapse_view_memory(view), &got, NULL), LAPSE_OK);
         if (got != cases[i].expected)
             print_error("%s\n", cases[i].rows);
         assert_int_equal(got, cases[i].expected);

@@ -36,6 +36,8 @@ enum {
     GROUP_PERIODS = 4096,
     GROUP_SURVIVAL = 8192,
     GROUP_GAPS = 16384,
+    GROUP_STATES = 32768,
+    GROUP_PERMIT = 65536,
     /* what every command takes whose STORE may be an event file */
     GROUPS_STORE = GROUP_OUTPUT | GROUP_CREATE | GROUP_READ | GROUP_POLICY | GROUP_THREADS
 };
@@ -79,6 +81,9 @@ struct args {
     int64_t horizon;          /* days; -1: none given */
     int32_t quantiles[QUANTILES_MOST]; /* millionths */
     int64_t quantile_count;
+    int64_t channels;
+    int64_t channel, purpose; /* LAPSE_CHANNEL_, LAPSE_PURPOSE_ */
+    const char *customer, *topic;
 };
 
 struct option {
@@ -234,7 +239,7 @@ int import_rejects_open(struct work *work);
 void hint_at_header(const struct args *args, const char *path, const char *head, size_t size,
                     const lapse_error *error);
 
-/* The commands: import.c, answers.c, churn.c, upkeep.c */
+/* The commands: import.c, answers.c, states.c, churn.c, upkeep.c */
 int run_create(struct work *work);
 int run_import(struct work *work);
 int run_info(struct work *work);
@@ -245,6 +250,9 @@ int run_churn(struct work *work);
 int run_cohorts(struct work *work);
 int run_survival(struct work *work);
 int run_gaps(struct work *work);
+int run_states(struct work *work);
+int run_consent(struct work *work);
+int run_permit(struct work *work);
 int run_export(struct work *work);
 int run_backup(struct work *work);
 int run_compact(struct work *work);

@@ -53,6 +53,24 @@ const struct command command_table[] = {
     { "segments", "STORE", run_segments, GROUPS_STORE | GROUP_AS_OF | GROUP_RFM,
       "customers and money by segment",
       "Prints one row for each segment of rfm: customers, orders, money, shares and means." },
+    { "states", "STORE", run_states, GROUPS_STORE | GROUP_AS_OF | GROUP_STATES,
+      "how far each customer has come, and whether they are active",
+      "Prints one row for each customer: stage (reach, acquisition, conversion, retention, loyalty) and the "
+      "highest so far, engagement (new, active, at_risk, inactive, lost) and since when, when that or the "
+      "purchase clock changes if nothing else happens, the purchase clock, last purchase, activity and "
+      "contact, account and rights.\n\n"
+      "Inactive is not unsubscribed, and unsubscribed is not churned: `lapse consent` and `lapse permit` tell "
+      "about the second." },
+    { "consent", "STORE", run_consent, GROUPS_STORE | GROUP_AS_OF, "who agreed to what, and who left",
+      "Prints one row for each customer, channel, purpose and topic of which there is something to tell: "
+      "state (declined, granted, withdrawn; implied or expired where the policy allows it; none with a "
+      "pending request), pending, strength (unknown: imported, single: granted, double: confirmed), since "
+      "when, and reason and source of the event that began it." },
+    { "permit", "STORE", run_permit, GROUPS_STORE | GROUP_AS_OF | GROUP_PERMIT,
+      "may a customer be contacted, by which channel, and if not, why",
+      "Prints one row for each customer and channel: allow or deny, the first reason and all reasons. A "
+      "customer of --customer that nothing is known of has rows too. Nothing but endpoints, blocks and "
+      "erasure stops the purposes transactional and service. It is no legal advice." },
     { "churn", "STORE", run_churn, GROUPS_STORE | GROUP_SPAN | GROUP_CLOCK | GROUP_PERIODS,
       "how many customers were lost, came back and came new, by period",
       "Prints for the span from --from to --to, or for each period of it: churn (here at the start and not at the "

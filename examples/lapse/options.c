@@ -184,6 +184,34 @@ static bool take_quantiles(struct args *args, const struct option *option, const
     return true;
 }
 
+static bool take_name(struct args *args, const struct option *option, const char *value, int32_t (*find)(const char *),
+                      const char *rule)
+{
+    *number_of(args, option) = find(value);
+    return *number_of(args, option) != 0 || refuse(option, value, rule);
+}
+
+static bool take_channel(struct args *args, const struct option *option, const char *value)
+{
+    return take_name(args, option, value, lapse_channel_find,
+                     "email, sms, push, web_push, in_app, onsite, postal, phone, social or ads");
+}
+
+static bool take_purpose(struct args *args, const struct option *option, const char *value)
+{
+    return take_name(args, option, value, lapse_purpose_find,
+                     "transactional, service, marketing, profiling, tracking, ad_audience or survey");
+}
+
+static bool take_short(struct args *args, const struct option *option, const char *value)
+{
+    size_t size = strlen(value);
+
+    if (size < 1 || size > 255)
+        return refuse(option, value, "a text of 1 to 255 bytes");
+    return take_text(args, option, value);
+}
+
 /* Only the form: what a time without offset means is known when the store is open. */
 static bool take_time(struct args *args, const struct option *option, const char *value)
 {
@@ -237,6 +265,16 @@ const struct option option_table[] = {
       "Segments by another table: CSV segment,r_min,r_max,f_min,f_max,m_min,m_max. Bounds are inclusive, an "
       "empty one is open, the first row that matches wins, no match is (none)." },
 
+    { "channels", NULL, GROUP_STATES, take_flag, TO(channels), 0, 0,
+      "One row for each customer, channel and endpoint instead: can it be reached?" },
+    { "purpose", "P", GROUP_PERMIT, take_purpose, TO(purpose), 0, 0,
+      "What the contact is for, required: transactional, service, marketing, profiling, tracking, ad_audience, survey." },
+    { "channel", "C", GROUP_PERMIT, take_channel, TO(channel), 0, 0,
+      "Only this channel: email, sms, push, web_push, in_app, onsite, postal, phone, social, ads. Default: all; for "
+      "profiling, tracking and ad_audience: ads." },
+    { "customer", "X", GROUP_PERMIT, take_short, TO(customer), 0, 0, "Only this customer." },
+    { "topic", "T", GROUP_PERMIT, take_short, TO(topic), 0, 0,
+      "Ask the preference for this topic too. Default: topics are not asked." },
     { "from", "T0", GROUP_SPAN, take_time, TO(from), 0, 0,
       "Where the span begins. Who is here at T0, all events of T0 seen, is at the start." },
     { "to", "T1", GROUP_SPAN, take_time, TO(to), 0, 0,

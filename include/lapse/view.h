@@ -25,6 +25,15 @@ LAPSE_API void lapse_view_close(lapse_view *view);
 /** The instant. @since 0.9 */
 LAPSE_API int64_t lapse_view_as_of(const lapse_view *view);
 
+/** The rights of a customer over the use of data. @since 0.9 */
+enum {
+    LAPSE_RIGHTS_NONE = 1,     /**< none has been used */
+    LAPSE_RIGHTS_OBJECTED = 2, /**< to direct marketing and profiling, until a later grant of profiling */
+    LAPSE_RIGHTS_ERASED = 3
+};
+/** The name as answers spell it, static; NULL for a value that is none. Threads: any. @since 0.9 */
+LAPSE_API const char *lapse_rights_name(int32_t rights);
+
 /** The events of one customer in canonical order: by time, inside one instant by the rank of the kind (placed before
  *  refunded, granted before withdrawn), then by source, event_id and the other columns, so that it does not matter
  *  which came first. All columns of an event file: time (time), amount and price (money), value (double), quantity

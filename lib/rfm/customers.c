@@ -20,7 +20,7 @@ struct collect {
     int64_t after; /* of the window */
     int64_t today;
     uint32_t flags;
-    const lapse_policy *policy;
+    struct lapse_setting_value token;
     bool zero_is_valid, with_ids;
     bool keeps[LAPSE_RFM_VALUES];
     struct part *parts;
@@ -94,7 +94,7 @@ static lapse_status add_customer(void *user, int32_t index, const struct lapse_h
     struct lapse_order_sum sum;
 
     int32_t rights;
-    lapse_status status = lapse_rights_at(history, c->zone, c->policy, c->mem, &rights, error);
+    lapse_status status = lapse_rights_at(history, c->zone, c->token, c->mem, &rights, error);
     if (status != LAPSE_OK || rights != LAPSE_RIGHTS_NONE) {
         part->left_out++; /* no score of somebody who objected (rulings X1) */
         return status;
@@ -167,7 +167,7 @@ static lapse_status collect(struct lapse_rfm *rfm, lapse_view *view, bool with_i
                                     [LAPSE_RFM_MONETARY] = true,
                                     [LAPSE_RFM_ORDERS] = with_orders && (o->flags & LAPSE_RFM_FREQUENCY_DAYS) } };
     c.today = lapse_zone_day(c.zone, lapse_view_as_of(view));
-    c.policy = o->policy;
+    c.token = lapse_policy_value(o->policy, LAPSE_SET_CONSENT_TOKEN);
     c.zero_is_valid = lapse_policy_value(o->policy, LAPSE_SET_ORDER_ZERO_IS_VALID).n != 0;
     if (o->window_unit != LAPSE_UNIT_NONE)
         c.after = lapse_zone_add(c.zone, lapse_view_as_of(view), -o->window, o->window_unit);

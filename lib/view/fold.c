@@ -9,8 +9,8 @@ enum { PARTS_A_THREAD = 8, TOLD_EVERY = 1 << 16 };
 struct folding {
     lapse_view *view;
     const struct lapse_fold *fold;
-    int32_t parts;
-    struct lapse_text from[LAPSE_FOLD_PARTS + 1]; /* where a part begins; the first and the last are open */
+    int64_t parts;
+    struct lapse_text *from; /* where a part begins; the first and the last are open */
     lapse_status status[LAPSE_FOLD_PARTS];
     lapse_error error[LAPSE_FOLD_PARTS];
     const void *caller;
@@ -26,37 +26,50 @@ static int order_keys(const void *user, uint32_t a, uint32_t b)
                               blocks[b]->first_key.size);
 }
 
-static lapse_status cut(struct folding *f, lapse_error *error)
+int64_t lapse_view_rows(const lapse_view *view)
 {
-    const lapse_allocator *mem = lapse_view_memory(f->view);
+    int64_t rows = 0;
+    for (size_t i = 0; i < view->run_count; i++)
+        rows += view->runs[i]->rows;
+    return rows;
+}
+
+lapse_status lapse_view_cut(lapse_view *view, int64_t parts, struct lapse_text **keys, int64_t *count, lapse_error *error)
+{
+    const lapse_allocator *mem = lapse_view_memory(view);
+    int64_t events = lapse_view_rows(view);
     size_t n = 0, k = 0;
-    for (size_t i = 0; i < f->view->run_count; i++) {
-        n += f->view->runs[i]->block_count;
-        f->total += f->view->runs[i]->rows;
-    }
-    int32_t parts = f->fold->threads > 1 ? f->fold->threads * PARTS_A_THREAD : 1;
-    parts = parts > LAPSE_FOLD_PARTS ? LAPSE_FOLD_PARTS : parts;
-    f->parts = 1;
-    if (parts == 1 || n < 2)
+    for (size_t i = 0; i < view->run_count; i++)
+        n += view->runs[i]->block_count;
+    if (parts > (int64_t)n) /* cuts are where blocks begin */
+        parts = n ? (int64_t)n : 1;
+    struct lapse_text *cuts = *keys = lapse_mem_zero(mem, (size_t)parts, sizeof *cuts);
+    *count = 1;
+    if (!cuts)
+        return lapse_fail_memory(error);
+    if (parts == 1)
         return LAPSE_OK;
     const struct lapse_run_block **blocks = lapse_mem_alloc(mem, n * sizeof *blocks);
     uint32_t *order = lapse_mem_alloc(mem, 2 * n * sizeof *order);
     lapse_status status = blocks && order ? LAPSE_OK : lapse_fail_memory(error);
-    for (size_t i = 0; status == LAPSE_OK && i < f->view->run_count; i++)
-        for (size_t b = 0; b < f->view->runs[i]->block_count; b++, k++) {
-            blocks[k] = &f->view->runs[i]->blocks[b];
+    for (size_t i = 0; status == LAPSE_OK && i < view->run_count; i++)
+        for (size_t b = 0; b < view->runs[i]->block_count; b++, k++) {
+            blocks[k] = &view->runs[i]->blocks[b];
             order[k] = (uint32_t)k;
         }
     if (status == LAPSE_OK) {
         lapse_sort_indices(order, n, order + n, order_keys, blocks);
         int64_t rows = 0;
         for (size_t i = 0; i < n; i++) {
-            struct lapse_text key = blocks[order[i]]->first_key, last = f->from[f->parts - 1];
-            bool above = f->parts == 1 ? i > 0 : lapse_text_compare(key.data, key.size, last.data, last.size) > 0;
-            if (above && f->parts < parts && rows >= f->total / parts * f->parts)
-                f->from[f->parts++] = key;
+            struct lapse_text key = blocks[order[i]]->first_key, last = cuts[*count - 1];
+            bool above = *count == 1 ? i > 0 : lapse_text_compare(key.data, key.size, last.data, last.size) > 0;
+            if (above && *count < parts && rows >= events / parts * *count)
+                cuts[(*count)++] = key;
             rows += blocks[order[i]]->rows;
         }
+    } else {
+        lapse_mem_free(mem, cuts);
+        *keys = NULL;
     }
     lapse_mem_free(mem, blocks);
     lapse_mem_free(mem, order);
@@ -109,15 +122,19 @@ lapse_status lapse_view_fold(lapse_view *view, const struct lapse_fold *fold, la
     f->caller = lapse_thread_mark();
     atomic_init(&f->done, 0);
     atomic_init(&f->stop, false);
-    lapse_status status = cut(f, error);
+    int64_t parts = fold->threads > 1 ? (int64_t)fold->threads * PARTS_A_THREAD : 1;
+    f->total = lapse_view_rows(view);
+    lapse_status status =
+        lapse_view_cut(view, parts > LAPSE_FOLD_PARTS ? LAPSE_FOLD_PARTS : parts, &f->from, &f->parts, error);
     if (status == LAPSE_OK) {
         lapse_parallel(fold->threads, f->parts, fold_part, f);
-        for (int32_t p = 0; p < f->parts && status == LAPSE_OK; p++) {
+        for (int64_t p = 0; p < f->parts && status == LAPSE_OK; p++) {
             status = f->status[p];
             if (status != LAPSE_OK)
                 lapse_fail_again(error, &f->error[p]);
         }
     }
+    lapse_mem_free(mem, f->from);
     lapse_mem_free(mem, f);
     return status;
 }

@@ -15,6 +15,7 @@ struct lapse_order_group {
     uint8_t ref_size;
     uint8_t known;     /* a line has an amount */
     uint8_t cancelled; /* or refunded as a whole */
+    uint8_t placed, valid; /* for lapse_orders_valid_until() */
     lapse_int128 gross, refunded;
 };
 
@@ -27,12 +28,19 @@ static bool put_item(struct lapse_orders *o, int64_t time, int64_t net)
     return true;
 }
 
-/* An empty table with at least twice as many slots as the history has events. */
-static bool clear_table(struct lapse_orders *o, int64_t events, size_t *mask)
+/* At least twice as many slots as the history has events. */
+static size_t table_size(int64_t events)
 {
     size_t slots = 8;
     while (slots / 2 < (size_t)events)
         slots *= 2;
+    return slots;
+}
+
+/* An empty table for the refs of a history. */
+static bool clear_table(struct lapse_orders *o, int64_t events, size_t *mask)
+{
+    size_t slots = table_size(events);
     if (!o->slots && !lapse_random(&o->seed, sizeof o->seed))
         o->seed = 0; /* slower against a hostile file, never another answer */
     if (!lapse_mem_reserve(o->mem, &o->slots, &o->slot_capacity, slots, sizeof *o->slots))
@@ -255,6 +263,69 @@ lapse_status lapse_orders_sum(struct lapse_orders *o, const struct lapse_history
         out->net += o->items[i].net;
     out->last = o->count ? o->items[o->count - 1].time : 0;
     return LAPSE_OK;
+}
+
+static struct lapse_order_group *group_at(const struct lapse_orders *o, size_t mask, const struct lapse_history *h, int64_t i)
+{
+    struct lapse_text ref = lapse_history_text(h, LAPSE_F_REF, i);
+    uint8_t kind = h->name[LAPSE_F_KIND][i];
+    bool order = kind == LAPSE_KIND_ORDER_PLACED || kind == LAPSE_KIND_ORDER_CANCELLED || kind == LAPSE_KIND_ORDER_REFUNDED;
+    uint32_t *slot;
+    return order && ref.size ? find_group(o, mask, ref, tail_of(ref), &slot) : NULL;
+}
+
+/* One event of an order, in time: unlike lines and refunds of the whole history, what is later is not known yet. */
+static void replay(struct lapse_order_group *g, uint8_t kind, int64_t amount)
+{
+    if (kind != LAPSE_KIND_ORDER_PLACED && (kind == LAPSE_KIND_ORDER_CANCELLED || amount == LAPSE_MISSING)) {
+        g->cancelled = 1;
+    } else if (kind == LAPSE_KIND_ORDER_REFUNDED) {
+        g->refunded += amount;
+    } else {
+        g->placed = 1;
+        g->known |= amount != LAPSE_MISSING;
+        g->gross += amount != LAPSE_MISSING ? amount : 0;
+    }
+}
+
+static bool stands(const struct lapse_order_group *g, bool zero_is_valid)
+{
+    lapse_int128 net = g->gross - g->refunded;
+    return g->placed && !g->cancelled && lapse_order_valid(g->known, g->gross != 0, net > 0 ? 1 : net < 0 ? -1 : 0, zero_is_valid);
+}
+
+int64_t lapse_orders_valid_until(struct lapse_orders *o, const struct lapse_history *h, bool zero_is_valid)
+{
+    if (o->count)
+        return INT64_MAX;
+    if (o->group_count == 0) /* an order without ref is never taken back */
+        return INT64_MIN;
+    size_t mask = h->count <= FEW ? 0 : table_size(h->count) - 1;
+    for (size_t i = 0; i < o->group_count; i++) {
+        struct lapse_order_group *g = &o->groups[i];
+        g->known = g->cancelled = g->placed = g->valid = 0;
+        g->gross = g->refunded = 0;
+    }
+    const int64_t *time = h->number[LAPSE_F_TIME];
+    int64_t until = INT64_MIN;
+    size_t valid = 0;
+    for (int64_t i = 0, end; i < h->count; i = end) {
+        size_t before = valid;
+        struct lapse_order_group *g;
+        for (end = i; end < h->count && time[end] == time[i]; end++)
+            if ((g = group_at(o, mask, h, end)))
+                replay(g, h->name[LAPSE_F_KIND][end], h->number[LAPSE_F_AMOUNT][end]);
+        for (int64_t k = i; k < end; k++) {
+            if (!(g = group_at(o, mask, h, k)))
+                continue;
+            valid -= g->valid;
+            g->valid = stands(g, zero_is_valid);
+            valid += g->valid;
+        }
+        if (before && !valid)
+            until = time[i];
+    }
+    return until;
 }
 
 void lapse_orders_free(struct lapse_orders *o)

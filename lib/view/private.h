@@ -12,6 +12,5 @@ struct lapse_view {
     int64_t as_of;
     atomic_int owners;
 };
-void lapse_view_retain(lapse_view *view);
 
 #endif

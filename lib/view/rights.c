@@ -113,8 +113,9 @@ static bool collect_requests(struct seek *s, const lapse_allocator *mem)
     return true;
 }
 
-lapse_status lapse_rights_at(const struct lapse_history *h, const struct lapse_zone *zone, const lapse_policy *policy,
-                             const lapse_allocator *mem, int32_t *out, lapse_error *error)
+lapse_status lapse_rights_at(const struct lapse_history *h, const struct lapse_zone *zone,
+                             struct lapse_setting_value token, const lapse_allocator *mem, int32_t *out,
+                             lapse_error *error)
 {
     const uint8_t *kind = h->name[LAPSE_F_KIND];
     *out = LAPSE_RIGHTS_NONE;
@@ -124,7 +125,7 @@ lapse_status lapse_rights_at(const struct lapse_history *h, const struct lapse_z
     }
     if (!lapse_history_has(h, LAPSE_KIND_CONSENT_OBJECTED))
         return LAPSE_OK;
-    struct seek s = { .h = h, .zone = zone, .token = lapse_policy_value(policy, LAPSE_SET_CONSENT_TOKEN) };
+    struct seek s = { .h = h, .zone = zone, .token = token };
     for (s.objection = h->count - 1; kind[s.objection] != LAPSE_KIND_CONSENT_OBJECTED; s.objection--)
         ;
     void_tokens(&s, s.objection, 0);
@@ -136,4 +137,10 @@ lapse_status lapse_rights_at(const struct lapse_history *h, const struct lapse_z
             *out = LAPSE_RIGHTS_NONE;
     lapse_mem_free(mem, s.requests);
     return LAPSE_OK;
+}
+
+const char *lapse_rights_name(int32_t rights)
+{
+    static const char *const names[] = { NULL, "none", "objected", "erased" };
+    return rights > 0 && rights < (int32_t)(sizeof names / sizeof names[0]) ? names[rights] : NULL;
 }

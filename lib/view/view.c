@@ -80,3 +80,8 @@ int64_t lapse_view_first_time(const lapse_view *view)
             first = view->runs[i]->first_time;
     return first;
 }
+
+uint64_t lapse_view_seed(const lapse_view *view)
+{
+    return lapse_hash(view->store->key, sizeof view->store->key, 0);
+}

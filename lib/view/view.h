@@ -2,6 +2,7 @@
 #ifndef LAPSE_LIB_VIEW_H
 #define LAPSE_LIB_VIEW_H
 
+#include <lapse/state.h>
 #include <lapse/view.h>
 
 #include "base/base.h"
@@ -16,6 +17,8 @@ const lapse_allocator *lapse_view_memory(const lapse_view *view);
 const struct lapse_zone *lapse_view_zone(const lapse_view *view);
 int lapse_view_digits(const lapse_view *view);
 int64_t lapse_view_first_time(const lapse_view *view); /* no event is earlier; INT64_MAX: there is none */
+uint64_t lapse_view_seed(const lapse_view *view); /* of hash tables: unknown to who writes event files */
+void lapse_view_retain(lapse_view *view); /* given back with lapse_view_close() */
 /* LAPSE_INVALID for NULL, LAPSE_FORKED after fork. */
 lapse_status lapse_view_check(const lapse_view *view, lapse_error *error);
 
@@ -71,6 +74,11 @@ struct lapse_fold {
     lapse_progress_fn on_progress;  /* on the caller's thread */
     void *progress_user;
 };
+int64_t lapse_view_rows(const lapse_view *view); /* events in all its runs, those it does not see too */
+/* Ascending keys that cut the customers into `parts` or fewer slices of about equally many events: slice i begins with
+ * keys[i], the first and the last are open; keys[0] is no key. *keys has *count entries, at least 1, and is the caller's to
+ * free; what they point to lives as long as the view. */
+lapse_status lapse_view_cut(lapse_view *view, int64_t parts, struct lapse_text **keys, int64_t *count, lapse_error *error);
 /* Of several failing parts the error of the first is given. */
 lapse_status lapse_view_fold(lapse_view *view, const struct lapse_fold *fold, lapse_error *error);
 
@@ -108,6 +116,9 @@ struct lapse_order_sum {
  * taken back, every line is an order and the lines are added up as they come. */
 lapse_status lapse_orders_sum(struct lapse_orders *orders, const struct lapse_history *history, int64_t after,
                               bool zero_is_valid, bool with_items, struct lapse_order_sum *out, lapse_error *error);
+/* After lapse_orders_net() of the same history, all in the window: the last instant before which some order was valid, each
+ * instant seen after all its events. INT64_MAX: one is; INT64_MIN: none ever was. */
+int64_t lapse_orders_valid_until(struct lapse_orders *orders, const struct lapse_history *history, bool zero_is_valid);
 void lapse_orders_free(struct lapse_orders *orders);
 /* M11, M12, M13. An order none of whose lines has an amount (`known`) stands until its net is negative. */
 static inline bool lapse_order_valid(bool known, lapse_int128 gross, lapse_int128 net, bool zero_is_valid)
@@ -118,14 +129,7 @@ static inline bool lapse_order_valid(bool known, lapse_int128 gross, lapse_int12
 /* ---- clock.c: what time alone makes of a customer since the last purchase or activity ----------------------- */
 
 enum lapse_basis { LAPSE_BASIS_PURCHASE, LAPSE_BASIS_ACTIVITY }; /* settings purchase.* and engagement.* */
-enum {
-    LAPSE_CLOCK_NEW,      /* nothing yet: no valid order, no activity */
-    LAPSE_CLOCK_ACTIVE,
-    LAPSE_CLOCK_AT_RISK,
-    LAPSE_CLOCK_INACTIVE,
-    LAPSE_CLOCK_LOST,
-    LAPSE_CLOCK_STATES
-};
+enum { LAPSE_CLOCK_STATES = LAPSE_CLOCK_LOST + 1 };
 /* Made once, then only read, from any thread. Zone and policy are borrowed. */
 struct lapse_clock {
     const struct lapse_zone *zone;
@@ -186,12 +190,12 @@ void lapse_track_free(struct lapse_track *track);
 
 /* ---- rights.c: may a customer be scored? --------------------------------------------------------------------- */
 
-enum { LAPSE_RIGHTS_NONE = 0, LAPSE_RIGHTS_OBJECTED = 1, LAPSE_RIGHTS_ERASED = 2 };
 #define LAPSE_RIGHTS_FIELDS (LAPSE_FIELD_BIT(LAPSE_F_KIND) | LAPSE_FIELD_BIT(LAPSE_F_CHANNEL) | \
                              LAPSE_FIELD_BIT(LAPSE_F_PURPOSE) | LAPSE_FIELD_BIT(LAPSE_F_TOPIC) | \
                              LAPSE_FIELD_BIT(LAPSE_F_REF) | LAPSE_FIELD_BIT(LAPSE_F_REASON))
-/* The rights at the instant of a history whose last event is at or before it. */
+/* The rights (LAPSE_RIGHTS_) at the instant of a history whose last event is at or before it. `token` is consent.token. */
 lapse_status lapse_rights_at(const struct lapse_history *history, const struct lapse_zone *zone,
-                             const lapse_policy *policy, const lapse_allocator *mem, int32_t *out, lapse_error *error);
+                             struct lapse_setting_value token, const lapse_allocator *mem, int32_t *out,
+                             lapse_error *error);
 
 #endif

@@ -1,0 +1,379 @@
+/* Endpoints: can an address or a device be reached? (semantics 4.6, rulings S30 to S38, C13, C14)
+ *
+ * Hard bounce, manual block, removal and the run of soft bounces are facts that do not touch each other, and
+ * no fact is consent: a bounce never withdraws. Most are kept as the order of the last event that set them and
+ * of the last that took them back, so that what concerns a whole channel is one number and never a loop. A
+ * spam report is kept here and lifted by consent, in whole.c. An event that names no endpoint concerns those
+ * held on its channel, or, where none is, one record without address. */
+#include "state/state.h"
+
+static const uint8_t kinds[] = {
+    LAPSE_KIND_ENDPOINT_ADDED,         LAPSE_KIND_ENDPOINT_CHANGED,    LAPSE_KIND_ENDPOINT_VERIFIED,
+    LAPSE_KIND_ENDPOINT_REMOVED,       LAPSE_KIND_APP_INSTALLED,       LAPSE_KIND_APP_UNINSTALLED,
+    LAPSE_KIND_PUSH_TOKEN_INVALIDATED, LAPSE_KIND_SESSION_STARTED,     LAPSE_KIND_MESSAGE_SENT,
+    LAPSE_KIND_MESSAGE_DELIVERED,      LAPSE_KIND_MESSAGE_OPENED,      LAPSE_KIND_MESSAGE_CLICKED,
+    LAPSE_KIND_MESSAGE_CONVERTED,      LAPSE_KIND_MESSAGE_BOUNCED,     LAPSE_KIND_MESSAGE_SPAM_REPORTED,
+    LAPSE_KIND_SUPPRESSION_ADDED,      LAPSE_KIND_SUPPRESSION_REMOVED, 0
+};
+
+/* Channels that need no endpoint. */
+#define OPEN_CHANNELS (1u << LAPSE_CHANNEL_ONSITE | 1u << LAPSE_CHANNEL_SOCIAL | 1u << LAPSE_CHANNEL_ADS)
+
+/* ---- bounces ----------------------------------------------------------------------------------------- */
+
+enum bounce { BOUNCE_SOFT, BOUNCE_HARD, BOUNCE_NONE };
+
+/* A word, or a pattern of an enhanced status code (RFC 3463) in which x is any number. What is not here, and a
+ * bounce that says nothing, is soft. */
+static const struct {
+    const char *text;
+    enum bounce bounce;
+} bounces[] = {
+    { "hard", BOUNCE_HARD },  { "5.1.x", BOUNCE_HARD }, { "5.2.1", BOUNCE_HARD }, { "block", BOUNCE_NONE },
+    { "5.7.x", BOUNCE_NONE }, { "5.3.4", BOUNCE_NONE }, { "5.6.x", BOUNCE_NONE },
+};
+
+static bool matches(const char *pattern, struct lapse_text text)
+{
+    uint32_t at = 0;
+    for (; *pattern; pattern++) {
+        uint32_t from = at;
+        if (*pattern != 'x') {
+            if (at == text.size || text.data[at++] != *pattern)
+                return false;
+            continue;
+        }
+        while (at < text.size && text.data[at] >= '0' && text.data[at] <= '9')
+            at++;
+        if (at == from)
+            return false;
+    }
+    return at == text.size;
+}
+
+static enum bounce bounce_of(struct lapse_text reason)
+{
+    for (size_t i = 0; i < sizeof bounces / sizeof bounces[0]; i++)
+        if (matches(bounces[i].text, reason))
+            return bounces[i].bounce;
+    return BOUNCE_SOFT;
+}
+
+/* ---- one endpoint ------------------------------------------------------------------------------------ */
+
+static int64_t later(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+static void soft_bounce(struct lapse_endpoint *item, int64_t lifted, const struct lapse_rules *rules,
+                        const struct lapse_event *e)
+{
+    if (item->soft_count == 0 || item->soft_order < lifted) {
+        item->soft_count = 0;
+        item->soft_order = e->order;
+        item->soft_first = e->time;
+    }
+    item->soft_count++;
+    if (item->soft_count >= rules->bounce_soft &&
+        e->time > lapse_rules_add(rules, item->soft_first, rules->bounce_span))
+        item->hard = e->order;
+}
+
+unsigned lapse_endpoint_facts(const struct lapse_endpoints *e, const struct lapse_endpoint *item)
+{
+    const struct lapse_reach *r = &e->reach[item->channel];
+    int64_t lifted = later(item->lifted, r->lifted);
+    return (later(item->removed, r->removed) > item->held ? LAPSE_FACT_REMOVED : 0u) |
+           (item->hard > lifted ? LAPSE_FACT_HARD : 0u) | (r->blocked > lifted ? LAPSE_FACT_BLOCKED : 0u) |
+           (item->soft_count && item->soft_order > lifted ? LAPSE_FACT_SOFT : 0u);
+}
+
+/* ---- the endpoints of a channel ---------------------------------------------------------------------- */
+
+static struct lapse_reach *reach_of(struct lapse_endpoints *s, int32_t channel)
+{
+    struct lapse_reach *r = &s->reach[channel];
+    if (!(s->touched >> channel & 1)) {
+        s->touched |= 1u << channel;
+        r->messages = false;
+        r->removed = r->blocked = r->lifted = r->spam = -1;
+        r->held_count = 0;
+        r->facts = 0;
+    }
+    return r;
+}
+
+/* NULL: no memory. */
+static struct lapse_endpoint *put(struct lapse_endpoints *s, int32_t channel, struct lapse_text hash)
+{
+    bool fresh;
+    uint32_t number = lapse_names_put(&s->names, (uint32_t)channel, hash, &fresh);
+    if (number == LAPSE_NO_NAME ||
+        (fresh && number >= s->capacity &&
+         !lapse_mem_reserve(s->names.mem, &s->items, &s->capacity, (size_t)number + 1, sizeof *s->items)))
+        return NULL;
+    if (fresh)
+        s->items[number] = (struct lapse_endpoint){ .channel = (uint8_t)channel,
+                                                    .hash = hash,
+                                                    .held = -1,
+                                                    .removed = -1,
+                                                    .hard = -1,
+                                                    .lifted = -1,
+                                                    .added = -1,
+                                                    .soft_order = -1 };
+    return &s->items[number];
+}
+
+static void drop_held(struct lapse_reach *r, uint32_t number)
+{
+    uint32_t i = 0;
+    while (i < r->held_count && r->held[i] != number)
+        i++;
+    if (i == r->held_count)
+        return;
+    r->held_count--;
+    memmove(r->held + i, r->held + i + 1, (r->held_count - i) * sizeof *r->held);
+}
+
+static bool hold(struct lapse_endpoints *s, int32_t channel, const struct lapse_event *e, bool known)
+{
+    struct lapse_reach *r = reach_of(s, channel);
+    struct lapse_endpoint *item = put(s, channel, lapse_event_text(e, LAPSE_F_ENDPOINT));
+    if (!item)
+        return false;
+    uint32_t number = (uint32_t)(item - s->items);
+    item->held = e->order;
+    item->known |= known;
+    item->reached |= !known;
+    if (item->added < 0 || e->kind != LAPSE_KIND_ENDPOINT_VERIFIED)
+        item->added = e->order;
+    drop_held(r, number);
+    if (r->held_count == LAPSE_HELD_MAX)
+        drop_held(r, r->held[0]);
+    r->held[r->held_count++] = number;
+    return true;
+}
+
+/* All endpoints of a channel are gone. */
+static void drop_all(struct lapse_endpoints *s, int32_t channel, int64_t order)
+{
+    struct lapse_reach *r = reach_of(s, channel);
+    r->removed = order;
+    r->held_count = 0;
+}
+
+static bool drop(struct lapse_endpoints *s, int32_t channel, const struct lapse_event *e)
+{
+    struct lapse_text hash = lapse_event_text(e, LAPSE_F_ENDPOINT);
+    if (hash.size == 0) {
+        drop_all(s, channel, e->order);
+        return true;
+    }
+    struct lapse_endpoint *item = put(s, channel, hash);
+    if (!item)
+        return false;
+    item->removed = e->order;
+    drop_held(reach_of(s, channel), (uint32_t)(item - s->items));
+    return true;
+}
+
+static void tell(struct lapse_endpoints *s, struct lapse_endpoint *item, const struct lapse_rules *rules,
+                 const struct lapse_event *e)
+{
+    int64_t lifted = later(item->lifted, s->reach[item->channel].lifted);
+    switch (e->kind) {
+    case LAPSE_KIND_MESSAGE_DELIVERED:
+        item->soft_count = 0;
+        break;
+    case LAPSE_KIND_ENDPOINT_VERIFIED:
+        if (item->hard > lifted) {
+            item->hard = -1;
+            item->soft_count = 0;
+        }
+        break;
+    case LAPSE_KIND_SUPPRESSION_REMOVED:
+        item->lifted = e->order;
+        break;
+    default:
+        switch (bounce_of(lapse_event_text(e, LAPSE_F_REASON))) {
+        case BOUNCE_SOFT:
+            soft_bounce(item, lifted, rules, e);
+            break;
+        case BOUNCE_HARD:
+            item->hard = e->order;
+            break;
+        case BOUNCE_NONE:
+            break;
+        }
+    }
+}
+
+/* An event about how an endpoint fares: the one named, or all held; where none is held, the record without
+ * address too. */
+static bool tell_named(struct lapse_endpoints *s, int32_t channel, const struct lapse_rules *rules,
+                       const struct lapse_event *e)
+{
+    struct lapse_reach *r = reach_of(s, channel);
+    struct lapse_text hash = lapse_event_text(e, LAPSE_F_ENDPOINT);
+    struct lapse_endpoint *item;
+    if (hash.size) {
+        if (!(item = put(s, channel, hash)))
+            return false;
+        tell(s, item, rules, e);
+    } else {
+        for (uint32_t i = 0; i < r->held_count; i++)
+            tell(s, &s->items[r->held[i]], rules, e);
+    }
+    if (r->held_count == 0) {
+        if (!(item = put(s, channel, (struct lapse_text){ "", 0 })))
+            return false;
+        tell(s, item, rules, e);
+    }
+    return true;
+}
+
+/* ---- the region -------------------------------------------------------------------------------------- */
+
+static bool fold_app(struct lapse_endpoints *s, const struct lapse_event *e, int32_t channel)
+{
+    switch (e->kind) {
+    case LAPSE_KIND_APP_INSTALLED:
+        return hold(s, LAPSE_CHANNEL_PUSH, e, true) && hold(s, LAPSE_CHANNEL_IN_APP, e, true);
+    case LAPSE_KIND_APP_UNINSTALLED:
+        drop_all(s, LAPSE_CHANNEL_PUSH, e->order);
+        drop_all(s, LAPSE_CHANNEL_IN_APP, e->order);
+        return true;
+    case LAPSE_KIND_PUSH_TOKEN_INVALIDATED:
+        return drop(s, channel ? channel : LAPSE_CHANNEL_PUSH, e);
+    default: /* a session: who is in the app can be reached there */
+        return lapse_event_name(e, LAPSE_F_PLATFORM) != LAPSE_PLATFORM_APP ||
+               hold(s, LAPSE_CHANNEL_IN_APP, e, false);
+    }
+}
+
+static bool fold(void *state, const struct lapse_rules *rules, const struct lapse_event *e)
+{
+    struct lapse_endpoints *s = state;
+    uint8_t channel = lapse_event_name(e, LAPSE_F_CHANNEL);
+    if (channel >= LAPSE_CHANNELS)
+        return true;
+    if (!(lapse_kinds[e->kind].flags & LAPSE_KIND_NEEDS_CHANNEL))
+        return fold_app(s, e, channel);
+    if (channel == 0)
+        return true;
+    struct lapse_reach *r = reach_of(s, channel);
+    bool ok = true;
+    switch (e->kind) {
+    case LAPSE_KIND_ENDPOINT_CHANGED:
+        drop_all(s, channel, e->order);
+        return hold(s, channel, e, true);
+    case LAPSE_KIND_ENDPOINT_ADDED:
+        return hold(s, channel, e, true);
+    case LAPSE_KIND_ENDPOINT_VERIFIED:
+        ok = hold(s, channel, e, true);
+        return ok && tell_named(s, channel, rules, e);
+    case LAPSE_KIND_ENDPOINT_REMOVED:
+        return drop(s, channel, e);
+    case LAPSE_KIND_SUPPRESSION_ADDED:
+        r->blocked = e->order;
+        return true;
+    case LAPSE_KIND_SUPPRESSION_REMOVED:
+        if (lapse_event_text(e, LAPSE_F_ENDPOINT).size)
+            return tell_named(s, channel, rules, e);
+        r->lifted = e->order;
+        return true;
+    case LAPSE_KIND_MESSAGE_SPAM_REPORTED:
+        r->messages = true;
+        r->spam = e->order;
+        return true;
+    default:
+        r->messages = true;
+        return (e->kind != LAPSE_KIND_MESSAGE_BOUNCED && e->kind != LAPSE_KIND_MESSAGE_DELIVERED) ||
+               tell_named(s, channel, rules, e);
+    }
+}
+
+const struct lapse_endpoint *lapse_endpoint_nameless(const struct lapse_endpoints *s, int32_t channel)
+{
+    uint32_t number = lapse_names_find(&s->names, (uint32_t)channel, (struct lapse_text){ "", 0 });
+    return number == LAPSE_NO_NAME ? NULL : &s->items[number];
+}
+
+/* Which endpoint decides for its channel (C14): one that nothing speaks against, else the one added last. */
+static lapse_status settle(void *state, const struct lapse_rules *rules, const struct lapse_history *history,
+                           lapse_error *error)
+{
+    enum { AGAINST = LAPSE_FACT_REMOVED | LAPSE_FACT_HARD | LAPSE_FACT_BLOCKED };
+    struct lapse_endpoints *s = state;
+    int64_t added[LAPSE_CHANNELS];
+    (void)rules;
+    (void)history;
+    (void)error;
+    for (int32_t channel = 0; channel < LAPSE_CHANNELS; channel++) {
+        added[channel] = -1;
+        s->reach[channel].facts = LAPSE_FACT_UNHEARD;
+    }
+    for (size_t i = 0; i < s->names.count; i++) {
+        const struct lapse_endpoint *item = &s->items[i];
+        struct lapse_reach *r = &s->reach[item->channel];
+        if (!item->known && !item->reached)
+            continue;
+        unsigned facts = lapse_endpoint_facts(s, item) & AGAINST;
+        int64_t weight = facts ? item->added : INT64_MAX;
+        if (weight > added[item->channel]) {
+            added[item->channel] = weight;
+            r->facts = (uint8_t)facts;
+        }
+    }
+    for (int32_t channel = 1; channel < LAPSE_CHANNELS; channel++) {
+        struct lapse_reach *r = &s->reach[channel];
+        if (r->facts == LAPSE_FACT_UNHEARD && (s->touched >> channel & 1)) {
+            static const struct lapse_endpoint nobody = { .held = -1, .removed = -1, .hard = -1, .lifted = -1 };
+            const struct lapse_endpoint *item = lapse_endpoint_nameless(s, channel);
+            struct lapse_endpoint none = nobody;
+            none.channel = (uint8_t)channel;
+            r->facts = (uint8_t)((lapse_endpoint_facts(s, item ? item : &none) & AGAINST) | LAPSE_FACT_UNHEARD);
+        }
+        if (OPEN_CHANNELS >> channel & 1)
+            r->facts &= (uint8_t) ~(LAPSE_FACT_UNHEARD | LAPSE_FACT_REMOVED);
+    }
+    return LAPSE_OK;
+}
+
+static void begin(void *state, const struct lapse_rules *rules)
+{
+    struct lapse_endpoints *s = state;
+    s->names.mem = rules->mem;
+    s->names.seed = rules->seed;
+}
+
+static void clear(void *state)
+{
+    struct lapse_endpoints *s = state;
+    lapse_names_clear(&s->names);
+    s->touched = 0;
+}
+
+static void end(void *state)
+{
+    struct lapse_endpoints *s = state;
+    if (!s->names.mem)
+        return;
+    lapse_mem_free(s->names.mem, s->items);
+    lapse_names_free(&s->names);
+}
+
+const struct lapse_region lapse_region_endpoint = {
+    .name = "endpoint",
+    .at = offsetof(struct lapse_person, endpoints),
+    .size = sizeof(struct lapse_endpoints),
+    .fields = LAPSE_FIELD_BIT(LAPSE_F_CHANNEL) | LAPSE_FIELD_BIT(LAPSE_F_PLATFORM) |
+              LAPSE_FIELD_BIT(LAPSE_F_REASON) | LAPSE_FIELD_BIT(LAPSE_F_ENDPOINT),
+    .kinds = kinds,
+    .begin = begin,
+    .clear = clear,
+    .fold = fold,
+    .settle = settle,
+    .end = end,
+};

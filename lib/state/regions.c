@@ -1,0 +1,105 @@
+/* The table of regions, and the one fold of a customer's history into those that are asked for. An event that
+ * none of them reads costs one look at a table. */
+#include "state/state.h"
+
+static const struct lapse_region *const table[LAPSE_REGIONS] = {
+    [LAPSE_REGION_STAGE] = &lapse_region_stage,       [LAPSE_REGION_ENGAGEMENT] = &lapse_region_engagement,
+    [LAPSE_REGION_PURCHASE] = &lapse_region_purchase, [LAPSE_REGION_CONSENT] = &lapse_region_consent,
+    [LAPSE_REGION_ENDPOINT] = &lapse_region_endpoint, [LAPSE_REGION_ACCOUNT] = &lapse_region_account,
+    [LAPSE_REGION_RIGHTS] = &lapse_region_rights,
+};
+
+const struct lapse_region *lapse_region_at(enum lapse_region_number number)
+{
+    return table[number];
+}
+
+bool lapse_region_reads(const struct lapse_region *region, int kind)
+{
+    bool listed = lapse_kinds[kind].flags & region->flags;
+    for (const uint8_t *k = region->kinds; k && *k && !listed; k++)
+        listed = *k == kind;
+    return listed;
+}
+
+static void *state_of(struct lapse_person *p, int r)
+{
+    return (char *)p + table[r]->at;
+}
+
+uint32_t lapse_person_fields(uint32_t regions)
+{
+    uint32_t fields = LAPSE_FIELD_BIT(LAPSE_F_TIME) | LAPSE_FIELD_BIT(LAPSE_F_KIND);
+    for (int r = 0; r < LAPSE_REGIONS; r++)
+        fields |= regions >> r & 1 ? table[r]->fields : 0;
+    return fields;
+}
+
+void lapse_person_begin(struct lapse_person *p, const struct lapse_rules *rules, uint32_t regions)
+{
+    memset(p, 0, sizeof *p);
+    p->rules = rules;
+    p->regions = regions;
+    for (int r = 0; r < LAPSE_REGIONS; r++) {
+        if (!(regions >> r & 1))
+            continue;
+        if (table[r]->begin)
+            table[r]->begin(state_of(p, r), rules);
+        for (const uint8_t *k = table[r]->kinds; k && *k; k++)
+            p->wants[*k] |= UINT32_C(1) << r;
+        for (int kind = 1; table[r]->flags && kind < LAPSE_KINDS; kind++)
+            if (lapse_kinds[kind].flags & table[r]->flags)
+                p->wants[kind] |= UINT32_C(1) << r;
+    }
+}
+
+lapse_status lapse_person_fold(struct lapse_person *p, const struct lapse_history *h, lapse_error *error)
+{
+    const struct lapse_rules *rules = p->rules;
+    p->history = h;
+    for (int r = 0; r < LAPSE_REGIONS; r++) {
+        if (!(p->regions >> r & 1))
+            continue;
+        if (table[r]->clear)
+            table[r]->clear(state_of(p, r));
+        else
+            memset(state_of(p, r), 0, table[r]->size);
+    }
+    const uint8_t *kinds = h ? h->name[LAPSE_F_KIND] : NULL;
+    for (int64_t i = 0; h && i < h->count; i++) {
+        uint32_t wants = p->wants[kinds[i]];
+        if (!wants)
+            continue;
+        const struct lapse_event event = { h, i, i, h->number[LAPSE_F_TIME][i], kinds[i] };
+        for (int r = 0; wants; r++, wants >>= 1)
+            if ((wants & 1) && !table[r]->fold(state_of(p, r), rules, &event))
+                return lapse_fail_memory(error);
+    }
+    for (int r = 0; r < LAPSE_REGIONS; r++) {
+        lapse_status status = LAPSE_OK;
+        if ((p->regions >> r & 1) && table[r]->settle)
+            status = table[r]->settle(state_of(p, r), rules, h, error);
+        if (status != LAPSE_OK)
+            return status;
+    }
+    return LAPSE_OK;
+}
+
+int64_t lapse_person_deadline(const struct lapse_person *p)
+{
+    int64_t next = LAPSE_NEVER;
+    for (int r = 0; r < LAPSE_REGIONS; r++) {
+        if (!(p->regions >> r & 1) || !table[r]->deadline)
+            continue;
+        int64_t at = table[r]->deadline((const char *)p + table[r]->at, p->rules);
+        next = at < next ? at : next;
+    }
+    return next;
+}
+
+void lapse_person_end(struct lapse_person *p)
+{
+    for (int r = 0; r < LAPSE_REGIONS; r++)
+        if ((p->regions >> r & 1) && table[r]->end)
+            table[r]->end(state_of(p, r));
+}
