@@ -118,6 +118,14 @@ class History:
 
     def __init__(self, customer, own, as_of, zone):
         self.customer, self.own, self.seen, self.as_of, self.zone = customer, own, own, as_of, zone
+        self.held = {}
+
+    def once(self, function, policy):
+        """Keeps what a function answered: nothing but time is saved."""
+        key = (function, id(policy))
+        if key not in self.held:
+            self.held[key] = function(self, policy)
+        return self.held[key]
 
 
 def by_address(e):
@@ -220,11 +228,10 @@ def rights(h, policy):
     if any(e.kind == 'customer.erased' for e in h.own):
         return {'rights': 'erased'}
     objected = granted = -1
-    for n, e in enumerate(h.own):
+    _, grants = h.once(consents, policy)
+    for n, e in enumerate(h.seen):
         if e.kind == 'consent.objected':
             objected = n
-    _, grants = fold_consent(h.own, policy, h.zone)
-    for n, e in enumerate(h.own):
         if e.kind in ('consent.granted', 'consent.confirmed') and any(
                 key[1] == 'profiling' and not key[2] for key in grants.get(n, ())):
             granted = n
@@ -375,6 +382,10 @@ def fold_consent(events, policy, zone):
     return cells, grants
 
 
+def consents(h, policy):
+    return fold_consent(h.seen, policy, h.zone)
+
+
 def implied(h, channel, policy):
     """C2: state, since, event; None if nothing implies consent on that channel."""
     if channel not in policy.text['implied.channels'].split(','):
@@ -392,11 +403,10 @@ def implied(h, channel, policy):
 
 def consent_cells(h, policy):
     """Every cell that is printed (C1): key -> state, pending, strength, since, reason, source."""
-    cells, _ = fold_consent(h.seen, policy, h.zone)
+    cells, out = dict(h.once(consents, policy)[0]), {}
     for channel in CHANNELS:
         if implied(h, channel, policy):
             cells.setdefault((channel, 'marketing', ''), Cell())
-    out = {}
     for key, cell in cells.items():
         channel, purpose, topic = key
         requests = cell.open_requests(h.as_of, policy, h.zone) if cell.base != 'granted' else []     # C12
@@ -574,7 +584,7 @@ def fold_endpoints(events, policy, zone, grants=None):
 
 
 def endpoints(h, policy):
-    _, grants = fold_consent(h.seen, policy, h.zone)
+    _, grants = h.once(consents, policy)
     return fold_endpoints(h.seen, policy, h.zone, grants)
 
 
@@ -587,7 +597,7 @@ ALWAYS = {'erased', 'no_endpoint', 'hard_bounced', 'manual_block'}              
 
 def cell_denial(h, channel, purpose, policy, printed):
     """The reason a channel cell gives, or None."""
-    cells, _ = fold_consent(h.seen, policy, h.zone)
+    cells, _ = h.once(consents, policy)
     base = cells[(channel, purpose, '')].base if (channel, purpose, '') in cells else 'none'
     if base == 'granted':
         return None
@@ -606,17 +616,17 @@ def cell_denial(h, channel, purpose, policy, printed):
 
 def gate(h, channel, purpose, topic, policy):
     """All reasons, in the order of S 4.8."""
-    printed = consent_cells(h, policy)
+    printed = h.once(consent_cells, policy)
     reasons = set()
-    if rights(h, policy)['rights'] == 'erased':
+    if h.once(rights, policy)['rights'] == 'erased':
         reasons.add('erased')
     if purpose not in ('profiling', 'tracking', 'ad_audience'):                     # C23
-        reasons |= endpoints(h, policy)[channel].denials(policy)
+        reasons |= h.once(endpoints, policy)[channel].denials(policy)
     asked = 'marketing' if purpose == 'survey' else purpose                         # C11
-    if account(h, policy)['account'] == 'closed':                                   # C18
+    if h.once(account, policy)['account'] == 'closed':                                   # C18
         reasons.add('account_closed')
     objection = grant = -1
-    _, grants = fold_consent(h.seen, policy, h.zone)
+    _, grants = h.once(consents, policy)
     for n, e in enumerate(h.seen):
         if e.kind == 'consent.objected':
             objection = n
@@ -624,7 +634,7 @@ def gate(h, channel, purpose, topic, policy):
             grant = n
     if objection > grant and (asked != 'tracking' or CHOICES['tracking_objected']):  # C17
         reasons.add('objected')
-    if asked == 'marketing' and endpoints(h, policy)[channel].spam:
+    if asked == 'marketing' and h.once(endpoints, policy)[channel].spam:
         reasons.add('spam_reported')
     reasons.add(cell_denial(h, channel, asked, policy, printed))
     off = ('declined', 'withdrawn')
@@ -656,9 +666,18 @@ def text(value):
     return '' if value is None else format_time(value) if isinstance(value, int) else value
 
 
+class View:
+    """A store at an instant, for several answers."""
+
+    def __init__(self, store, as_of=None):
+        self.zone = store.zone
+        self.as_of = store.default_instant() if as_of is None else as_of
+        self.histories = [] if self.as_of is None else histories(store, self.as_of)
+
+
 def prepare(store, as_of, policy):
-    as_of = store.default_instant() if as_of is None else as_of
-    return ([] if as_of is None else histories(store, as_of)), policy or Policy()
+    view = store if isinstance(store, View) else View(store, as_of)
+    return view.histories, policy or Policy()
 
 
 def states(store, as_of=None, policy=None):
@@ -677,7 +696,7 @@ def channels(store, as_of=None, policy=None):
     rows = [CHANNEL_COLUMNS]
     found, policy = prepare(store, as_of, policy)
     for h in found:
-        of = endpoints(h, policy)
+        of = h.once(endpoints, policy)
         for name in CHANNELS:
             rows += [[h.customer, name, endpoint, state, '', '', ''] for endpoint, state in of[name].rows()]
     return rows
@@ -687,7 +706,7 @@ def consent(store, as_of=None, policy=None):
     rows = ['customer channel purpose topic state pending strength since reason source'.split()]
     found, policy = prepare(store, as_of, policy)
     for h in found:
-        cells = consent_cells(h, policy)
+        cells = h.once(consent_cells, policy)
         for key in sorted(cells, key=lambda k: (CHANNELS.index(k[0]), PURPOSES.index(k[1]), k[2].encode())):
             rows.append([h.customer, *key] + [text(value) for value in cells[key]])
     return rows
@@ -695,11 +714,13 @@ def consent(store, as_of=None, policy=None):
 
 def permit(store, purpose, channel=None, topic=None, customer=None, as_of=None, policy=None):
     rows = ['customer channel purpose decision reason reasons until'.split()]
-    asked_at = store.default_instant() if as_of is None else as_of
-    found, policy = prepare(store, as_of, policy)
+    view = store if isinstance(store, View) else View(store, as_of)
+    found, policy = prepare(view, None, policy)
     if customer is not None:
-        found = [h for h in found if h.customer == customer] or (
-            [History(customer, [], asked_at, store.zone)] if asked_at is not None else [])           # K15
+        found = [h for h in found if h.customer == customer] or [
+            History(customer, [], view.as_of, view.zone)]                           # K15
+        if view.as_of is None:                                                      # T6
+            found = []
     for h in found:
         if channel:
             asked = [channel]
