@@ -33,6 +33,7 @@ CHOICES = {
     'pending_since': 'earliest', # C3: which of several open requests
     'tracking_objected': True,   # C17 has no exception for tracking, though an objection writes no tracking cell (C7)
     'inapp_any_purpose': False,  # S 4.8: NONE reads as IMPLIED in messages only, or for profiling etc. too
+    'inapp_expired': True,       # S 4.8: the base of an expired cell is NONE, which reads as IMPLIED in-app
     'survey_topic': True,        # C11: a survey topic cell that is off is TOPIC_OFF too
     'expired_pending': True,     # C16: an open request makes an expired cell consent_pending
     'verified_restores': True,   # S31: endpoint.verified brings a removed endpoint back
@@ -603,10 +604,11 @@ def cell_denial(h, channel, purpose, policy, printed):
         return None
     if base != 'none':
         return 'consent_' + base
-    if channel in ('in_app', 'onsite') and policy.flag('consent.inapp_implied') and (
-            purpose == 'marketing' or CHOICES['inapp_any_purpose']):                # S 4.8
-        return None
     state, pending = printed.get((channel, purpose, ''), ('none', '0'))[:2]
+    if channel in ('in_app', 'onsite') and policy.flag('consent.inapp_implied') and (
+            purpose == 'marketing' or CHOICES['inapp_any_purpose']) and (
+            state != 'expired' or CHOICES['inapp_expired']):                        # S 4.8
+        return None
     if state == 'implied':
         return None
     if pending == '1' and (state == 'none' or CHOICES['expired_pending']):

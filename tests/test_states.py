@@ -1,10 +1,11 @@
 """`states`, `states --channels`, `consent` and `permit` of the command against tests/reference_state.py.
 
-    python3 test_states.py LAPSE [--histories N] [--seed S] [--doubts] [--keep-going] [part of a name ...]
+    python3 test_states.py LAPSE [--histories N] [--seed S] [--doubts] [--keep-going] [--reading NAME=VALUE] [part of a name ...]
 
 Random histories go in batches of 20 side by side in one file; every cell of every answer is compared. What differs is
 printed with a minimal history, made by taking away lines and cells. --doubts adds what no text decides. --keep-going
-shrinks the first difference of each kind and counts the others.
+shrinks the first few differences of each answer and counts the others. --reading sets one of CHOICES in
+reference_state.py.
 """
 import random
 import sys
@@ -16,7 +17,7 @@ def option(name, default, takes=True):
     if name not in sys.argv:
         return default
     at = sys.argv.index(name)
-    value = int(sys.argv[at + 1]) if takes else True
+    value = type(default)(sys.argv[at + 1]) if takes else True
     del sys.argv[at:at + (2 if takes else 1)]
     return value
 
@@ -24,11 +25,19 @@ def option(name, default, takes=True):
 HISTORIES, SEED = option('--histories', 400), option('--seed', 1)
 DOUBTS, KEEP_GOING = option('--doubts', False, takes=False), option('--keep-going', False, takes=False)
 
+READING = option('--reading', '')
+
 import histories  # noqa: E402
 import reference  # noqa: E402
 import reference_state as R  # noqa: E402
 import test_reference_state as by_hand  # noqa: E402
 from harness import Skip, lapse, new_store, same, suite  # noqa: E402
+
+while READING:
+    name, value = READING.split('=')
+    assert name in R.CHOICES, name
+    R.CHOICES[name] = {'True': True, 'False': False}.get(value, value)
+    READING = option('--reading', '')
 
 BATCH = 20
 ZONES = ['+00:00', '+00:00', '+00:00', '+05:30', '-08:00', 'Europe/Paris']
