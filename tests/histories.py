@@ -148,7 +148,7 @@ def doubt(rng, pool, row):
     if kind in ('app.installed', 'app.uninstalled', 'push.token_invalidated', 'consent.withdrawn', 'message.spam_reported'):
         row['endpoint'] = rng.choice(pool.addresses + ['', ''])
     if kind == 'message.bounced' and rng.random() < 0.3:
-        row['reason'] = rng.choice(['full', '5.0.0', '5.4.1', '5.2.3', '2.0.0', '5.1', 'HARD'])
+        row['reason'] = rng.choice(['full', '5.0.0', '5.4.1', '5.2.3', '5.1', 'HARD'])
     if kind == 'preference.set':
         row['purpose'] = rng.choice(['', 'survey', 'profiling'])
     if kind == 'sms.keyword':

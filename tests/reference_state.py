@@ -36,9 +36,11 @@ CHOICES = {
     'inapp_expired': True,       # S 4.8: the base of an expired cell is NONE, which reads as IMPLIED in-app
     'survey_topic': True,        # C11: a survey topic cell that is off is TOPIC_OFF too
     'expired_pending': True,     # C16: an open request makes an expired cell consent_pending
+    'mentioned_end': True,       # C13: the removal of an address that was never added counts, as a bounce of it does
     'verified_restores': True,   # S31: endpoint.verified brings a removed endpoint back
     'bounce_reaches_removed': True,  # S30: "every endpoint" includes removed ones
     'unknown_printed': True,     # C13, S33: deliverability of an endpoint never heard of: unknown, or ok
+    'nameless_alone': True,      # S27: an endpoint without address is printed, and asked, only where no other is known
     'session_makes_row': False,  # S27, S31: an in_app row by a session on app alone
     'usable_is_ok': True,        # C14: soft bouncing and spam reported endpoints are as good as ok
 }
@@ -398,7 +400,7 @@ def implied(h, channel, policy):
         found += [(policy.after('implied.inquiry', e.time, h.zone), e.time, e) for e in h.own if e.kind == 'info.requested']
     if not found:
         return None
-    end, time, e = max(found, key=lambda f: f[:2])
+    end, time, e = max(found, key=lambda f: (f[0], f[1], order_key(f[2])))          # S 4.5: the last one
     return ('implied', time, e) if h.as_of < end else ('expired', end, None)
 
 
@@ -456,9 +458,14 @@ class Channel:
         """S30: without an address every endpoint of the channel."""
         return [self.record(h)] if h else list(self.records.values()) or [self.record('')]
 
+    def ended(self, h):
+        if h and not CHOICES['mentioned_end'] and not (h in self.records and self.records[h].known):
+            return []
+        return self.targets(h)
+
     def known(self):
         """An app makes push known without naming an endpoint: it stands for itself only where no other is known."""
-        named = {h: r for h, r in self.records.items() if h and r.known}
+        named = {h: r for h, r in self.records.items() if h and r.known and CHOICES['nameless_alone']}
         return named or {h: r for h, r in self.records.items() if r.known}
 
     def exists(self, r):
@@ -534,21 +541,21 @@ def fold_endpoints(events, policy, zone, grants=None):
                 if r.hard:
                     r.hard, r.soft = False, []
         elif kind == 'endpoint.removed':
-            for r in c.targets(address):
+            for r in c.ended(address):
                 r.removed = True
         elif kind == 'app.installed':                                               # S31, S 4.6
             for name in ('push', 'in_app'):
                 for r in channels[name].records.values():
                     r.removed = False
-                r = channels[name].record('')
-                r.known, r.added = True, n
+                r = channels[name].record(address)
+                r.known, r.removed, r.added = True, False, n
         elif kind == 'app.uninstalled':
             for name in ('push', 'in_app'):
                 for r in channels[name].targets(''):
                     r.removed = True
             channels['in_app'].session = False
         elif kind == 'push.token_invalidated':
-            for r in channels['push'].targets(address):
+            for r in channels['push'].ended(address):
                 r.removed = True
         elif kind == 'session.started' and e.cells['platform'] == 'app':            # C13
             channels['in_app'].session = True
