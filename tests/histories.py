@@ -20,6 +20,8 @@ STARTS = [reference.parse_time(t) for t in (
 SPANS = ['1d', '13d', '14d', '30d', '60d', '90d', '180d', '6m', '12m', '24m', '1h']
 
 FOCUS = {
+    'token': '''consent.requested consent.requested consent.confirmed consent.confirmed consent.declined consent.withdrawn
+        consent.granted consent.objected message.spam_reported account.closed consent.imported'''.split(),
     'consent': '''consent.imported consent.requested consent.requested consent.granted consent.granted consent.confirmed
         consent.confirmed consent.declined consent.withdrawn consent.withdrawn consent.objected preference.set sms.keyword
         message.spam_reported account.closed customer.registered order.placed info.requested'''.split(),
@@ -39,6 +41,7 @@ WORDS = ['STOP', ' stop ', 'Opt Out', 'ARRET', 'start', 'UNSTOP', 'hello', 'stop
 REASONS = ['', '', 'too many', 'price', 'bot', 'unverified']
 BOUNCES = ['', 'soft', 'soft', '4.2.2', '5.2.2', 'hard', 'block', '5.1.1', '5.2.1', '5.7.1', '5.3.4', '5.6.0']
 CHANNELS = ['email', 'email', 'email', 'sms', 'sms', 'push', 'in_app', 'onsite', 'ads', 'web_push', 'postal']
+PURPOSES = 'profiling survey ad_audience tracking transactional service'.split()
 ADDRESSED = ['email', 'email', 'sms', 'web_push']    # endpoint.*; app.* speaks of push and in_app
 TAKES_ADDRESS = ('message.bounced', 'message.delivered', 'endpoint.verified', 'endpoint.removed')
 
@@ -47,21 +50,33 @@ class Pool:
     """One history: its customers, addresses and instants."""
 
     def __init__(self, rng, name, instants, raw):
-        self.customers = [name + c for c in 'abc'[:rng.randint(1, 3)]]
+        self.customers = [name + c for c in 'abc'[:rng.choice([1, 1, 2, 3])]]
         self.addresses = [('%s%d@x.org' % (name, n) if raw else 'hash:' + '%02x' % n + name.encode().hex().rjust(62, '0'))
                           for n in range(3)]
         self.instants = rng.sample(instants, min(len(instants), rng.randint(1, 6)))
+        # Few cells, so that events meet in them; sometimes any.
+        wide = rng.random() < 0.2
+        self.channels = CHANNELS if wide else [rng.choice(CHANNELS)] * 3 + [rng.choice(CHANNELS)]
+        self.purposes = ['', 'marketing'] * (1 if wide else 3) + (PURPOSES if wide else [rng.choice(PURPOSES)])
+        self.topics = rng.choice([[''], ['', 'shoes'], ['', '', '', 'shoes', 'Ä']])
+        self.tokens = rng.choice([['t1'], ['t1', 't1', 't2']])
 
 
-def instants(rng, policy):
-    """A few starts, deadlines counted from them, and one microsecond to either side."""
-    spans = [policy.text[n] for n in ('engagement.risk', 'engagement.inactive', 'engagement.lost', 'consent.token',
-                                      'bounce.span', 'implied.purchase', 'implied.inquiry') if not policy.is_off(n)]
+LIMITS = {'token': ['consent.token'], 'consent': ['consent.token', 'implied.purchase', 'implied.inquiry'], 'endpoint': ['bounce.span'],
+          'clock': ['engagement.risk', 'engagement.inactive', 'engagement.lost'],
+          'order': ['purchase.risk', 'purchase.inactive', 'purchase.lost']}
+
+
+def instants(rng, policy, theme):
+    """One or two starts, limits of the theme counted from them, and one microsecond to either side."""
+    limits = LIMITS.get(theme) or rng.choice(list(LIMITS.values()))
+    spans = [policy.text[n] for n in limits if not policy.is_off(n)]
     zone, out = reference.Zone(rng.choice(['+00:00', '+05:30', 'Europe/Paris'])), []
-    for start in rng.sample(STARTS, rng.randint(1, 4)):
+    for start in rng.sample(STARTS, rng.randint(1, 2)):
         out.append(start)
-        for _ in range(3):
-            later = reference_state.Policy({'x': rng.choice(spans + SPANS)}).after('x', rng.choice(out), zone)
+        for _ in range(rng.randint(1, 3)):
+            span = rng.choice(spans if rng.random() < 0.7 else SPANS)
+            later = reference_state.Policy({'x': span}).after('x', rng.choice(out), zone)
             out.append(later + rng.choice([0, 0, 0, -US, US, DAY]))
     return sorted(set(out))
 
@@ -96,18 +111,18 @@ def draw_row(rng, pool, kind, doubts, n):
         row['amount'] = rng.choice(['', '0', '5', '5.00', '10', '12.34'])
         return row
     if kind.startswith(('consent.', 'message.', 'endpoint.', 'suppression.', 'preference.')):
-        row['channel'] = rng.choice(CHANNELS)
+        row['channel'] = rng.choice(pool.channels)
     if kind.startswith('consent.'):
-        row['purpose'] = rng.choice(['', '', 'marketing', 'marketing', 'profiling', 'survey', 'ad_audience', 'tracking',
-                                     'transactional', 'service'])
-        row['topic'] = rng.choice(['', '', '', '', 'shoes', 'Ä'])
+        row['purpose'] = rng.choice(pool.purposes)
+        row['topic'] = rng.choice(pool.topics)
         row['evidence'] = rng.choice(['', 'form 7', 'form 7'])
-        row['ref'] = rng.choice(['t1', 't1', 't2'])
+        row['ref'] = rng.choice(pool.tokens)
         row['reason'] = reason
         if kind == 'consent.withdrawn':
             row['channel'] = rng.choice([row['channel'], row['channel'], row['channel'], ''])
     if kind.startswith('endpoint.'):
-        row.update(channel=rng.choice(ADDRESSED), endpoint=rng.choice(pool.addresses))
+        held = [c for c in pool.channels if c in ADDRESSED] or ADDRESSED
+        row.update(channel=rng.choice(held), endpoint=rng.choice(pool.addresses))
     if kind in ('consent.withdrawn', 'message.spam_reported', 'message.bounced', 'message.delivered') and \
             row['channel'] in ADDRESSED and rng.random() < 0.4:
         row['endpoint'] = rng.choice(pool.addresses)
@@ -176,12 +191,13 @@ def settle(rows):
 def draw(rng, count=20, doubts=False, focus=None, raw=True, policy=None):
     """Rows of `count` histories, shuffled, and instants worth asking about."""
     policy = policy or reference_state.Policy()
-    times, rows = instants(rng, policy), []
+    theme, rows = focus or rng.choice(list(FOCUS)), []
+    times = instants(rng, policy, theme)
     for n in range(count):
         pool = Pool(rng, '%02d' % n, times, raw)
         own = []
         for _ in range(rng.choice([1, 2, 3, 4, 6, 9, 14])):
-            kinds = FOCUS[focus or rng.choice(list(FOCUS))]
+            kinds = FOCUS[theme if rng.random() < 0.85 else 'mixed']
             kind = rng.choice(kinds)
             if kind == 'event.retracted' or (rng.random() < 0.03 and own):
                 taken = rng.choice(own) if own else None
@@ -206,7 +222,7 @@ def draw(rng, count=20, doubts=False, focus=None, raw=True, policy=None):
             if not any(r['kind'] == 'event.retracted' and r['ref'] == row['event_id'] for r in rows):
                 row['event_id'] = ''
     rng.shuffle(rows)
-    asked = [t + rng.choice([0, 0, 0, -US, US]) for t in times]
+    asked = [t + rng.choice([0, 0, 0, -US, US]) for t in times + times[-2:]]
     return rows, asked
 
 
