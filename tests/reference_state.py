@@ -38,6 +38,7 @@ CHOICES = {
     'expired_pending': True,     # C16: an open request makes an expired cell consent_pending
     'mentioned_end': True,       # C13: the removal of an address that was never added counts, as a bounce of it does
     'verified_restores': True,   # S31: endpoint.verified brings a removed endpoint back
+    'implied_last_order': True,  # C4, S 4.5: of two orders in one instant the last in canonical order, or the first
     'bounce_reaches_removed': True,  # S30: "every endpoint" includes removed ones
     'unknown_printed': True,     # C13, S33: deliverability of an endpoint never heard of: unknown, or ok
     'nameless_alone': True,      # S27: an endpoint without address is printed, and asked, only where no other is known
@@ -396,6 +397,8 @@ def implied(h, channel, policy):
     found = []
     if not policy.is_off('implied.purchase'):
         found += [(policy.after('implied.purchase', time, h.zone), time, e) for time, e in valid_orders(h.own, policy)]
+        if not CHOICES['implied_last_order']:
+            found = [f for n, f in enumerate(found) if f[1] not in [g[1] for g in found[:n]]]
     if not policy.is_off('implied.inquiry'):
         found += [(policy.after('implied.inquiry', e.time, h.zone), e.time, e) for e in h.own if e.kind == 'info.requested']
     if not found:
@@ -571,7 +574,7 @@ def fold_endpoints(events, policy, zone, grants=None):
             c.messages = True
         if kind == 'message.bounced' and bounce(e.cells['reason']):
             for r in c.targets(address):
-                if r.removed and not address and not CHOICES['bounce_reaches_removed']:
+                if r.removed and r.known and not address and not CHOICES['bounce_reaches_removed']:
                     continue
                 if bounce(e.cells['reason']) == 'hard':
                     r.hard = True
