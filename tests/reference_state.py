@@ -458,8 +458,11 @@ class Channel:
         return self.records.setdefault(h, Endpoint())
 
     def targets(self, h):
-        """S30: without an address every endpoint of the channel."""
-        return [self.record(h)] if h else list(self.records.values()) or [self.record('')]
+        """S30: without an address every endpoint of the channel. Where none is known, what names an address concerns the
+        one unknown endpoint too: hosts that send no endpoint events still name addresses in bounces."""
+        if not h:
+            return list(self.records.values()) or [self.record('')]
+        return [self.record(h)] + ([] if self.known() else [self.record('')])
 
     def ended(self, h):
         if h and not CHOICES['mentioned_end'] and not (h in self.records and self.records[h].known):
@@ -485,7 +488,7 @@ class Channel:
         if self.known():
             return [(h[5:21], self.deliverability(r)) for h, r in sorted(self.known().items())]
         if self.messages or (self.session and CHOICES['session_makes_row']):
-            return [('', self.deliverability(self.best(list(self.records.values()) or [Endpoint()])))]
+            return [('', self.deliverability(self.records.get('', Endpoint())))]
         return []
 
     def best(self, records):
@@ -495,7 +498,7 @@ class Channel:
         return next((r for r in records if good(r)), None) or max(records, key=lambda r: r.added)
 
     def denials(self, policy):
-        r = self.best(list(self.known().values()) or list(self.records.values()) or [Endpoint()])
+        r = self.best(list(self.known().values()) or [self.records.get('', Endpoint())])
         out = set()
         if self.name not in NEED_NONE and (r.removed or not (self.exists(r) or policy.flag('permit.assume_endpoint'))):
             out.add('no_endpoint')
@@ -536,7 +539,7 @@ def fold_endpoints(events, policy, zone, grants=None):
             r = c.record(address)
             r.known, r.removed, r.added = True, False, n
         elif kind == 'endpoint.verified':
-            for r in c.targets(address):
+            for r in [c.record(address)] if address else c.targets(''):
                 if not r.known:
                     r.known, r.removed, r.added = True, False, n                    # S31
                 if CHOICES['verified_restores']:
