@@ -21,24 +21,21 @@ int32_t lapse_person_account(const struct lapse_person *p)
     return p->account.closed ? LAPSE_ACCOUNT_CLOSED : LAPSE_ACCOUNT_OPEN;
 }
 
-/* What began an order at `time`: its first line. */
-static struct lapse_cause order_at(const struct lapse_history *h, int64_t time)
+/* What began the last valid order, at `time`: its first line (M9). Of several orders of one instant the last. */
+static struct lapse_cause last_order(const struct lapse_person *p, int64_t time)
 {
+    const struct lapse_history *h = p->history;
     const int64_t *times = h->number[LAPSE_F_TIME];
     struct lapse_cause cause = { .since = time };
-    int64_t low = 0, high = h->count;
-    while (low < high) {
-        int64_t middle = low + (high - low) / 2;
-        if (times[middle] < time)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    while (low < h->count && times[low] == time && h->name[LAPSE_F_KIND][low] != LAPSE_KIND_ORDER_PLACED)
-        low++;
-    if (low < h->count) {
-        cause.reason = lapse_history_text(h, LAPSE_F_REASON, low);
-        cause.source = lapse_history_text(h, LAPSE_F_SOURCE, low);
+    int64_t i = h->count;
+    while (i > 0 && times[i - 1] > time)
+        i--;
+    while (i > 0 && !(h->name[LAPSE_F_KIND][i - 1] == LAPSE_KIND_ORDER_PLACED &&
+                      lapse_orders_begins(&p->purchases.orders, h, i - 1, p->rules->zero_is_valid)))
+        i--;
+    if (i > 0) {
+        cause.reason = lapse_history_text(h, LAPSE_F_REASON, i - 1);
+        cause.source = lapse_history_text(h, LAPSE_F_SOURCE, i - 1);
     }
     return cause;
 }
@@ -71,7 +68,7 @@ static int32_t implied(const struct lapse_person *p, struct lapse_cause *cause)
         return LAPSE_CONSENT_EXPIRED;
     }
     if (order)
-        *cause = order_at(p->history, cause->since);
+        *cause = last_order(p, cause->since);
     return LAPSE_CONSENT_IMPLIED;
 }
 

@@ -12,6 +12,7 @@ struct lapse_order_group {
     const char *ref;
     uint64_t tail; /* of the ref, where most refs differ */
     uint32_t item; /* place in items, or OUTSIDE */
+    uint32_t row;  /* of the first line */
     uint8_t ref_size;
     uint8_t known;     /* a line has an amount */
     uint8_t cancelled; /* or refunded as a whole */
@@ -96,8 +97,8 @@ static struct lapse_order_group *find_group(const struct lapse_orders *o, size_t
 }
 
 /* One line of the order `ref`; its first line in time opens the order. */
-static bool put_line(struct lapse_orders *o, size_t mask, struct lapse_text ref, int64_t time, int64_t amount,
-                     int64_t after)
+static bool put_line(struct lapse_orders *o, size_t mask, struct lapse_text ref, int64_t row, int64_t time,
+                     int64_t amount, int64_t after)
 {
     uint64_t tail = tail_of(ref);
     uint32_t *slot = NULL;
@@ -108,7 +109,7 @@ static bool put_line(struct lapse_orders *o, size_t mask, struct lapse_text ref,
             return false;
         g = &o->groups[o->group_count++];
         *g = (struct lapse_order_group){
-            .ref = ref.data, .ref_size = (uint8_t)ref.size, .tail = tail, .item = OUTSIDE
+            .ref = ref.data, .ref_size = (uint8_t)ref.size, .tail = tail, .item = OUTSIDE, .row = (uint32_t)row
         };
         if (time > after) {
             g->item = (uint32_t)o->count;
@@ -211,7 +212,7 @@ lapse_status lapse_orders_net(struct lapse_orders *o, const struct lapse_history
                 ok = put_item(o, times[i], net);
         } else {
             ok = (h->count <= FEW || mask || clear_table(o, h->count, &mask)) &&
-                 put_line(o, mask, ref, times[i], amounts[i], after);
+                 put_line(o, mask, ref, i, times[i], amounts[i], after);
         }
         if (!ok)
             return lapse_fail_memory(error);
@@ -272,6 +273,18 @@ static struct lapse_order_group *group_at(const struct lapse_orders *o, size_t m
     bool order = kind == LAPSE_KIND_ORDER_PLACED || kind == LAPSE_KIND_ORDER_CANCELLED || kind == LAPSE_KIND_ORDER_REFUNDED;
     uint32_t *slot;
     return order && ref.size ? find_group(o, mask, ref, tail_of(ref), &slot) : NULL;
+}
+
+bool lapse_orders_begins(const struct lapse_orders *o, const struct lapse_history *h, int64_t row, bool zero_is_valid)
+{
+    struct lapse_text ref = lapse_history_text(h, LAPSE_F_REF, row);
+    int64_t amount = h->number[LAPSE_F_AMOUNT][row];
+    if (ref.size == 0)
+        return lapse_order_valid(amount != LAPSE_MISSING, amount == LAPSE_MISSING ? 0 : amount,
+                                 amount == LAPSE_MISSING ? 0 : amount, zero_is_valid);
+    const struct lapse_order_group *g = group_at(o, h->count <= FEW ? 0 : table_size(h->count) - 1, h, row);
+    return g && g->row == row && !g->cancelled &&
+           lapse_order_valid(g->known, g->gross, g->gross - g->refunded, zero_is_valid);
 }
 
 /* One event of an order, in time: unlike lines and refunds of the whole history, what is later is not known yet. */

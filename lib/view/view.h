@@ -116,6 +116,9 @@ struct lapse_order_sum {
  * taken back, every line is an order and the lines are added up as they come. */
 lapse_status lapse_orders_sum(struct lapse_orders *orders, const struct lapse_history *history, int64_t after,
                               bool zero_is_valid, bool with_items, struct lapse_order_sum *out, lapse_error *error);
+/* After lapse_orders_net() of the same history: does a valid order begin with this line, an order.placed? */
+bool lapse_orders_begins(const struct lapse_orders *orders, const struct lapse_history *history, int64_t row,
+                         bool zero_is_valid);
 /* After lapse_orders_net() of the same history, all in the window: the last instant before which some order was valid, each
  * instant seen after all its events. INT64_MAX: one is; INT64_MIN: none ever was. */
 int64_t lapse_orders_valid_until(struct lapse_orders *orders, const struct lapse_history *history, bool zero_is_valid);
