@@ -39,6 +39,19 @@ struct lapse_text {
     const char *data;
     uint32_t size;
 };
+/* Most texts are short; their two words may overlap. */
+static inline void lapse_text_copy(char *to, struct lapse_text text)
+{
+    if (text.size >= 8 && text.size <= 16) {
+        memcpy(to, text.data, 8);
+        memcpy(to + text.size - 8, text.data + text.size - 8, 8);
+    } else if (text.size >= 4 && text.size < 8) {
+        memcpy(to, text.data, 4);
+        memcpy(to + text.size - 4, text.data + text.size - 4, 4);
+    } else if (text.size > 0) {
+        memcpy(to, text.data, text.size);
+    }
+}
 /* One event. An endpoint is already its 32 hash bytes. */
 struct lapse_row {
     struct lapse_text customer;
@@ -137,15 +150,7 @@ static inline void lapse_rows_set_text(struct lapse_rows *rows, int f, size_t i,
     rows->text[f].begin[i] = (uint32_t)rows->bytes.size;
     rows->text[f].length[i] = (uint8_t)text.size;
     rows->bytes.size += text.size;
-    if (text.size >= 8 && text.size <= 16) { /* most are short; the two words may overlap */
-        memcpy(to, text.data, 8);
-        memcpy(to + text.size - 8, text.data + text.size - 8, 8);
-    } else if (text.size >= 4 && text.size < 8) {
-        memcpy(to, text.data, 4);
-        memcpy(to + text.size - 4, text.data + text.size - 4, 4);
-    } else if (text.size > 0) {
-        memcpy(to, text.data, text.size);
-    }
+    lapse_text_copy(to, text);
 }
 /* Appends rows order[0..n) of `from`, or rows first .. first + n when order is NULL; only columns in `fields`. */
 bool lapse_rows_gather(struct lapse_rows *rows, const struct lapse_columns *from, uint32_t fields,

@@ -168,7 +168,7 @@ bool lapse_stage_part_put(struct stage_part *part, const struct lapse_columns *f
         uint32_t high = (uint32_t)(hash[order[i]] >> 32);
         memcpy(to, &high, sizeof high);
         to[STAGE_ID - 1] = (char)(uint8_t)id.size;
-        memcpy(to + STAGE_ID, id.data, id.size);
+        lapse_text_copy(to + STAGE_ID, id);
         to += STAGE_ID + id.size;
     }
     return part->rows.count - part->known < PENDING || find_pending(part);
