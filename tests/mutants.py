@@ -11,6 +11,7 @@ import tempfile
 
 TESTS = ['test_state', 'test_state_laws', 'test_state_all']
 CONSENT, ENDPOINT, CLOCK = 'lib/state/consent.c', 'lib/state/endpoint.c', 'lib/state/clock.c'
+TIMER, ORDER = 'lib/view/clock.c', 'lib/view/order.c'
 GATE, WHOLE, KIND = 'lib/state/gate.c', 'lib/state/whole.c', 'lib/event/kind.c'
 
 # Name, and the changes: file, what stands there once, what shall.
@@ -62,22 +63,22 @@ MUTANTS = [
     ('a second grant moves since',
      (CONSENT, 'if (base != cell->base)\n', 'if (base != cell->base || effect == LAPSE_EFFECT_GRANTED)\n')),
     # engagement, purchases, stage: words that articles mix up
-    ('six months are not yet over on the day', (CLOCK, 'i) <= c->last + gap)', 'i) < c->last + gap)')),
-    ('an opened message is activity (Apple opens them all)', (CLOCK, 'return rules->opens;', 'return true;')),
-    ('a click by software is activity', (CLOCK, '"bot"))', '"no such reason"))')),
-    ('an activity at the deadline comes too late', (CLOCK, 'time - c->last - 1)', 'time - c->last)')),
+    ('six months are not yet over on the day', (TIMER, 'time >= lapse_clock_deadline(clock, state, last)', 'time > lapse_clock_deadline(clock, state, last)')),
+    ('an opened message is activity (Apple opens them all)', (TIMER, 'if (lapse_policy_value(policy, LAPSE_SET_ACTIVITY_OPENS).n)', 'if (true)')),
+    ('a click by software is activity', (TIMER, '"bot", 3)', '"box", 3)')),
+    ('an activity at the deadline comes too late', (CLOCK, 't->last, time - 1)', 't->last, time)')),
     ('unsubscribing ends activity',
      (CLOCK, 'static const uint8_t kinds[] = { LAPSE_KIND_MESSAGE_OPENED, 0 };',
       'static const uint8_t kinds[] = { LAPSE_KIND_MESSAGE_OPENED, LAPSE_KIND_CONSENT_WITHDRAWN, 0 };'),
-     (CLOCK, '    bool active = is_activity(rules, e);\n',
-      '    bool active = is_activity(rules, e);\n    if (e->kind == LAPSE_KIND_CONSENT_WITHDRAWN) s->clock.started = false;\n')),
+     (CLOCK, '    if (active)\n',
+      '    if (e->kind == LAPSE_KIND_CONSENT_WITHDRAWN) s->touches.started = false;\n    if (active)\n')),
     ('a lost customer falls back to reach',
      (WHOLE, 'int32_t now = lapse_stage_of(s->visited, s->registered, p->purchases.valid,',
       'int64_t unused;\n    int32_t now = lapse_stage_of(s->visited, s->registered, p->purchases.valid &&\n'
-      '        lapse_clock_at(&p->purchases.clock, p->rules, &p->rules->purchase, &unused) != LAPSE_CLOCK_LOST,')),
+      '        lapse_touches_state(&p->purchases.touches, &p->rules->purchase, p->rules->as_of, &unused) != LAPSE_CLOCK_LOST,')),
     ('the highest stage forgets', (WHOLE, '*highest = then > now ? then : now;', '*highest = now;')),
     ('a refund at its own instant leaves a mark',
-     ('lib/view/order.c', 'end < h->count && time[end] == time[i]; end++)', 'end < h->count && end == i; end++)')),
+     (ORDER, 'end < h->count && time[end] == time[i]; end++)', 'end < h->count && end == i; end++)')),
     ('a refunded order drives the purchase clock', ('lib/state/purchase.c', 's->orders.items[i].time);',
       's->orders.items[i].time);\n    lapse_clock_touch(&s->clock, rules, &rules->purchase, '
       'history->number[LAPSE_F_TIME][history->count - 1]);')),
