@@ -80,7 +80,7 @@ MUTANTS = [
     ('a refund at its own instant leaves a mark',
      (ORDER, 'end < h->count && time[end] == time[i]; end++)', 'end < h->count && end == i; end++)')),
     ('a refunded order drives the purchase clock', ('lib/state/purchase.c', 's->orders.items[i].time);',
-      's->orders.items[i].time);\n    lapse_clock_touch(&s->clock, rules, &rules->purchase, '
+      's->orders.items[i].time);\n    lapse_touch(&s->touches, &rules->purchase, '
       'history->number[LAPSE_F_TIME][history->count - 1]);')),
     ('an account once closed stays closed', ('lib/state/account.c', 's->closed = e->kind', 's->closed |= e->kind')),
     # endpoints
