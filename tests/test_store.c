@@ -278,6 +278,37 @@ static void check_counts(lapse_counts c, int64_t accepted, int64_t duplicate, in
     assert_int_equal(c.conflict, conflict);
 }
 
+/* Many chunks, and threads that wait for each other: all rows come in, whoever reads and whoever parses. */
+static void chunks_and_threads(void **state)
+{
+    enum { ROWS = 150000 };
+    (void)state;
+    struct lapse_buffer text;
+    char line[64], *first = NULL;
+    lapse_buffer_init(&text, &mem);
+    lapse_buffer_text(&text, "customer,time,amount\n");
+    for (int i = 0; i < ROWS; i++) {
+        snprintf(line, sizeof line, "c%05d,@%d,%d.%02d\n", i * 7919 % 30011, 1700000000 + i / 3, i % 90, i % 100);
+        lapse_buffer_text(&text, line);
+    }
+    lapse_buffer_byte(&text, 0);
+    for (int threads = 1; threads <= 5; threads++)
+        for (int again = 0; again < 3; again++) {
+            lapse_store *store = open_store(NULL);
+            check_counts(import_text(store, text.data, "x", 0, threads), ROWS, 0, 0);
+            if (again == 0) {
+                char *all = export_of(store);
+                first = first ? first : all;
+                assert_string_equal(all, first);
+                if (all != first)
+                    free(all);
+            }
+            lapse_store_close(store);
+        }
+    free(first);
+    lapse_buffer_free(&text);
+}
+
 /* Rulings F11 to F14, X5, X6. */
 static void identity_of_events(void **state)
 {
@@ -718,6 +749,7 @@ int main(void)
         cmocka_unit_test(damage_is_found),
         cmocka_unit_test(appends_tell_their_outcome),
         cmocka_unit_test(cancelled_imports_leave_nothing),
+        cmocka_unit_test(chunks_and_threads),
         cmocka_unit_test(handles_do_not_survive_fork),
     };
     return cmocka_run_group_tests_name("store", tests, make_folder, remove_folder);
