@@ -22,15 +22,6 @@ enum {
     LAPSE_STAGE_LOYALTY = 5      /**< has one, and recommends: a converted referral, or as `loyalty.rating` says */
 };
 
-/** What a clock says, of activity or of purchases. A limit is reached at its instant, not after it. @since 0.9 */
-enum {
-    LAPSE_CLOCK_NEW = 1,     /**< nothing has started it */
-    LAPSE_CLOCK_ACTIVE = 2,
-    LAPSE_CLOCK_AT_RISK = 3,
-    LAPSE_CLOCK_INACTIVE = 4,
-    LAPSE_CLOCK_LOST = 5
-};
-
 /** A cell of consent. The first four are what the person did; implied and expired are worked out where the policy
  *  allows implied consent and the person did nothing. @since 0.9 */
 enum {
@@ -93,8 +84,6 @@ enum {
 
 /** The name as answers spell it, static; NULL for a value that is none. Threads: any. @since 0.9 */
 LAPSE_API const char *lapse_stage_name(int32_t stage);
-/** @since 0.9 */
-LAPSE_API const char *lapse_clock_name(int32_t state);
 /** @since 0.9 */
 LAPSE_API const char *lapse_consent_name(int32_t state);
 /** @since 0.9 */

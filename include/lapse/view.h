@@ -14,7 +14,6 @@ extern "C" {
  *  ask it at once, and a store may append meanwhile. @since 0.9 */
 typedef struct lapse_view lapse_view;
 
-
 /** Opens a view of all events at or before `as_of` (microseconds since 1970-01-01 UTC; INT64_MAX sees all, which
  *  suits history and events but no answer that counts days). Cheap. Free with lapse_view_close().
  *  Threads: any. @since 0.9 */
@@ -31,8 +30,19 @@ enum {
     LAPSE_RIGHTS_OBJECTED = 2, /**< to direct marketing and profiling, until a later grant of profiling */
     LAPSE_RIGHTS_ERASED = 3
 };
+/** What a clock says, of activity or of purchases. A limit is reached at its instant, not after it. @since 0.9 */
+enum {
+    LAPSE_CLOCK_NEW = 1,     /**< nothing has started it */
+    LAPSE_CLOCK_ACTIVE = 2,
+    LAPSE_CLOCK_AT_RISK = 3,
+    LAPSE_CLOCK_INACTIVE = 4,
+    LAPSE_CLOCK_LOST = 5
+};
+
 /** The name as answers spell it, static; NULL for a value that is none. Threads: any. @since 0.9 */
 LAPSE_API const char *lapse_rights_name(int32_t rights);
+/** @since 0.9 */
+LAPSE_API const char *lapse_clock_name(int32_t state);
 
 /** The events of one customer in canonical order: by time, inside one instant by the rank of the kind (placed before
  *  refunded, granted before withdrawn), then by source, event_id and the other columns, so that it does not matter

@@ -104,7 +104,6 @@ bool lapse_person_spam(const struct lapse_person *p, int32_t channel)
     }
 
 NAMES(lapse_stage_name, "reach", "acquisition", "conversion", "retention", "loyalty")
-NAMES(lapse_clock_name, "new", "active", "at_risk", "inactive", "lost")
 NAMES(lapse_consent_name, "none", "declined", "granted", "withdrawn", "implied", "expired")
 NAMES(lapse_strength_name, "unknown", "single", "double")
 NAMES(lapse_deliverability_name, "ok", "soft_bouncing", "spam_reported", "no_endpoint", "hard_bounced",

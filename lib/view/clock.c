@@ -68,6 +68,12 @@ int32_t lapse_clock_state(const struct lapse_clock *clock, int64_t last, int64_t
     return state;
 }
 
+const char *lapse_clock_name(int32_t state)
+{
+    static const char *const names[] = { NULL, "new", "active", "at_risk", "inactive", "lost" };
+    return state > 0 && state < LAPSE_CLOCK_STATES ? names[state] : NULL;
+}
+
 void lapse_activity_init(struct lapse_activity *activity, const lapse_policy *policy)
 {
     for (int kind = 0; kind < 256; kind++)

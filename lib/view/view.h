@@ -2,7 +2,6 @@
 #ifndef LAPSE_LIB_VIEW_H
 #define LAPSE_LIB_VIEW_H
 
-#include <lapse/state.h>
 #include <lapse/view.h>
 
 #include "base/base.h"
