@@ -22,7 +22,6 @@ void lapse_rules_read(struct lapse_rules *rules, const lapse_view *view, const l
         .implied_channels = lapse_policy_value(policy, LAPSE_SET_IMPLIED_CHANNELS).n,
         .rated = rating.text != NULL,
         .rating = rating.number,
-        .opens = lapse_policy_value(policy, LAPSE_SET_ACTIVITY_OPENS).n != 0,
         .zero_is_valid = lapse_policy_value(policy, LAPSE_SET_ORDER_ZERO_IS_VALID).n != 0,
         .needs_evidence = lapse_policy_value(policy, LAPSE_SET_CONSENT_IMPORT_NEEDS_EVIDENCE).n != 0,
         .inapp_implied = lapse_policy_value(policy, LAPSE_SET_CONSENT_INAPP_IMPLIED).n != 0,

@@ -33,7 +33,7 @@ struct lapse_rules {
     struct lapse_setting_value token, bounce_span, implied_purchase, implied_inquiry;
     int64_t bounce_soft, implied_channels;
     double rating;
-    bool rated, opens, zero_is_valid, needs_evidence, inapp_implied, assume_endpoint;
+    bool rated, zero_is_valid, needs_evidence, inapp_implied, assume_endpoint;
 };
 void lapse_rules_read(struct lapse_rules *rules, const lapse_view *view, const lapse_policy *policy);
 static inline int64_t lapse_rules_add(const struct lapse_rules *rules, int64_t time, struct lapse_setting_value span)
