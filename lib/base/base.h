@@ -64,24 +64,48 @@ lapse_status lapse_options_read(void *ours, size_t ours_size, const void *theirs
 lapse_status lapse_options_write(void *theirs, uint32_t size, const void *defaults, size_t defaults_size,
                                  size_t oldest);
 
-/* ---- words of text: bytes as a number, the first one lowest ------------------------------------- */
+/* ---- words: bytes as a number, the first one lowest, on every machine (compilers make one move of each) --- */
 
 #define LAPSE_ONES  UINT64_C(0x0101010101010101)
 #define LAPSE_HIGHS UINT64_C(0x8080808080808080)
 
-static inline uint32_t lapse_load2(const char *text)
+static inline uint32_t lapse_load2(const void *bytes)
 {
-    const unsigned char *p = (const unsigned char *)text;
+    const uint8_t *p = bytes;
     return (uint32_t)p[0] | (uint32_t)p[1] << 8;
 }
-static inline uint32_t lapse_load4(const char *text)
+static inline uint32_t lapse_load4(const void *bytes)
 {
-    const unsigned char *p = (const unsigned char *)text;
+    const uint8_t *p = bytes;
     return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
 }
-static inline uint64_t lapse_load8(const char *text)
+static inline uint64_t lapse_load8(const void *bytes)
 {
-    return lapse_load4(text) | (uint64_t)lapse_load4(text + 4) << 32;
+    const uint8_t *p = bytes;
+    return lapse_load4(p) | (uint64_t)lapse_load4(p + 4) << 32;
+}
+static inline void lapse_store4(void *bytes, uint32_t v)
+{
+    uint8_t *p = bytes;
+    p[0] = (uint8_t)v;
+    p[1] = (uint8_t)(v >> 8);
+    p[2] = (uint8_t)(v >> 16);
+    p[3] = (uint8_t)(v >> 24);
+}
+static inline void lapse_store8(void *bytes, uint64_t v)
+{
+    uint8_t *p = bytes;
+    lapse_store4(p, (uint32_t)v);
+    lapse_store4(p + 4, (uint32_t)(v >> 32));
+}
+/* Asks for memory that is read soon. */
+static inline void lapse_prefetch(const void *p)
+{
+#if defined(__GNUC__) || defined(__clang__)
+    __builtin_prefetch(p);
+#else
+    (void)p;
+#endif
 }
 /* Place of the lowest bit that is set; there is one. */
 static inline unsigned lapse_lowest_bit(uint64_t bits)

@@ -5,30 +5,6 @@
 
 __extension__ typedef unsigned __int128 uint128;
 
-#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-#  define LITTLE64(w) __builtin_bswap64(w)
-#  define LITTLE32(w) __builtin_bswap32(w)
-#else
-#  define LITTLE64(w) (w)
-#  define LITTLE32(w) (w)
-#endif
-
-static inline uint64_t load8(const uint8_t *p)
-{
-    uint64_t w;
-
-    memcpy(&w, p, sizeof w);
-    return LITTLE64(w);
-}
-
-static inline uint64_t load4(const uint8_t *p)
-{
-    uint32_t w;
-
-    memcpy(&w, p, sizeof w);
-    return LITTLE32(w);
-}
-
 /* Both halves of the product, and the factors too: a factor of 0 must not swallow the other. */
 static inline uint64_t mix(uint64_t a, uint64_t b)
 {
@@ -52,15 +28,15 @@ uint64_t lapse_hash(const void *data, size_t n, uint64_t seed)
         const uint8_t *last = p + n - 16;
 
         for (; p < last; p += 16)
-            h = mix(load8(p) ^ h, load8(p + 8) ^ ROOT5 ^ seed);
-        a = load8(last);
-        b = load8(last + 8);
+            h = mix(lapse_load8(p) ^ h, lapse_load8(p + 8) ^ ROOT5 ^ seed);
+        a = lapse_load8(last);
+        b = lapse_load8(last + 8);
     } else if (n >= 8) {
-        a = load8(p);
-        b = load8(p + n - 8);
+        a = lapse_load8(p);
+        b = lapse_load8(p + n - 8);
     } else if (n >= 4) {
-        a = load4(p);
-        b = load4(p + n - 4);
+        a = lapse_load4(p);
+        b = lapse_load4(p + n - 4);
     } else if (n > 0) {
         a = (uint64_t)p[0] << 16 | (uint64_t)p[n >> 1] << 8 | p[n - 1];
     }
@@ -97,30 +73,24 @@ static inline void sip_block(uint64_t v[4], uint64_t m)
     v[0] ^= m;
 }
 
-static void store8(uint64_t w, uint8_t *out)
-{
-    w = LITTLE64(w);
-    memcpy(out, &w, sizeof w);
-}
-
 void lapse_siphash(const uint8_t key[16], const void *data, size_t n, uint8_t out[16])
 {
     const uint8_t *p = data;
-    uint64_t k0 = load8(key), k1 = load8(key + 8), last = (uint64_t)n << 56;
+    uint64_t k0 = lapse_load8(key), k1 = lapse_load8(key + 8), last = (uint64_t)n << 56;
     /* The constants are "somepseudorandomlygeneratedbytes"; 0xee marks the long output. */
     uint64_t v[4] = { k0 ^ UINT64_C(0x736f6d6570736575), k1 ^ UINT64_C(0x646f72616e646f6d) ^ 0xee,
                       k0 ^ UINT64_C(0x6c7967656e657261), k1 ^ UINT64_C(0x7465646279746573) };
     size_t left = n;
 
     for (; left >= 8; left -= 8, p += 8)
-        sip_block(v, load8(p));
+        sip_block(v, lapse_load8(p));
     for (size_t i = 0; i < left; i++)
         last |= (uint64_t)p[i] << (8 * i);
     sip_block(v, last);
     v[2] ^= 0xee;
     sip_rounds(v, 4);
-    store8(v[0] ^ v[1] ^ v[2] ^ v[3], out);
+    lapse_store8(out, v[0] ^ v[1] ^ v[2] ^ v[3]);
     v[1] ^= 0xdd;
     sip_rounds(v, 4);
-    store8(v[0] ^ v[1] ^ v[2] ^ v[3], out + 8);
+    lapse_store8(out + 8, v[0] ^ v[1] ^ v[2] ^ v[3]);
 }

@@ -10,17 +10,6 @@
 enum { KEYS = 255, PREFIX = 12, SECTION = 8 };
 enum { PACKED = 1, PLAIN_TEXT = 2, CODED_TEXT = 3, FRONT_CODED = 4 };
 
-static void put32(uint8_t *p, uint32_t v)
-{
-    for (int i = 0; i < 4; i++)
-        p[i] = (uint8_t)(v >> 8 * i);
-}
-
-static uint32_t get32(const uint8_t *p)
-{
-    return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
-}
-
 /* ---- encoding ------------------------------------------------------------------------------------------ */
 
 static uint32_t shared_bytes(struct lapse_text a, struct lapse_text b)
@@ -55,7 +44,7 @@ static void put_keys(struct lapse_buffer *out, const struct lapse_keys *keys, in
         total += key.size;
         before = key;
     }
-    put32((uint8_t *)out->data + out->size, total);
+    lapse_store4(out->data + out->size, total);
     out->size = (size_t)((char *)at - out->data);
     lapse_pack(out, scratch, n);
 }
@@ -99,7 +88,7 @@ static uint8_t put_texts(struct lapse_buffer *out, const struct lapse_columns *c
     size_t texts = codes ? codes : n;
     if (codes) {
         uint8_t count[4];
-        put32(count, codes);
+        lapse_store4(count, codes);
         lapse_buffer_put(out, count, 4);
     }
     for (size_t i = 0; i < texts; i++)
@@ -123,9 +112,9 @@ bool lapse_block_encode(struct lapse_buffer *out, const struct lapse_keys *keys,
     uint32_t sections = 1;
     for (int f = 0; f < LAPSE_COLUMNS; f++)
         sections += rows->fields >> f & 1;
-    put32(head, (uint32_t)rows->count);
-    put32(head + 4, keys->count);
-    put32(head + 8, sections);
+    lapse_store4(head, (uint32_t)rows->count);
+    lapse_store4(head + 4, keys->count);
+    lapse_store4(head + 8, sections);
     size_t begin = out->size;
     lapse_buffer_put(out, head, PREFIX + SECTION * sections);
 
@@ -134,7 +123,7 @@ bool lapse_block_encode(struct lapse_buffer *out, const struct lapse_keys *keys,
     put_keys(out, keys, scratch);
     entry[0] = KEYS;
     entry[1] = FRONT_CODED;
-    put32(entry + 4, (uint32_t)(out->size - before));
+    lapse_store4(entry + 4, (uint32_t)(out->size - before));
 
     lapse_rows_columns(rows, &c);
     for (int f = 0; f < LAPSE_COLUMNS && !out->failed; f++) {
@@ -150,7 +139,7 @@ bool lapse_block_encode(struct lapse_buffer *out, const struct lapse_keys *keys,
             lapse_pack_names(out, rows->name[f], rows->count, scratch);
         else
             entry[1] = put_texts(out, &c, f, rows->count, scratch);
-        put32(entry + 4, (uint32_t)(out->size - before));
+        lapse_store4(entry + 4, (uint32_t)(out->size - before));
     }
     lapse_buffer_put(out, slack, sizeof slack);
     if (!out->failed)
@@ -193,7 +182,7 @@ static bool open_keys(const struct lapse_block *b, struct key_section *s)
     s->end = at + b->sections[LAPSE_COLUMNS].size;
     if ((size_t)(s->end - at) < 4 + 2 * (size_t)n)
         return false;
-    s->total = get32(at);
+    s->total = lapse_load4(at);
     s->shared = at + 4;
     s->own = s->shared + n;
     s->bytes = s->own + n;
@@ -304,7 +293,7 @@ static bool get_texts(struct lapse_block *b, int f, uint8_t encoding, const uint
 {
     uint32_t n = b->rows, texts = n;
     if (encoding == CODED_TEXT) {
-        if (end - at < 4 || (texts = get32(at)) == 0 || texts > n)
+        if (end - at < 4 || (texts = lapse_load4(at)) == 0 || texts > n)
             return false;
         at += 4;
     }
@@ -388,9 +377,9 @@ bool lapse_block_open(struct lapse_block *b)
     if (size < PREFIX + LAPSE_PACK_SLACK || size > UINT32_MAX)
         return false;
     size -= LAPSE_PACK_SLACK;
-    b->rows = get32(p);
-    b->keys.count = get32(p + 4);
-    uint32_t sections = get32(p + 8);
+    b->rows = lapse_load4(p);
+    b->keys.count = lapse_load4(p + 4);
+    uint32_t sections = lapse_load4(p + 8);
     if (b->rows == 0 || b->rows > LAPSE_BLOCK_ROWS || b->keys.count == 0 || b->keys.count > b->rows ||
         sections > LAPSE_COLUMNS + 1 || size < PREFIX + SECTION * (size_t)sections)
         return false;
@@ -398,7 +387,7 @@ bool lapse_block_open(struct lapse_block *b)
     bool has_keys = false;
     for (uint32_t s = 0; s < sections; s++) {
         const uint8_t *entry = p + PREFIX + SECTION * s;
-        uint32_t bytes = get32(entry + 4), f = entry[0] == KEYS ? LAPSE_COLUMNS : entry[0];
+        uint32_t bytes = lapse_load4(entry + 4), f = entry[0] == KEYS ? LAPSE_COLUMNS : entry[0];
         bool again = f == LAPSE_COLUMNS ? has_keys || entry[1] != FRONT_CODED
                                         : f > LAPSE_F_LINE || (b->fields & LAPSE_FIELD_BIT(f));
         if (bytes > size - at || again)

@@ -11,33 +11,15 @@
 
 enum { CELL = 32, HEADER = 2, SLACK = 8, AHEAD = 64, CACHED = 4 };
 
-static uint64_t load64(const uint8_t *p)
-{
-    uint64_t v;
-    memcpy(&v, p, 8);
-#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-    v = __builtin_bswap64(v);
-#endif
-    return v;
-}
-
-static void store64(uint8_t *p, uint64_t v)
-{
-#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-    v = __builtin_bswap64(v);
-#endif
-    memcpy(p, &v, 8);
-}
-
 /* Up to 57 bits from bit `at` on; the caller masks. */
 static uint64_t bits_at(const uint8_t *p, uint64_t at)
 {
-    return load64(p + at / 8) >> at % 8;
+    return lapse_load8(p + at / 8) >> at % 8;
 }
 
 static void put_bits(uint8_t *p, uint64_t at, uint64_t value)
 {
-    store64(p + at / 8, load64(p + at / 8) | value << at % 8);
+    lapse_store8(p + at / 8, lapse_load8(p + at / 8) | value << at % 8);
 }
 
 /* ---- where things lie ------------------------------------------------------------------------------------------ */
@@ -257,15 +239,6 @@ static bool admits(const struct lapse_filter_part *part, uint64_t key, size_t bu
     return hit;
 }
 
-static void fetch(const void *p)
-{
-#if defined(__GNUC__) || defined(__clang__)
-    __builtin_prefetch(p);
-#else
-    (void)p;
-#endif
-}
-
 /* What is asked next: keys with their parts and buckets. */
 struct questions {
     size_t count;
@@ -280,12 +253,12 @@ static size_t ask(struct questions *q, bool cached, uint32_t *admitted)
 {
     size_t count = 0;
     for (size_t i = 0; i < q->count && !cached; i++)
-        fetch(counts_of(q->part[i]) + 2 * (q->bucket[i] / CELL));
+        lapse_prefetch(counts_of(q->part[i]) + 2 * (q->bucket[i] / CELL));
     for (size_t i = 0; i < q->count && !cached; i++) {
         size_t cell = q->bucket[i] / CELL;
         const uint8_t *p = body_of(q->part[i]) + place_of(q->part[i], cell, count_at(q->part[i], cell)) / 8;
-        fetch(p);
-        fetch(p + 64);
+        lapse_prefetch(p);
+        lapse_prefetch(p + 64);
     }
     for (size_t i = 0; i < q->count; i++)
         if (admits(q->part[i], q->key[i], q->bucket[i]))

@@ -9,24 +9,6 @@
 
 enum { HAS_MISSING = 1, HEADER = 18 };
 
-static uint64_t load64(const uint8_t *p)
-{
-    uint64_t v;
-    memcpy(&v, p, 8);
-#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-    v = __builtin_bswap64(v);
-#endif
-    return v;
-}
-
-static void store64(uint8_t *p, uint64_t v)
-{
-#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-    v = __builtin_bswap64(v);
-#endif
-    memcpy(p, &v, 8);
-}
-
 static uint64_t common_divisor(uint64_t a, uint64_t b)
 {
     while (b) {
@@ -109,8 +91,8 @@ void lapse_pack(struct lapse_buffer *out, const int64_t *v, size_t n)
     uint8_t *p = (uint8_t *)out->data + out->size;
     p[0] = missing ? HAS_MISSING : 0;
     p[1] = (uint8_t)width;
-    store64(p + 2, (uint64_t)least);
-    store64(p + 10, step);
+    lapse_store8(p + 2, (uint64_t)least);
+    lapse_store8(p + 10, step);
     p += HEADER;
     if (missing) {
         memset(p, 0, bitmap);
@@ -128,13 +110,13 @@ void lapse_pack(struct lapse_buffer *out, const int64_t *v, size_t n)
         word |= x << used;
         used += width;
         if (used >= 64) {
-            store64(p, word);
+            lapse_store8(p, word);
             p += 8;
             used -= 64;
             word = used ? x >> (width - used) : 0;
         }
     }
-    store64(p, word); /* into the slack that was asked for, if the last word is full */
+    lapse_store8(p, word); /* into the slack that was asked for, if the last word is full */
     out->size += HEADER + bitmap + size;
 }
 
@@ -158,8 +140,8 @@ static bool open_packed(const uint8_t **at, const uint8_t *end, size_t n, struct
         return false;
     const uint8_t *h = *at;
     p->width = h[1];
-    p->least = load64(h + 2);
-    p->step = load64(h + 10);
+    p->least = lapse_load8(h + 2);
+    p->step = lapse_load8(h + 10);
     size_t bitmap = h[0] & HAS_MISSING ? (n + 7) / 8 : 0;
     if (h[0] > HAS_MISSING || p->width > 64 || (size_t)(end - h) - HEADER < bitmap + packed_bytes(n, p->width))
         return false;
@@ -174,7 +156,7 @@ static bool open_packed(const uint8_t **at, const uint8_t *end, size_t n, struct
 static inline uint64_t bits_at(struct packed p, size_t i)
 {
     size_t bit = i * p.width;
-    uint64_t x = load64(p.bits + bit / 8) >> bit % 8;
+    uint64_t x = lapse_load8(p.bits + bit / 8) >> bit % 8;
     if (p.width > 57 && bit % 8)
         x |= (uint64_t)p.bits[bit / 8 + 8] << (64 - bit % 8);
     return x & p.mask;

@@ -1,12 +1,6 @@
 /* One part of a stage: its customers and their rows, and how they are sorted. */
 #include "store/stage.h"
 
-#if defined(__GNUC__) || defined(__clang__)
-#    define PREFETCH(p) __builtin_prefetch(p)
-#else
-#    define PREFETCH(p) ((void)(p))
-#endif
-
 enum {
     LEAST_SLOTS = 16,
     GROUP = 64,       /* rows whose slots are fetched before any is looked at */
@@ -127,11 +121,11 @@ static bool find_group(struct stage_part *part, const char **at, size_t n)
         memcpy(&hash[i], *at, sizeof hash[i]);
         id[i] = (struct lapse_text){ *at + STAGE_ID, (uint8_t)(*at)[STAGE_ID - 1] };
         *at += STAGE_ID + id[i].size;
-        PREFETCH(&part->slots[hash[i] & (part->slot_count - 1)]);
+        lapse_prefetch(&part->slots[hash[i] & (part->slot_count - 1)]);
     }
     for (size_t i = 0; i < n; i++) {
         slot[i] = probe(part, hash[i], hash[i]);
-        PREFETCH(part->ids.data + (uint32_t)part->slots[slot[i]]); /* one byte too far, which does not matter */
+        lapse_prefetch(part->ids.data + (uint32_t)part->slots[slot[i]]); /* one byte too far, which does not matter */
     }
     for (size_t i = 0; i < n; i++)
         if ((out[i] = find(part, id[i], hash[i], slot[i])) == UINT32_MAX)

@@ -20,14 +20,6 @@ struct batch {
     char *at[BATCH_ROWS];
 };
 
-static void store64(char *p, uint64_t v)
-{
-#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-    v = __builtin_bswap64(v);
-#endif
-    memcpy(p, &v, 8);
-}
-
 /* The high bit of each byte of `word` that is `byte` (and perhaps of bytes above such a one). */
 static inline uint64_t find_byte(uint64_t word, char byte)
 {
@@ -111,12 +103,12 @@ static inline char *put_small(char *at, uint64_t v, int digits)
     uint64_t figures = eight_digits(v), text = figures | UINT64_C(0x3030303030303030);
     int whole = 8 - digits; /* places before the point, of which the last is always printed */
     int zeros = __builtin_ctzll(figures | UINT64_C(1) << 8 * (whole - 1)) & ~7; /* bits */
-    store64(at, text >> zeros);
+    lapse_store8(at, text >> zeros);
     at += whole - zeros / 8;
     if (digits == 0)
         return at;
     *at++ = '.';
-    store64(at, text >> 8 * whole);
+    lapse_store8(at, text >> 8 * whole);
     return at + digits;
 }
 
