@@ -5,16 +5,13 @@
  * decoded and encoded once; what is in the file is written three to four times. */
 #include "store/upkeep.h"
 
-enum { FAMILIES = 2 };
-static const int families[FAMILIES] = { LAPSE_RUN_EVENTS, LAPSE_RUN_FINGERPRINTS };
-
 struct compact {
     struct lapse_store *store;
     struct lapse_upkeep upkeep;
     struct lapse_manifest *manifest;
     struct lapse_run **old;             /* those to be replaced; room for all of the manifest */
     size_t old_count;
-    struct lapse_run *merged[FAMILIES];
+    struct lapse_run *merged[LAPSE_FAMILIES];
     size_t merged_count;
 };
 
@@ -40,9 +37,9 @@ static lapse_status merge_all(struct compact *c, lapse_error *error)
     if (status == LAPSE_OK)
         status = lapse_upkeep_go_on(&c->upkeep, 0, error);
     lapse_merging_abandon(store);
-    for (int f = 0; f < FAMILIES && status == LAPSE_OK; f++) {
+    for (int f = 0; f < LAPSE_FAMILIES && status == LAPSE_OK; f++) {
         struct lapse_run **runs = c->old + c->old_count;
-        size_t n = lapse_manifest_family(c->manifest, families[f], runs);
+        size_t n = lapse_manifest_family(c->manifest, f, runs);
         if (n < 2 && !(n && upgrades(c)))
             continue;
         c->old_count += n;

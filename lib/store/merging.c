@@ -303,16 +303,13 @@ static lapse_status go_on(struct lapse_store *store, const struct lapse_manifest
     return status;
 }
 
-static const int families[] = { LAPSE_RUN_EVENTS, LAPSE_RUN_FINGERPRINTS };
-enum { FAMILIES = sizeof families / sizeof *families };
-
 /* Begins what should be merged; *behind: all of it is to be done now. */
 static lapse_status begin(struct lapse_store *store, const struct lapse_manifest *m, bool *behind)
 {
     struct lapse_run **runs = lapse_mem_zero(&store->mem, m->count + 1, sizeof(struct lapse_run *));
     lapse_status status = runs ? LAPSE_OK : LAPSE_NO_MEMORY;
-    for (size_t f = 0; f < FAMILIES && status == LAPSE_OK && store->merging_count < LAPSE_MERGINGS; f++) {
-        size_t free = free_runs(store, m, families[f], runs), n = choose(store, runs, free);
+    for (int f = 0; f < LAPSE_FAMILIES && status == LAPSE_OK && store->merging_count < LAPSE_MERGINGS; f++) {
+        size_t free = free_runs(store, m, f, runs), n = choose(store, runs, free);
         *behind |= free > store->limits.runs_behind;
         if (n)
             status = begin_merging(store, m, runs, n);
@@ -325,13 +322,12 @@ static lapse_status begin(struct lapse_store *store, const struct lapse_manifest
 static bool idle(struct lapse_store *store)
 {
     struct lapse_manifest *m = NULL;
-    size_t large[FAMILIES] = { 0 };
+    size_t large[LAPSE_FAMILIES] = { 0 };
     bool some = store->merging_count > 0;
     if (store->merging_count == 0 && lapse_store_manifest(store, &m, NULL) == LAPSE_OK)
         for (size_t i = 0; i < m->count; i++)
-            for (size_t f = 0; f < FAMILIES; f++)
-                if (m->runs[i]->family == families[f] && !is_small(store, m->runs[i]))
-                    some |= ++large[f] > store->limits.runs;
+            if (!is_small(store, m->runs[i]))
+                some |= ++large[m->runs[i]->family] > store->limits.runs;
     lapse_manifest_release(m);
     return !some;
 }

@@ -96,7 +96,7 @@ lapse_status lapse_store_publish(struct lapse_store *store, const struct lapse_m
 struct change {
     struct lapse_run **added, **removed, **tail; /* room for all runs there are */
     size_t added_count, removed_count;
-    struct lapse_run *folded[2];
+    struct lapse_run *folded[LAPSE_FAMILIES];
 };
 
 /* Folds the tail of a family, what the commit adds with it, if it has become too long. When that fails the commit goes
@@ -133,7 +133,7 @@ static lapse_status fold_tail(struct lapse_store *store, const struct lapse_mani
 static lapse_status publish_change(struct lapse_store *store, struct lapse_commit *commit,
                                    const struct lapse_manifest *m, struct lapse_run **runs, lapse_error *error)
 {
-    size_t all = m->count + commit->staged_count + 4;
+    size_t all = m->count + commit->staged_count + LAPSE_FAMILIES;
     lapse_status status = LAPSE_OK;
     struct change c = { .added = lapse_mem_zero(&store->mem, 3 * all, sizeof(struct lapse_run *)) };
     if (!c.added)
@@ -146,14 +146,12 @@ static lapse_status publish_change(struct lapse_store *store, struct lapse_commi
     bool keep = !(commit->flags & LAPSE_IMPORT_DRY_RUN) && c.added_count > 0;
     if (!keep)
         lapse_file_rollback(store->file);
-    if (status == LAPSE_OK && keep)
-        status = fold_tail(store, m, LAPSE_RUN_EVENTS, &c, &c.folded[0], error);
-    if (status == LAPSE_OK && keep)
-        status = fold_tail(store, m, LAPSE_RUN_FINGERPRINTS, &c, &c.folded[1], error);
+    for (int f = 0; f < LAPSE_FAMILIES && status == LAPSE_OK && keep; f++)
+        status = fold_tail(store, m, f, &c, &c.folded[f], error);
     if (status == LAPSE_OK && keep)
         status = lapse_store_publish(store, m, c.added, c.added_count, c.removed, c.removed_count, error);
-    lapse_run_release(c.folded[0]);
-    lapse_run_release(c.folded[1]);
+    for (int f = 0; f < LAPSE_FAMILIES; f++)
+        lapse_run_release(c.folded[f]);
     lapse_mem_free(&store->mem, c.added);
     return status;
 }

@@ -26,9 +26,7 @@ static lapse_status damaged(struct lapse_reader *r, lapse_error *error)
 static lapse_status load(struct lapse_reader *r, lapse_error *error)
 {
     const struct lapse_run_block *b = &r->run->blocks[r->block_no];
-    const uint32_t needed = r->run->family == LAPSE_RUN_FINGERPRINTS
-                                ? LAPSE_FIELD_BIT(LAPSE_F_VALUE)
-                                : LAPSE_FIELD_BIT(LAPSE_F_TIME) | LAPSE_FIELD_BIT(LAPSE_F_KIND);
+    const uint32_t needed = lapse_families[r->run->family].needed;
     lapse_status status = lapse_file_get_block(r->run->file, b->id, &r->block.bytes, error);
     /* Blocks go with their run or after it: one that is gone before was not rewritten but lost. */
     if (status == LAPSE_STALE && lapse_file_has_run(r->run->file, r->run->id))

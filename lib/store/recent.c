@@ -194,7 +194,7 @@ static lapse_status load(struct lapse_run *run, lapse_error *error)
 static lapse_status make(struct lapse_store *store, struct lapse_run *run, struct lapse_filter **out,
                          lapse_error *error)
 {
-    bool prints = run->family == LAPSE_RUN_FINGERPRINTS, ok;
+    bool prints = lapse_families[run->family].filter == LAPSE_FILTER_OF_KEYS, ok;
     struct lapse_merge *merge = NULL;
     const struct lapse_group *g;
     struct lapse_recent recent;

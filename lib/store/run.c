@@ -318,6 +318,8 @@ static bool follows(const struct lapse_run *run, const struct lapse_run_block *b
 lapse_status lapse_run_load(struct lapse_run *run, const void *data, size_t n, lapse_error *error)
 {
     struct reader r = { data, data, n < 8 };
+    if (!lapse_family_published(run->family))
+        return lapse_fail(error, LAPSE_DAMAGED, "run %lld is of a family that there is not", (long long)run->id);
     if (!r.failed) {
         r.end += n - 8;
         struct reader sum = { r.end, r.end + 8, false };

@@ -16,13 +16,31 @@
 
 enum {
     LAPSE_BLOCK_ROWS = 8192,
-    LAPSE_RUN_EVENTS = 1,       /* families */
-    LAPSE_RUN_FINGERPRINTS = 2,
-    LAPSE_RUN_STAGED = 3,       /* events of a call under way; published as EVENTS */
     LAPSE_FORMAT = 1            /* of the files that this library makes, and the latest that it reads */
 };
 
 struct lapse_store;
+
+/* ---- family.c: what is kept as runs ---------------------------------------------------------------------- */
+
+enum {
+    LAPSE_RUN_EVENTS = 1,
+    LAPSE_RUN_FINGERPRINTS = 2,
+    LAPSE_RUN_STAGED = 3, /* events of a call under way; published as EVENTS */
+    LAPSE_FAMILIES
+};
+struct lapse_family {
+    const char *keys;         /* what they are, for messages */
+    bool text;                /* they are texts */
+    bool published;           /* runs of it are in manifests */
+    enum { LAPSE_FILTER_NONE, LAPSE_FILTER_OF_KEYS, LAPSE_FILTER_OF_LATEST } filter; /* recent.c, filter.c */
+    uint32_t needed, allowed; /* columns that each block has, and may have */
+};
+extern const struct lapse_family lapse_families[LAPSE_FAMILIES]; /* by LAPSE_RUN_; [0] is none */
+static inline bool lapse_family_published(int family)
+{
+    return family > 0 && family < LAPSE_FAMILIES && lapse_families[family].published;
+}
 
 /* ---- block.c, pack.c: the encoding ----------------------------------------------------------------------- */
 

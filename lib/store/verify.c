@@ -73,10 +73,6 @@ static lapse_status load_run(void *user, int64_t id, int family, const void *dat
     }
     run->id = id;
     lapse_status status = lapse_run_load(run, data, n, &why);
-    if (status == LAPSE_OK && family != LAPSE_RUN_EVENTS && family != LAPSE_RUN_FINGERPRINTS) {
-        status = LAPSE_DAMAGED;
-        lapse_fail(&why, status, "run %lld is of a family that there is not", (long long)id);
-    }
     if (status == LAPSE_OK) {
         v->runs[v->run_count++] = run;
         v->upkeep.total += run->rows;

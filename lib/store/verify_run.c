@@ -22,7 +22,7 @@ static bool equal(struct lapse_text a, struct lapse_text b)
 static void put_key(struct lapse_buffer *out, const struct lapse_run *run, struct lapse_text key)
 {
     static const char hex[] = "0123456789abcdef";
-    bool text = run->family == LAPSE_RUN_EVENTS && lapse_utf8_valid(key.data, key.size);
+    bool text = lapse_families[run->family].text && lapse_utf8_valid(key.data, key.size);
     if (text)
         lapse_buffer_byte(out, '"');
     for (uint32_t i = 0; i < key.size && !text; i++) {
@@ -46,7 +46,7 @@ static lapse_status tell(struct lapse_verify *v, const struct lapse_run *run, co
     if (v->scratch.failed)
         return lapse_fail_memory(error);
     return lapse_verify_note(v, error, "run %lld, block %lld, %s %s: %s", (long long)run->id, (long long)b->id,
-                             run->family == LAPSE_RUN_EVENTS ? "customers" : "fingerprints", v->scratch.data, what);
+                             lapse_families[run->family].keys, v->scratch.data, what);
 }
 
 /* ---- what can be wrong with a block; NULL: nothing -------------------------------------------------------------- */
@@ -54,21 +54,18 @@ static lapse_status tell(struct lapse_verify *v, const struct lapse_run *run, co
 static const char *check_shape(const struct lapse_run *run, const struct lapse_run_block *b,
                                const struct lapse_block *block)
 {
-    const bool events = run->family == LAPSE_RUN_EVENTS;
-    const uint32_t needed = events ? LAPSE_FIELD_BIT(LAPSE_F_TIME) | LAPSE_FIELD_BIT(LAPSE_F_KIND)
-                                   : LAPSE_FIELD_BIT(LAPSE_F_VALUE);
-    const uint32_t allowed = events ? LAPSE_ALL_FIELDS : needed;
+    const struct lapse_family *family = &lapse_families[run->family];
     if (block->rows != b->rows || block->keys.count != b->keys)
         return "its directory counts other rows or keys";
     if (!equal(lapse_keys_text(&block->keys, 0), b->first_key) ||
         !equal(lapse_keys_text(&block->keys, block->keys.count - 1), b->last_key))
         return "its directory names other keys";
-    if ((block->fields & needed) != needed || block->fields & ~allowed)
+    if ((block->fields & family->needed) != family->needed || block->fields & ~family->allowed)
         return "it has not the columns of its family";
     if (block->fields & ~run->fields)
         return "it has columns that its directory does not know";
     int64_t first = INT64_MAX, last = INT64_MIN;
-    for (uint32_t i = 0; events && i < block->rows; i++) {
+    for (uint32_t i = 0; block->fields & LAPSE_FIELD_BIT(LAPSE_F_TIME) && i < block->rows; i++) {
         int64_t time = lapse_columns_number(&block->columns, LAPSE_F_TIME, i);
         first = time < first ? time : first;
         last = time > last ? time : last;

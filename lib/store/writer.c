@@ -69,7 +69,7 @@ static lapse_status note_identity(struct lapse_run_writer *w, const struct lapse
     struct lapse_run *run = w->run;
     struct lapse_columns c;
     bool ok = true;
-    if (run->family == LAPSE_RUN_FINGERPRINTS) {
+    if (lapse_families[run->family].filter == LAPSE_FILTER_OF_KEYS) {
         ok = w->filter || (w->filter = lapse_filter_new(run->mem));
         for (uint32_t k = 0; k < keys->count && ok; k++)
             ok = lapse_filter_take(w->filter, &w->prints, &w->print_count, lapse_keys_text(keys, k));
@@ -111,7 +111,7 @@ static bool finish_filter(struct lapse_run_writer *w)
 
 void lapse_run_writer_expect(struct lapse_run_writer *w, int64_t rows)
 {
-    if (w->run->family != LAPSE_RUN_FINGERPRINTS && rows >= LAPSE_FILTER_KEYS)
+    if (lapse_families[w->run->family].filter == LAPSE_FILTER_OF_LATEST && rows >= LAPSE_FILTER_KEYS)
         lapse_recent_init(&w->recent, w->store);
 }
 
@@ -144,7 +144,7 @@ static lapse_status cut(struct lapse_run_writer *w, lapse_error *error)
         return status;
     b.checksum = lapse_hash(w->encoded.data, w->encoded.size, (uint64_t)b.id);
     run->fields |= w->rows.fields;
-    if ((run->family != LAPSE_RUN_FINGERPRINTS && !note_sources(w)) || !lapse_run_add_block(run, &b))
+    if ((lapse_families[run->family].filter == LAPSE_FILTER_OF_LATEST && !note_sources(w)) || !lapse_run_add_block(run, &b))
         return lapse_fail_memory(error);
     lapse_rows_clear(&w->rows);
     w->key_bytes.size = 0;
