@@ -343,6 +343,7 @@ static void test_bad_durations(void **state)
         lapse_durations as_weight = { .size = sizeof d, .count = 3, .time = good, .weight = time };
         assert_int_equal(lapse_survival_fit(&d, NULL, &result, &error), LAPSE_INVALID);
         assert_int_equal(error.row, 1);
+        assert_string_equal(error.message, "row 1: the time is not a finite number of 0 or more");
         assert_null(result);
         time[0] = 0.5;
         assert_int_equal(lapse_survival_fit(&as_entry, NULL, &result, &error), LAPSE_INVALID);
@@ -816,14 +817,22 @@ static void test_options(void **state)
     assert_int_equal(lapse_churn_options_init(NULL, sizeof o), LAPSE_INVALID);
     assert_int_equal(lapse_churn_options_init(&o, 8), LAPSE_INVALID);
     /* a newer caller, whose extra bytes are zero or are not */
+    lapse_view *view = view_of(WORKED, "2025-04-01");
+    lapse_result *result = NULL;
     memset(room, 0, sizeof room);
     lapse_churn_options_init(&o, sizeof o);
     memcpy(room, &o, sizeof o);
     ((lapse_churn_options *)(void *)room)->size = sizeof room;
-    assert_int_equal(lapse_churn_options_read(&o, (lapse_churn_options *)(void *)room, NULL), LAPSE_OK);
-    assert_int_equal(o.quantile_count, 10);
+    assert_int_equal(lapse_view_gaps(view, (lapse_churn_options *)(void *)room, &result, NULL), LAPSE_OK);
+    lapse_table *table = NULL;
+    assert_int_equal(lapse_result_collect(result, &table, NULL), LAPSE_OK);
+    assert_int_equal(lapse_table_rows(table), 10);
+    lapse_table_release(table);
+    lapse_result_free(result);
     room[sizeof room - 1] = 1;
-    assert_int_equal(lapse_churn_options_read(&o, (lapse_churn_options *)(void *)room, NULL), LAPSE_INVALID);
+    assert_int_equal(lapse_view_gaps(view, (lapse_churn_options *)(void *)room, &result, NULL), LAPSE_INVALID);
+    assert_null(result);
+    lapse_view_close(view);
 }
 
 static void test_bad_options(void **state)

@@ -163,7 +163,7 @@ typedef struct lapse_durations {
  *  upper (95 %, log(-log): Kalbfleisch and Prentice 1980), hazard (sum of d / n), hazard_variance (sum of d / n^2:
  *  Aalen).
  *  An entry beyond 0 may empty the risk set early: survival is then 0 from there on.
- *  `allocator` may be NULL. LAPSE_INVALID names the row of a value that is not a number, infinite, negative or out of
+ *  `allocator` may be NULL. LAPSE_INVALID names the row, from 0, of a value that is not a number, infinite, negative or out of
  *  order. Cost: n log n. @since 0.9 */
 LAPSE_API lapse_status lapse_survival_fit(const lapse_durations *durations, const lapse_allocator *allocator,
                                           lapse_result **out, lapse_error *error);

@@ -10,9 +10,10 @@
 
 /* ---- options.c ------------------------------------------------------------------------------------------- */
 
-/* *ours becomes what the caller wants (NULL: defaults), every number in range. */
-lapse_status lapse_churn_options_read(lapse_churn_options *ours, const lapse_churn_options *theirs,
-                                      lapse_error *error);
+/* What each answer begins with: `*out` becomes NULL, the view is checked, and *ours is what the caller wants (NULL:
+ * defaults), every number in range. */
+lapse_status lapse_churn_begin(const lapse_view *view, const lapse_churn_options *options, lapse_churn_options *ours,
+                               lapse_result **out, lapse_error *error);
 
 /* ---- period.c: instants and calendar periods (H11, H13, H14) ------------------------------------------------ */
 

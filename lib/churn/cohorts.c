@@ -222,12 +222,7 @@ lapse_status lapse_view_cohorts(lapse_view *view, const lapse_churn_options *opt
                                 lapse_error *error)
 {
     lapse_churn_options o;
-    if (!out)
-        return lapse_fail(error, LAPSE_INVALID, "out is NULL");
-    *out = NULL;
-    lapse_status status = lapse_view_check(view, error);
-    if (status == LAPSE_OK)
-        status = lapse_churn_options_read(&o, options, error);
+    lapse_status status = lapse_churn_begin(view, options, &o, out, error);
     if (status != LAPSE_OK)
         return status;
     o.every = o.every == LAPSE_EVERY_NONE ? LAPSE_EVERY_MONTH : o.every;

@@ -93,7 +93,7 @@ static lapse_status check(const lapse_durations *d, lapse_error *error)
             rule = "the weight is not a finite number above 0";
         if (rule) {
             struct lapse_place place = { .row = i };
-            return lapse_fail_at(error, LAPSE_INVALID, &place, "", 0, rule);
+            return lapse_fail_at(error, LAPSE_INVALID, &place, NULL, 0, rule);
         }
         weights += d->weight ? d->weight[i] : 1;
     }

@@ -94,12 +94,7 @@ lapse_status lapse_view_gaps(lapse_view *view, const lapse_churn_options *option
                              lapse_error *error)
 {
     lapse_churn_options o;
-    if (!out)
-        return lapse_fail(error, LAPSE_INVALID, "out is NULL");
-    *out = NULL;
-    lapse_status status = lapse_view_check(view, error);
-    if (status == LAPSE_OK)
-        status = lapse_churn_options_read(&o, options, error);
+    lapse_status status = lapse_churn_begin(view, options, &o, out, error);
     if (status != LAPSE_OK)
         return status;
     struct counting c = { .mem = lapse_view_memory(view),

@@ -53,8 +53,8 @@ static lapse_status check_ranges(const lapse_churn_options *o, lapse_error *erro
     return LAPSE_OK;
 }
 
-lapse_status lapse_churn_options_read(lapse_churn_options *ours, const lapse_churn_options *theirs,
-                                      lapse_error *error)
+/* *ours becomes what the caller wants, every number in range. */
+static lapse_status read_options(lapse_churn_options *ours, const lapse_churn_options *theirs, lapse_error *error)
 {
     *ours = defaults;
     if (theirs) {
@@ -73,4 +73,14 @@ lapse_status lapse_churn_options_read(lapse_churn_options *ours, const lapse_chu
         ours->quantile_count = sizeof usual_quantiles / sizeof *usual_quantiles;
     }
     return LAPSE_OK;
+}
+
+lapse_status lapse_churn_begin(const lapse_view *view, const lapse_churn_options *options, lapse_churn_options *ours,
+                               lapse_result **out, lapse_error *error)
+{
+    if (!out)
+        return lapse_fail(error, LAPSE_INVALID, "out is NULL");
+    *out = NULL;
+    lapse_status status = lapse_view_check(view, error);
+    return status == LAPSE_OK ? read_options(ours, options, error) : status;
 }
