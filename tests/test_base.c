@@ -1,16 +1,5 @@
-/* lib/base: memory, errors, option structs, UTF-8, selection, threads; against a naive re-computation. */
-#define _POSIX_C_SOURCE 200809L
-#include <pthread.h>
-#include <setjmp.h>
-#include <signal.h>
-#include <stdarg.h>
-#include <stdatomic.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-
-#include <cmocka.h>
+/* lib/base, what all rooms stand on: memory, option structs, errors, UTF-8; against a naive re-computation. */
+#include "help.h"
 
 #include "base/base.h"
 
@@ -18,69 +7,19 @@
 
 static uint64_t seed = 1;
 
-/* xorshift64* */
-static uint64_t draw(void)
-{
-    seed ^= seed >> 12;
-    seed ^= seed << 25;
-    seed ^= seed >> 27;
-    return seed * UINT64_C(0x2545F4914F6CDD1D);
-}
-
-/* ---- Memory: a heap that counts, and fails at the call told ---- */
-
-struct heap {
-    int64_t live, calls, fail_at;
-};
-
-static void *heap_alloc(void *user, size_t bytes)
-{
-    struct heap *h = user;
-    void *p;
-
-    if (++h->calls == h->fail_at)
-        return NULL;
-    p = malloc(bytes);
-    assert_non_null(p);
-    memset(p, 0xA5, bytes);
-    h->live++;
-    return p;
-}
-
-static void *heap_resize(void *user, void *memory, size_t bytes)
-{
-    struct heap *h = user;
-
-    assert_non_null(memory);
-    return ++h->calls == h->fail_at ? NULL : realloc(memory, bytes);
-}
-
-static void heap_release(void *user, void *memory)
-{
-    assert_non_null(memory);
-    ((struct heap *)user)->live--;
-    free(memory);
-}
+/* ---- Memory ---- */
 
 static lapse_allocator hooks(struct heap *h)
 {
-    lapse_allocator given = { sizeof given, 0, h, heap_alloc, heap_resize, heap_release }, mem;
+    lapse_allocator given = heap_hooks(h), mem;
 
     assert_int_equal(lapse_mem_init(&mem, &given, NULL), LAPSE_OK);
     return mem;
 }
 
-static lapse_allocator standard(void)
-{
-    lapse_allocator mem;
-
-    assert_int_equal(lapse_mem_init(&mem, NULL, NULL), LAPSE_OK);
-    return mem;
-}
-
 static void hooks_are_checked_and_copied(void **state)
 {
-    struct heap h = { 0, 0, 0 };
+    struct heap h = { 0 };
     lapse_allocator good = { sizeof good, 0, &h, heap_alloc, heap_resize, heap_release }, bad, mem;
     lapse_error error = { .size = sizeof error };
 
@@ -115,7 +54,7 @@ static void hooks_are_checked_and_copied(void **state)
 
 static void memory_is_counted(void **state)
 {
-    struct heap h = { 0, 0, 0 };
+    struct heap h = { 0 };
     lapse_allocator mem = hooks(&h);
     unsigned char *zeros = lapse_mem_zero(&mem, 10, 10);
     char *copy = lapse_mem_text(&mem, "abc\0def", 7), *empty = lapse_mem_text(&mem, NULL, 0);
@@ -141,7 +80,7 @@ static void memory_is_counted(void **state)
 
 static void arrays_grow_by_half(void **state)
 {
-    struct heap h = { 0, 0, 0 };
+    struct heap h = { 0 };
     lapse_allocator mem = hooks(&h);
     int64_t *array = NULL;
     size_t capacity = 0;
@@ -165,7 +104,7 @@ static void arrays_grow_by_half(void **state)
 
 static void buffers_remember_failure(void **state)
 {
-    struct heap h = { 0, 0, 0 };
+    struct heap h = { 0 };
     lapse_allocator mem = hooks(&h);
     struct lapse_buffer b;
 
@@ -436,7 +375,7 @@ static void utf8_is_checked(void **state)
     assert_true(lapse_utf8_valid(NULL, 0));
     /* All of two and three bytes, and four with the second and third at their edges, among plain text of any
      * length. */
-    for (uint32_t w = 0; w<0x1000000; w += w> 0xFFFF ? (uint32_t)(draw() % 61) + 1 : 1) {
+    for (uint32_t w = 0; w<0x1000000; w += w> 0xFFFF ? (uint32_t)(random64(&seed) % 61) + 1 : 1) {
         size_t before = w % 11, size = w > 0xFFFF ? 3 : 2, n;
 
         memset(text, 'a', sizeof text);
@@ -448,11 +387,11 @@ static void utf8_is_checked(void **state)
     for (int i = 0; i < 300000; i++) {
         static const unsigned char bytes[] = { 0xE0, 0xED, 0xF0, 0xF4, 0xF5, 0x80, 0x8F, 0x90, 0x9F, 0xA0,
                                                0xBF, 0xC0, 0xC1, 0xC2, 0xDF, 0xEF, 'a',  0,    0x7F, 'b' };
-        size_t n = draw() % 24;
+        size_t n = random64(&seed) % 24;
 
         memset(text, 'c', sizeof text);
-        for (size_t k = draw() % 5; k > 0; k--)
-            text[draw() % 24] = bytes[draw() % COUNT(bytes)];
+        for (size_t k = random64(&seed) % 5; k > 0; k--)
+            text[random64(&seed) % 24] = bytes[random64(&seed) % COUNT(bytes)];
         assert_true(lapse_utf8_valid((char *)text, n) == naive_utf8(text, n));
     }
     for (size_t n = 1; n < 40; n++) /* NUL and a high byte at every place */
@@ -486,174 +425,6 @@ static void texts_are_ordered_by_bytes(void **state)
     assert_true(lapse_text_compare("a\0b", 3, "a\0c", 3) < 0);
 }
 
-/* ---- Selection ---- */
-
-static int by_number(const void *a, const void *b)
-{
-    const int64_t *x = a, *y = b;
-
-    return (*x > *y) - (*x < *y);
-}
-
-static void expect_selection(const int64_t *v, int64_t n, int m)
-{
-    struct heap h = { 0, 0, 0 };
-    lapse_allocator mem = hooks(&h);
-    int64_t *sorted = malloc((size_t)n * sizeof *sorted), *ranks = malloc((size_t)m * sizeof *ranks);
-    int64_t *out = malloc((size_t)m * sizeof *out);
-
-    assert_true(sorted && ranks && out);
-    memcpy(sorted, v, (size_t)n * sizeof *sorted);
-    qsort(sorted, (size_t)n, sizeof *sorted, by_number);
-    for (int i = 0; i < m; i++) /* in any order, some twice, with the ends */
-        ranks[i] = i == 0 ? n - 1 : i == 1 ? 0 : i == 2 ? ranks[0] : (int64_t)(draw() % (uint64_t)n);
-    for (int parts = 1; parts <= 3; parts++) { /* wherever the values lie */
-        struct lapse_span spans[3] = { { v, n }, { v, 0 }, { v, 0 } };
-        if (parts > 1) {
-            spans[0].n = (int64_t)(draw() % (uint64_t)n);
-            spans[parts - 1] = (struct lapse_span){ v + spans[0].n, n - spans[0].n };
-        }
-        assert_true(lapse_select(&mem, spans, parts, ranks, m, out));
-        for (int i = 0; i < m; i++)
-            assert_true(out[i] == sorted[ranks[i]]);
-    }
-    assert_int_equal(h.live, 0);
-    free(sorted);
-    free(ranks);
-    free(out);
-}
-
-static int64_t value_of(int shape, int64_t i)
-{
-    switch (shape) {
-    case 0:
-        return 7; /* all equal */
-    case 1:
-        return (int64_t)(draw() % 10) - 5; /* many ties */
-    case 2:
-        return (int64_t)draw(); /* the whole range */
-    case 3:
-        return i % 3 == 0 ? INT64_MIN : i % 3 == 1 ? INT64_MAX : 0; /* its ends */
-    case 4:
-        return i == 0 ? INT64_MAX : (int64_t)(draw() % 1000); /* an outlier far off */
-    case 5:
-        return (int64_t)(UINT64_C(1) << draw() % 63); /* each level finds most in one bucket */
-    case 6:
-        return -i;
-    default:
-        return (int64_t)(draw() >> draw() % 64) * (draw() & 1 ? 1 : -1);
-    }
-}
-
-static void selection_equals_sorting(void **state)
-{
-    static const int64_t sizes[] = { 1, 2, 3, 47, 48, 49, 100, 1000, 5000, 150000 };
-
-    (void)state;
-    for (size_t s = 0; s < COUNT(sizes); s++)
-        for (int shape = 0; shape < 8; shape++) {
-            int64_t *v = malloc((size_t)sizes[s] * sizeof *v);
-
-            assert_non_null(v);
-            for (int64_t i = 0; i < sizes[s]; i++)
-                v[i] = value_of(shape, i);
-            expect_selection(v, sizes[s], 1);
-            expect_selection(v, sizes[s], 8);
-            expect_selection(v, sizes[s], 1000);
-            free(v);
-        }
-    assert_true(lapse_select(NULL, NULL, 0, NULL, 0, NULL));
-}
-
-static void selection_survives_lack_of_memory(void **state)
-{
-    enum { N = 3000 };
-    static int64_t v[N];
-    static const int64_t ranks[] = { 5, 1500, 1501, 2999 };
-    struct heap h = { 0, 0, 0 };
-    lapse_allocator mem = hooks(&h);
-    int64_t out[4], calls;
-
-    (void)state;
-    for (int64_t i = 0; i < N; i++)
-        v[i] = value_of(5, i);
-    const struct lapse_span all = { v, N };
-    assert_true(lapse_select(&mem, &all, 1, ranks, 4, out));
-    calls = h.calls;
-    assert_true(calls > 4);
-    for (int64_t k = 1; k <= calls; k++) {
-        h.calls = 0;
-        h.fail_at = k;
-        assert_false(lapse_select(&mem, &all, 1, ranks, 4, out));
-        assert_int_equal(h.live, 0);
-    }
-}
-
-/* ---- Threads ---- */
-
-struct crew {
-    struct lapse_lock *lock;
-    int64_t done[1000], sum, stop_at;
-    _Atomic int64_t begun, exposed; /* exposed: tasks run by a worker that would take a signal */
-    pthread_t caller;
-};
-
-static int work(void *user, int64_t task)
-{
-    struct crew *c = user;
-    sigset_t mask;
-
-    atomic_fetch_add(&c->begun, 1);
-    pthread_sigmask(SIG_SETMASK, NULL, &mask);
-    if (!sigismember(&mask, SIGUSR1) && !pthread_equal(pthread_self(), c->caller))
-        atomic_fetch_add(&c->exposed, 1);
-    c->done[task]++;
-    lapse_lock_take(c->lock);
-    c->sum += task; /* a plain sum: only the lock keeps it right */
-    lapse_lock_give(c->lock);
-    return task == c->stop_at;
-}
-
-static void tasks_are_done_once(void **state)
-{
-    static const int threads[] = { -5, 0, 1, 2, 3, 8, 100000, INT32_MAX, INT32_MIN };
-    lapse_allocator mem = standard();
-
-    (void)state;
-    for (size_t t = 0; t < COUNT(threads); t++)
-        for (int64_t tasks = 0; tasks <= 1000; tasks += 250) {
-            struct crew c = { .lock = lapse_lock_new(&mem), .stop_at = -1, .caller = pthread_self() };
-
-            assert_non_null(c.lock);
-            lapse_parallel(threads[t], tasks, work, &c);
-            assert_int_equal(c.begun, tasks);
-            assert_int_equal(c.exposed, 0);
-            assert_int_equal(c.sum, tasks * (tasks - 1) / 2);
-            for (int64_t i = 0; i < 1000; i++)
-                assert_int_equal(c.done[i], i < tasks);
-            lapse_lock_free(&mem, c.lock);
-        }
-    lapse_lock_free(&mem, NULL);
-}
-
-static void a_failed_task_is_the_last_to_begin(void **state)
-{
-    lapse_allocator mem = standard();
-
-    (void)state;
-    for (int threads = 1; threads <= 4; threads++) {
-        struct crew c = { .lock = lapse_lock_new(&mem), .stop_at = 10, .caller = pthread_self() };
-
-        lapse_parallel(threads, 1000, work, &c);
-        assert_int_equal(c.done[10], 1);
-        if (threads == 1) {
-            assert_int_equal(c.begun, 11);
-            assert_int_equal(c.sum, 55);
-        }
-        lapse_lock_free(&mem, c.lock);
-    }
-}
-
 static void versions_agree(void **state)
 {
     char text[40];
@@ -683,10 +454,6 @@ int main(void)
         cmocka_unit_test(errors_end_where_the_caller_says),
         cmocka_unit_test(utf8_is_checked),
         cmocka_unit_test(texts_are_ordered_by_bytes),
-        cmocka_unit_test(selection_equals_sorting),
-        cmocka_unit_test(selection_survives_lack_of_memory),
-        cmocka_unit_test(tasks_are_done_once),
-        cmocka_unit_test(a_failed_task_is_the_last_to_begin),
         cmocka_unit_test(versions_agree),
     };
 

@@ -1,14 +1,6 @@
 /* The valid orders of one customer: every ruling of section 3 as a case worked out by hand, random histories
  * against the most obvious computation, and histories large enough that anything quadratic would be seen. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
+#include "help.h"
 
 #include "view/view.h"
 
@@ -300,8 +292,7 @@ static uint64_t seed;
 
 static int draw(int below)
 {
-    seed = seed * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
-    return (int)((seed >> 33) % (uint64_t)below);
+    return (int)dice(&seed, (uint32_t)below);
 }
 
 /* Looks at each line that opens an order and goes through all events again. */
@@ -443,30 +434,11 @@ static void test_large(void **state)
     free(events);
 }
 
-static int allowed;
-
-static void *scarce_alloc(void *user, size_t bytes)
-{
-    (void)user;
-    return allowed-- > 0 ? malloc(bytes) : NULL;
-}
-
-static void *scarce_resize(void *user, void *p, size_t bytes)
-{
-    (void)user;
-    return allowed-- > 0 ? realloc(p, bytes) : NULL;
-}
-
-static void scarce_release(void *user, void *p)
-{
-    (void)user;
-    free(p);
-}
-
 static void test_no_memory(void **state)
 {
     (void)state;
-    const lapse_allocator scarce = { sizeof scarce, 0, NULL, scarce_alloc, scarce_resize, scarce_release };
+    struct heap heap;
+    const lapse_allocator scarce = heap_hooks(&heap);
     struct event events[60];
     char refs[60][4];
     for (int i = 0; i < COUNT(events); i++) {
@@ -476,18 +448,19 @@ static void test_no_memory(void **state)
     struct history s = history_of(events, COUNT(events));
     lapse_status status = LAPSE_NO_MEMORY;
     int failures = 0;
-    for (int n = 0; status != LAPSE_OK; n++) {
+    for (int n = 1; status != LAPSE_OK; n++) {
         struct lapse_orders o = { .mem = &scarce };
-        allowed = n;
+        heap = (struct heap){ .fail_at = n, .for_good = true };
         status = lapse_orders_net(&o, &s.h, EVER, false, NULL);
         if (status != LAPSE_OK) {
             assert_int_equal(status, LAPSE_NO_MEMORY);
             failures++;
-            allowed = 1000; /* the scratch is still good */
+            heap.fail_at = 0; /* the scratch is still good */
             assert_int_equal(lapse_orders_net(&o, &s.h, EVER, false, NULL), LAPSE_OK);
         }
         assert_int_equal(o.count, 20 + 20);
         lapse_orders_free(&o);
+        assert_int_equal(heap.live, 0);
     }
     assert_true(failures >= 3);
     history_free(&s);

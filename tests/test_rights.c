@@ -1,18 +1,5 @@
 /* Who is left out of scores (rulings X1, X11 to X13, S22, F2, F4): one order, some events of consent, in or out. */
-#define _POSIX_C_SOURCE 200809L
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <string.h>
-
-#include <cmocka.h>
-
-#include <lapse.h>
-
-#include "base/base.h"
+#include "help.h"
 
 #define OBJECTED "x,2024-02-01,consent.objected,,,,,\n"
 #define ASKED "x,2024-02-02,consent.requested,email,profiling,t1,,\n"
@@ -76,35 +63,17 @@ static const struct {
     { "x,2024-02-01,customer.erased,,,,,\nx,2024-02-03,consent.granted,email,profiling,,,\n", false },
 };
 
-struct stream {
-    const char *text;
-    size_t given;
-};
-
-static int64_t read_stream(void *user, char *buffer, int64_t capacity)
-{
-    struct stream *s = user;
-    size_t n = strlen(s->text) - s->given;
-    assert_true((int64_t)n <= capacity);
-    memcpy(buffer, s->text + s->given, n);
-    s->given += n;
-    return (int64_t)n;
-}
-
 static void customers_left_out(void **state)
 {
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         char text[1000];
-        lapse_store *store;
         lapse_view *view;
         lapse_result *result;
         lapse_table *table;
         snprintf(text, sizeof text, "customer,time,kind,channel,purpose,ref,topic,reason\nx,2024-01-01,,,,,,\n"
                  "y,2024-01-01,,,,,,\n%s", cases[i].events);
-        struct stream s = { text, 0 };
-        assert_int_equal(lapse_store_open(NULL, NULL, &store, NULL), LAPSE_OK);
-        assert_int_equal(lapse_store_import_stream(store, read_stream, &s, NULL, NULL, NULL), LAPSE_OK);
+        lapse_store *store = store_of(text);
         assert_int_equal(lapse_view_open(store, INT64_MAX, &view, NULL), LAPSE_OK);
         assert_int_equal(lapse_view_rfm(view, NULL, &result, NULL), LAPSE_OK);
         assert_int_equal(lapse_result_collect(result, &table, NULL), LAPSE_OK);

@@ -172,7 +172,7 @@ lapse_int128 lapse_int128_divide_even(lapse_int128 n, lapse_int128 d);  /* neare
 int64_t lapse_quantile_floor(int64_t n, int64_t i, int64_t bins, int64_t xk, int64_t xk1);
 int64_t lapse_quantile_rank(int64_t n, int64_t i, int64_t bins);        /* k = floor((n-1)i/N) */
 
-/* ---- calendar.c, time.c: dates and zones ----------------------------------------------------------- */
+/* ---- calendar.c, time.c, time_reader.c: dates and zones --------------------------------------------- */
 
 #define LAPSE_SECOND INT64_C(1000000)
 #define LAPSE_DAY (INT64_C(86400) * LAPSE_SECOND)

@@ -53,11 +53,6 @@ struct number {
 /* LONG: of the number only the scale is known, at most FRACTION_MOST + 1. */
 enum scanned { SCAN_OK, SCAN_GRAMMAR, SCAN_LONG };
 
-static unsigned digit(char c)
-{
-    return (unsigned)(unsigned char)c - '0';
-}
-
 /* The parts of `-?digits[.digits]`, without zeros in front of the first and behind the last. `zeros` of the
  * fraction come before the number's first other digit. */
 struct parts {
@@ -71,7 +66,7 @@ static bool split(const char *text, size_t n, struct parts *out)
     size_t i = n > 0 && text[0] == '-', start = i, point;
 
     *out = (struct parts){ .negative = start > 0 };
-    while (i < n && digit(text[i]) <= 9)
+    while (i < n && lapse_digit(text[i]) <= 9)
         i++;
     point = i;
     if (i == start)
@@ -79,7 +74,7 @@ static bool split(const char *text, size_t n, struct parts *out)
     if (i < n) {
         if (text[i++] != '.' || i == n)
             return false;
-        while (i < n && digit(text[i]) <= 9)
+        while (i < n && lapse_digit(text[i]) <= 9)
             i++;
         if (i < n)
             return false;
@@ -109,9 +104,9 @@ static uint64_t mantissa(const struct parts *p)
     uint64_t m = 0;
 
     for (size_t i = 0; i < p->whole_size; i++)
-        m = m * 10 + digit(p->whole[i]);
+        m = m * 10 + lapse_digit(p->whole[i]);
     for (size_t i = p->zeros; i < p->fraction_size; i++)
-        m = m * 10 + digit(p->fraction[i]);
+        m = m * 10 + lapse_digit(p->fraction[i]);
     return m;
 }
 
@@ -140,7 +135,7 @@ static enum scanned scan_any(const char *text, size_t n, struct number *out)
         return scan_long(text, n, out);
     out->negative = i > 0;
     out->scale = 0;
-    for (; i < n && (d = digit(text[i])) <= 9; i++)
+    for (; i < n && (d = lapse_digit(text[i])) <= 9; i++)
         m = m * 10 + d;
     if (i == start)
         return SCAN_GRAMMAR;
@@ -148,7 +143,7 @@ static enum scanned scan_any(const char *text, size_t n, struct number *out)
         if (text[i++] != '.' || i == n)
             return SCAN_GRAMMAR;
         out->scale = (int32_t)(n - i);
-        for (; i < n && (d = digit(text[i])) <= 9; i++)
+        for (; i < n && (d = lapse_digit(text[i])) <= 9; i++)
             m = m * 10 + d;
         if (i < n)
             return SCAN_GRAMMAR;
@@ -287,7 +282,7 @@ bool lapse_int_parse(const char *text, size_t n, int64_t *out)
     uint64_t m = 0, most = (uint64_t)INT64_MAX + (i > 0);
 
     for (; i < n; i++) {
-        unsigned d = digit(text[i]);
+        unsigned d = lapse_digit(text[i]);
 
         if (d > 9 || m > most / 10 || m * 10 > most - d)
             return false;
@@ -352,9 +347,9 @@ static uint64_t significant(double x, int digits, int *exponent)
 
     snprintf(text, sizeof text, "%.*e", digits - 1, fabs(x));
     e = strchr(text, 'e');
-    m = digit(text[0]);
+    m = lapse_digit(text[0]);
     for (int i = digits - 1; i > 0; i--)
-        m = m * 10 + digit(e[-i]);
+        m = m * 10 + lapse_digit(e[-i]);
     *exponent = (int)strtol(e + 1, NULL, 10) - (digits - 1);
     return m;
 }

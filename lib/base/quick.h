@@ -1,10 +1,32 @@
 /* The usual forms of numbers and times, read without a call and without loops whose length must be guessed: for readers
  * of many rows. What is accepted here has the same value in number.c and time.c, which know all forms and all rules;
- * what is not goes there. */
+ * what is not goes there. Also the digits that number.c, time.c and time_reader.c read alike. */
 #ifndef LAPSE_LIB_BASE_QUICK_H
 #define LAPSE_LIB_BASE_QUICK_H
 
 #include "base/base.h"
+
+/* The value of a digit, or something above 9. */
+static inline unsigned lapse_digit(char c)
+{
+    return (unsigned)(unsigned char)c - '0';
+}
+
+/* Two digits, or something above 99. */
+static inline int lapse_pair(const char *p)
+{
+    unsigned a = lapse_digit(p[0]), b = lapse_digit(p[1]);
+    return ((a > 9) | (b > 9)) ? 1000 : (int)(a * 10 + b);
+}
+
+/* Up to six digits as millionths; moves *at past them. False: none, or a seventh. In time.c. */
+bool lapse_fraction_read(const char *text, size_t n, size_t *at, int32_t *micro);
+
+/* In range, and not the mark of a missing time (rulings T1). */
+static inline bool lapse_time_fits(int64_t time)
+{
+    return time >= LAPSE_TIME_MIN && time <= LAPSE_TIME_MAX && time != 0;
+}
 
 /* Texts as words: where digits stand, and what stands between them. ROOM is what a byte lacks to have its high bit
  * set when it is no digit, or not what must stand between. */

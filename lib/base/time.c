@@ -31,12 +31,8 @@ struct fields {
 
 static bool accept(int64_t time, int64_t *out, const char **rule)
 {
-    if (time < LAPSE_TIME_MIN || time > LAPSE_TIME_MAX) {
-        *rule = rule_range;
-        return false;
-    }
-    if (time == 0) {
-        *rule = rule_missing;
+    if (!lapse_time_fits(time)) {
+        *rule = time == 0 ? rule_missing : rule_range;
         return false;
     }
     *out = time;
@@ -82,28 +78,14 @@ static inline bool finish(const struct fields *f, const struct lapse_zone *zone,
     return accept(time, out, rule);
 }
 
-static unsigned digit(char c)
-{
-    return (unsigned)(unsigned char)c - '0';
-}
-
-/* Two digits, or something above 99. */
-static inline int pair(const char *p)
-{
-    unsigned a = digit(p[0]), b = digit(p[1]);
-
-    return ((a > 9) | (b > 9)) ? 1000 : (int)(a * 10 + b);
-}
-
-/* Up to six digits as millionths; moves *at past them. False: none, or a seventh. */
-static bool fraction(const char *text, size_t n, size_t *at, int32_t *micro)
+bool lapse_fraction_read(const char *text, size_t n, size_t *at, int32_t *micro)
 {
     int32_t value = 0;
     int count = 0;
 
-    for (; *at < n && digit(text[*at]) <= 9; ++*at)
+    for (; *at < n && lapse_digit(text[*at]) <= 9; ++*at)
         if (++count <= 6)
-            value = value * 10 + (int32_t)digit(text[*at]);
+            value = value * 10 + (int32_t)lapse_digit(text[*at]);
     if (count < 1 || count > 6)
         return false;
     for (; count < 6; count++)
@@ -130,8 +112,8 @@ static bool offset(const char *text, size_t n, size_t *at, bool short_form, stru
     size = p[3] == ':' ? 6 : 5;
     if (left < size || (size == 5 && !short_form))
         return false;
-    hours = pair(p + 1);
-    minutes = pair(p + size - 2);
+    hours = lapse_pair(p + 1);
+    minutes = lapse_pair(p + size - 2);
     if (hours > 99 || minutes > 99)
         return false;
     f->offset = hours * 60 + minutes;
@@ -153,13 +135,13 @@ static bool epoch(const char *text, size_t n, int64_t *out, const char **rule)
     int64_t seconds = 0;
     int32_t micro = 0;
 
-    for (; at < n && digit(text[at]) <= 9; at++)
+    for (; at < n && lapse_digit(text[at]) <= 9; at++)
         if (seconds < INT64_C(100000000000)) /* already far out of range */
-            seconds = seconds * 10 + (int64_t)digit(text[at]);
+            seconds = seconds * 10 + (int64_t)lapse_digit(text[at]);
     *rule = rule_seconds;
     if (at == start)
         return false;
-    if (at < n && (text[at++] != '.' || !fraction(text, n, &at, &micro)))
+    if (at < n && (text[at++] != '.' || !lapse_fraction_read(text, n, &at, &micro)))
         return false;
     if (at < n)
         return false;
@@ -179,10 +161,10 @@ bool lapse_instant_parse(const char *text, size_t n, const struct lapse_zone *zo
     *rule = rule_time;
     if (n < 10)
         return false;
-    century = pair(text);
-    year = pair(text + 2);
-    f.month = pair(text + 5);
-    f.day = pair(text + 8);
+    century = lapse_pair(text);
+    year = lapse_pair(text + 2);
+    f.month = lapse_pair(text + 5);
+    f.day = lapse_pair(text + 8);
     if ((century > 99) | (year > 99) | (f.month > 99) | (f.day > 99) | (text[4] != '-') | (text[7] != '-'))
         return false;
     f.year = century * 100 + year;
@@ -194,19 +176,19 @@ bool lapse_instant_parse(const char *text, size_t n, const struct lapse_zone *zo
         return false;
     }
     f.has_clock = true;
-    f.hour = pair(text + 11);
-    f.minute = pair(text + 14);
+    f.hour = lapse_pair(text + 11);
+    f.minute = lapse_pair(text + 14);
     if ((f.hour > 99) | (f.minute > 99) | (text[13] != ':'))
         return false;
     at = 16;
     if (n >= 19 && text[16] == ':') {
-        f.second = pair(text + 17);
+        f.second = lapse_pair(text + 17);
         if (f.second > 99)
             return false;
         at = 19;
         if (n > 19 && text[19] == '.') {
             at = 20;
-            if (!fraction(text, n, &at, &f.micro)) {
+            if (!lapse_fraction_read(text, n, &at, &f.micro)) {
                 *rule = rule_fraction;
                 return false;
             }
@@ -215,97 +197,6 @@ bool lapse_instant_parse(const char *text, size_t n, const struct lapse_zone *zo
     if (at < n && (!offset(text, n, &at, false, &f, rule) || at < n))
         return false;
     return finish(&f, zone, out, rule);
-}
-
-/* ---- Many times ---- */
-
-#define NO_SECONDS (UINT64_C(0x30303A) << 40) /* as bytes 5 to 7 of a word */
-
-/* The offset all that day, INT32_MAX: there is no such thing. */
-static int32_t offset_of_day(struct lapse_time_reader *r, int64_t day)
-{
-    size_t slot = (size_t)(day & (LAPSE_READER_DAYS - 1));
-    int32_t found;
-
-    if (r->zone->count == 1)
-        return r->zone->offsets[0];
-    if (r->days[slot].day != day) {
-        r->days[slot].day = (int32_t)day;
-        r->days[slot].offset = lapse_zone_day_is_plain(r->zone, day, &found) ? found : INT32_MAX;
-    }
-    return r->days[slot].offset;
-}
-
-static void keep_date(struct lapse_time_reader *r, const char *text, int64_t day)
-{
-    int32_t shift = offset_of_day(r, day);
-
-    r->month = lapse_load8(text);
-    r->day = lapse_load2(text + 8);
-    r->midnight = day * LAPSE_DAY;
-    r->known = shift != INT32_MAX;
-    r->start = r->known ? r->midnight - shift * LAPSE_SECOND : 0;
-    r->plain = r->known && r->start > LAPSE_TIME_MIN && r->start < LAPSE_TIME_MAX - LAPSE_DAY &&
-               (r->start > 0 || r->start < -LAPSE_DAY);
-}
-
-void lapse_time_reader_init(struct lapse_time_reader *r, const struct lapse_zone *zone)
-{
-    r->zone = zone;
-    for (int i = 0; zone->count > 1 && i < LAPSE_READER_DAYS; i++)
-        r->days[i].day = INT32_MAX;
-    keep_date(r, "1970-01-01", 0);
-}
-
-static bool read_date(struct lapse_time_reader *r, const char *text)
-{
-    uint64_t tens;
-    int day = pair(text + 8), year, month;
-
-    if (!lapse_form_read(lapse_load8(text), LAPSE_FORM_DATE, LAPSE_FORM_DATE_ROOM, &tens))
-        return false;
-    year = (int)(tens & 0xFF) * 100 + (int)(tens >> 16 & 0xFF);
-    month = (int)(tens >> 40 & 0xFF);
-    if (month < 1 || month > 12 || day < 1 || (day > 28 && day > lapse_days_in_month(year, month)))
-        return false;
-    keep_date(r, text, lapse_days_from_civil(year, month, day));
-    return true;
-}
-
-/* What is written most often: a date, `T` or a blank, hh:mm[:ss[.f]], and perhaps a Z. False: it is something else, or
- * not valid, or the zone's offset changes near that day. */
-static bool read_usual(struct lapse_time_reader *r, const char *text, size_t n, int64_t *out)
-{
-    const char *rule;
-    int64_t clock = 0;
-    int32_t micro = 0;
-    size_t at = n >= 19 ? 19 : 16;
-    bool utc = false;
-
-    if (n < 10)
-        return false;
-    if ((lapse_load8(text) != r->month || lapse_load2(text + 8) != r->day) && !read_date(r, text))
-        return false;
-    if (n > 10) {
-        if (n < 16 || (text[10] != 'T' && text[10] != ' ') ||
-            !lapse_clock_read(n >= 19 ? lapse_load8(text + 11) : lapse_load8(text + 8) >> 24 | NO_SECONDS, &clock))
-            return false;
-        if (n > 19 && text[19] == '.') {
-            at = 20;
-            if (!fraction(text, n, &at, &micro))
-                return false;
-        }
-        utc = at < n && text[at] == 'Z';
-        if (at + utc != n)
-            return false;
-    }
-    return (utc || r->known) && accept((utc ? r->midnight : r->start) + clock + micro, out, &rule);
-}
-
-bool lapse_time_reader_parse(struct lapse_time_reader *r, const char *text, size_t n, int64_t *out,
-                             const char **rule)
-{
-    return read_usual(r, text, n, out) || lapse_instant_parse(text, n, r->zone, out, rule);
 }
 
 size_t lapse_instant_format(int64_t time, char *out)
@@ -436,8 +327,8 @@ static bool read_field(const struct specifier *s, const char *text, size_t n, si
         if (value == 0)
             return false;
     } else {
-        for (; count < s->most && *at < n && digit(text[*at]) <= 9; count++)
-            value = value * 10 + (int)digit(text[(*at)++]);
+        for (; count < s->most && *at < n && lapse_digit(text[*at]) <= 9; count++)
+            value = value * 10 + (int)lapse_digit(text[(*at)++]);
         if (count < s->least)
             return false;
         if (s->letter == 'y')
@@ -471,7 +362,7 @@ bool lapse_time_format_parse(const struct lapse_time_format *format, const char 
         /* A fraction may follow the seconds, unless the format has a point of its own there. */
         if (s->field == SECOND && p[1] != '.' && at < n && text[at] == '.') {
             at++;
-            if (!fraction(text, n, &at, &f.micro)) {
+            if (!lapse_fraction_read(text, n, &at, &f.micro)) {
                 *rule = rule_fraction;
                 return false;
             }
@@ -492,8 +383,8 @@ bool lapse_span_parse(const char *text, size_t n, int64_t *out, int32_t *unit)
     int64_t value = 0;
     size_t digits = 0;
 
-    while (digits < n && digits < 6 && digit(text[digits]) <= 9)
-        value = value * 10 + (int64_t)digit(text[digits++]);
+    while (digits < n && digits < 6 && lapse_digit(text[digits]) <= 9)
+        value = value * 10 + (int64_t)lapse_digit(text[digits++]);
     if (digits == 0)
         return false;
     for (size_t i = 0; i < sizeof suffixes / sizeof *suffixes; i++) {
