@@ -15,10 +15,8 @@
 
 #include <cmocka.h>
 
-#include <lapse.h>
-
+#include "deeds.h"
 #include "faultfs.h"
-#include "store/store.h"
 
 static char folder[] = "/tmp/lapse-test-XXXXXX";
 static char path[64], copy_path[64];
@@ -39,9 +37,8 @@ static lapse_status open_store_saying(struct world *w, lapse_error *error)
     o.timeout_ms = 0;
     o.sync = w->sync;
     lapse_status status = lapse_store_open(path, &o, &w->store, error);
-    if (status == LAPSE_OK) /* so that folds and merges come in a short script */
-        w->store->limits = (struct lapse_merging_limits){ .small = 12, .tail_runs = 3, .tail_rows = 1000, .runs = 2,
-                                                          .runs_behind = 4, .share = 1, .least_share = 25 };
+    if (status == LAPSE_OK)
+        deeds_hurry(w->store);
     return status;
 }
 
@@ -65,100 +62,29 @@ static lapse_status reopen(struct world *w, int unused)
     return open_store(w, unused);
 }
 
-struct text {
-    char *data;
-    size_t size, capacity;
-};
-
-static int32_t add_bytes(void *user, const char *bytes, int64_t size)
-{
-    struct text *t = user;
-    if (t->size + (size_t)size + 1 > t->capacity) {
-        t->capacity = 2 * (t->size + (size_t)size + 1);
-        t->data = realloc(t->data, t->capacity);
-        assert_non_null(t->data);
-    }
-    memcpy(t->data + t->size, bytes, (size_t)size);
-    t->size += (size_t)size;
-    t->data[t->size] = 0;
-    return 0;
-}
-
-static int64_t read_text(void *user, char *buffer, int64_t capacity)
-{
-    struct text *t = user; /* `size` goes down */
-    size_t n = t->size < (size_t)capacity ? t->size : (size_t)capacity;
-    memcpy(buffer, t->data, n);
-    t->data += n;
-    t->size -= n;
-    return (int64_t)n;
-}
-
-/* Rows of file `number`: those with ids, or without. The source makes files without ids different. */
 static lapse_status import(struct world *w, int number)
 {
-    bool ids = number % 2;
-    int rows = number < 100 ? 6 + 3 * (number % 5) : number;
-    char line[100], source[16];
-    struct text file = { 0 };
-    snprintf(source, sizeof source, "file%d", number);
-    snprintf(line, sizeof line, "customer,time,amount%s\n", ids ? ",event_id" : "");
-    add_bytes(&file, line, (int64_t)strlen(line));
-    for (int i = 0; i < rows; i++) {
-        snprintf(line, sizeof line, "c%d,@%d,%d.50", (i * 7 + number) % 23, 1700000000 + i * 4321 + number, i);
-        add_bytes(&file, line, (int64_t)strlen(line));
-        snprintf(line, sizeof line, ids ? ",e%d\n" : "\n", i);
-        add_bytes(&file, line, (int64_t)strlen(line));
-    }
-    lapse_import_options o;
-    lapse_import_options_init(&o, sizeof o);
-    o.source = source;
-    struct text left = file;
-    lapse_status status = lapse_store_import_stream(w->store, read_text, &left, &o, NULL, NULL);
-    free(file.data);
-    return status;
-}
-
-/* One event, or a few. */
-static lapse_status append_rows(struct world *w, int number, int rows)
-{
-    char customers[40 * 4], ids[40 * 8];
-    int64_t customer_at[41] = { 0 }, id_at[41] = { 0 }, times[40], amounts[40];
-    for (int i = 0; i < rows; i++) {
-        customer_at[i + 1] = customer_at[i] + sprintf(customers + customer_at[i], "c%d", (number + i) % 30);
-        id_at[i + 1] = id_at[i] + sprintf(ids + id_at[i], "a%d-%d", number, i);
-        times[i] = INT64_C(1710000000000000) + number * 1000000 + i;
-        amounts[i] = 100 * number + i;
-    }
-    lapse_batch batch = { .size = sizeof batch, .rows = rows, .customer = customers, .customer_offsets = customer_at,
-                          .event_id = ids, .event_id_offsets = id_at, .time = times, .amount = amounts };
-    return lapse_store_append(w->store, &batch, NULL, NULL, NULL);
+    return deed_import(w->store, number, number < 100 ? 6 + 3 * (number % 5) : number);
 }
 
 static lapse_status append_one(struct world *w, int number)
 {
-    return append_rows(w, number, 1);
+    return deed_append(w->store, number, 1);
 }
 
 static lapse_status append_batch(struct world *w, int number)
 {
-    return append_rows(w, number, 40);
+    return deed_append(w->store, number, 40);
 }
 
-static lapse_status upkeep(struct world *w, int flags)
+static lapse_status compact(struct world *w, int flags)
 {
-    lapse_upkeep_options o;
-    lapse_upkeep_options_init(&o, sizeof o);
-    o.flags = (uint32_t)flags;
-    return lapse_store_compact(w->store, &o, NULL);
+    return deed_compact(w->store, (uint32_t)flags);
 }
 
 static lapse_status backup(struct world *w, int flags)
 {
-    lapse_upkeep_options o;
-    lapse_upkeep_options_init(&o, sizeof o);
-    o.flags = (uint32_t)flags;
-    return lapse_store_backup(w->store, copy_path, &o, NULL);
+    return deed_backup(w->store, copy_path, (uint32_t)flags);
 }
 
 /* A step is done again when it failed: what it does twice is done once. */
@@ -188,11 +114,11 @@ static const struct script scripts[] = {
         { "batch", append_batch, 7 }, /* merges */
         { "batch", append_batch, 8 },
         { "reopen", reopen, 0 },
-        { "compact", upkeep, 0 },
+        { "compact", compact, 0 },
         { "append", append_one, 9 },
         { "backup", backup, LAPSE_BACKUP_REPLACE },
         { "batch", append_batch, 10 },
-        { "upgrade", upkeep, LAPSE_COMPACT_UPGRADE },
+        { "upgrade", compact, LAPSE_COMPACT_UPGRADE },
         { "append", append_one, 11 },
         { "close", close_store, 0 },
     } },
@@ -202,7 +128,7 @@ static const struct script scripts[] = {
         { "import", import, 17001 },
         { "append", append_one, 1 },
         { "import", import, 20 },
-        { "compact", upkeep, 0 },
+        { "compact", compact, 0 },
         { "import", import, 9002 },
         { "close", close_store, 0 },
     } },
@@ -217,22 +143,6 @@ static int steps_of(const struct script *script)
 }
 
 /* ---- what is there ------------------------------------------------------------------------------------------------------ */
-
-/* All events as CSV, into out->data from its beginning. */
-static lapse_status export_to(lapse_store *store, struct text *out)
-{
-    lapse_view *view = NULL;
-    lapse_result *result = NULL;
-    out->size = 0;
-    lapse_status status = lapse_view_open(store, INT64_MAX, &view, NULL);
-    if (status == LAPSE_OK)
-        status = lapse_view_events(view, &result, NULL);
-    if (status == LAPSE_OK)
-        status = lapse_result_write_csv(result, add_bytes, out, NULL);
-    lapse_result_free(result);
-    lapse_view_close(view);
-    return status;
-}
 
 static char *texts[STEPS + 1]; /* the export before each step of the script, and after the last */
 static struct text now;
@@ -254,7 +164,7 @@ static void make_texts(const struct script *script)
     for (int i = 0; i < steps_of(script); i++) {
         assert_int_equal(script->steps[i].act(&w, script->steps[i].number), LAPSE_OK);
         if (w.store)
-            assert_int_equal(export_to(w.store, &now), LAPSE_OK);
+            assert_int_equal(deeds_export(w.store, &now), LAPSE_OK);
         texts[i + 1] = strdup(now.data);
     }
     lapse_store_close(w.store);
@@ -283,11 +193,9 @@ static void blame(const struct trial *t, int step, const char *what)
 
 static void check_sound(const struct trial *t, int step, lapse_store *store)
 {
-    lapse_result *report = NULL;
     lapse_error error = { .size = sizeof error };
-    if (lapse_store_verify(store, NULL, &report, &error) != LAPSE_OK)
+    if (deeds_verify(store, &error) != LAPSE_OK)
         blame(t, step, error.message);
-    lapse_result_free(report);
 }
 
 /* The export is that before one of the steps first .. last. */
@@ -311,7 +219,7 @@ static void check_copy(const struct trial *t, const struct world *w, int done)
         blame(t, done, "the copy is gone");
     if (!there)
         return;
-    bool whole = lapse_store_open(copy_path, &o, &copy, NULL) == LAPSE_OK && export_to(copy, &now) == LAPSE_OK;
+    bool whole = lapse_store_open(copy_path, &o, &copy, NULL) == LAPSE_OK && deeds_export(copy, &now) == LAPSE_OK;
     if (!whole && !lies)
         blame(t, done, "the copy is not whole");
     if (whole && which(lies ? 0 : w->copied, done) < 0)
@@ -342,7 +250,7 @@ static bool take_stock(const struct trial *t, struct world *w, int done, const c
     lapse_error error = { .size = sizeof error };
     lapse_status status = open_store_saying(w, &error);
     if (status == LAPSE_OK)
-        status = export_to(w->store, &now);
+        status = deeds_export(w->store, &now);
     if (status == LAPSE_OK) {
         if (which(least, most(t, done)) < 0)
             blame(t, done, when);
@@ -362,7 +270,7 @@ static bool recover(const struct trial *t, struct world *w, int done)
     faultfs_arm(&t->second);
     lapse_status status = open_store_saying(w, &error);
     if (status == LAPSE_OK)
-        status = export_to(w->store, &now);
+        status = deeds_export(w->store, &now);
     if (status == LAPSE_OK && which(done, most(t, done)) < 0)
         blame(t, done, "while recovering the events are others");
     if (status != LAPSE_OK && !clear_failure(status))
@@ -390,7 +298,7 @@ static void finish(const struct trial *t, struct world *w, int done)
     }
     if (!w->store && open_store(w, 0) != LAPSE_OK)
         blame(t, steps, "it cannot be opened");
-    if (export_to(w->store, &now) != LAPSE_OK || which(steps, steps) < 0)
+    if (deeds_export(w->store, &now) != LAPSE_OK || which(steps, steps) < 0)
         blame(t, steps, "the end is another");
     check_sound(t, steps, w->store);
 }
@@ -412,7 +320,7 @@ static int run(const struct trial *t, struct world *w)
         if (faultfs_is_cut() || (status != LAPSE_OK && lasting))
             break;
         /* Nothing of it for this handle, and once again it goes well. */
-        if (status != LAPSE_OK && w->store && (export_to(w->store, &now) != LAPSE_OK || which(done, done) < 0))
+        if (status != LAPSE_OK && w->store && (deeds_export(w->store, &now) != LAPSE_OK || which(done, done) < 0))
             blame(t, done, "a step that failed has changed something");
     }
     return done;
@@ -485,7 +393,7 @@ static void once_and_for_good(enum faultfs_what what, long all, long blocks)
 static void errors(void **state)
 {
     (void)state;
-    once_and_for_good(FAULTFS_ERROR, 31, 211);
+    once_and_for_good(FAULTFS_ERROR, 31, 131);
 }
 
 static void short_writes(void **state)
