@@ -16,7 +16,7 @@
 
 #include "deeds.h"
 
-enum { KILLS_A_STORE = 40, LONGEST_US = 60000 };
+enum { KILLS_A_STORE = 40, DEEDS_A_KILL = 6, LONGEST_US = 8000 };
 
 static char folder[] = "/tmp/lapse-kills-XXXXXX";
 static char path[64], copy_path[64];
@@ -116,11 +116,11 @@ static _Noreturn void write_on(uint64_t seed, int from, int32_t sync, int tell)
     }
 }
 
-/* Kills a process after a while; the last deed it acknowledged, or `from` - 1. */
+/* Kills a process some moments after some deeds; the last that it acknowledged, or `from` - 1. Counting deeds makes the
+ * moments as random on a slow machine as on a fast one. */
 static int kill_one(uint64_t seed, int from, uint64_t random)
 {
     int ends[2], n, last = from - 1, code = 0;
-    const uint64_t us = random % (random >> 32 & 1 ? LONGEST_US : LONGEST_US / 10);
     if (pipe(ends) != 0)
         fail("no pipe");
     pid_t child = fork();
@@ -129,7 +129,9 @@ static int kill_one(uint64_t seed, int from, uint64_t random)
         write_on(seed, from, (int32_t)(random >> 40 & 1 ? LAPSE_SYNC_OFF : LAPSE_SYNC_NORMAL), ends[1]);
     }
     close(ends[1]);
-    struct timespec wait = { 0, (long)us * 1000 };
+    for (uint64_t deeds = random % DEEDS_A_KILL; deeds > 0 && read(ends[0], &n, sizeof n) == sizeof n; deeds--)
+        last = n;
+    struct timespec wait = { 0, (long)((random >> 8) % LONGEST_US) * 1000 };
     while (nanosleep(&wait, &wait) != 0 && errno == EINTR)
         continue;
     kill(child, SIGKILL);
