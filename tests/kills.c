@@ -129,7 +129,7 @@ static int kill_one(uint64_t seed, int from, uint64_t random)
         write_on(seed, from, (int32_t)(random >> 40 & 1 ? LAPSE_SYNC_OFF : LAPSE_SYNC_NORMAL), ends[1]);
     }
     close(ends[1]);
-    for (uint64_t deeds = random % DEEDS_A_KILL; deeds > 0 && read(ends[0], &n, sizeof n) == sizeof n; deeds--)
+    for (uint64_t left = random % DEEDS_A_KILL; left > 0 && read(ends[0], &n, sizeof n) == sizeof n; left--)
         last = n;
     struct timespec wait = { 0, (long)((random >> 8) % LONGEST_US) * 1000 };
     while (nanosleep(&wait, &wait) != 0 && errno == EINTR)

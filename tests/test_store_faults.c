@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -453,6 +454,27 @@ static void faults_while_recovering(void **state)
     free_texts();
 }
 
+/* SQLite must not be called with a connection from before fork: its locks and its log are the parent's. */
+static void closed_after_fork(void **state)
+{
+    (void)state;
+    struct world w = { .sync = LAPSE_SYNC_FULL };
+    faultfs_clear();
+    assert_int_equal(open_store(&w, 0), LAPSE_OK);
+    assert_int_equal(append_one(&w, 1), LAPSE_OK);
+    pid_t child = fork();
+    if (child == 0) {
+        faultfs_arm(&(struct faultfs_plan){ .what = FAULTFS_ERROR, .at = 1, .for_good = true });
+        lapse_store_close(w.store);
+        _exit(faultfs_fired());
+    }
+    int code = -1;
+    waitpid(child, &code, 0);
+    assert_int_equal(code, 0);
+    assert_int_equal(append_one(&w, 2), LAPSE_OK);
+    close_store(&w, 0);
+}
+
 static int make_folder(void **state)
 {
     (void)state;
@@ -481,6 +503,7 @@ int main(void)
         cmocka_unit_test(power_cuts_at_less),
         cmocka_unit_test(lying_syncs),
         cmocka_unit_test(faults_while_recovering),
+        cmocka_unit_test(closed_after_fork),
     };
     return cmocka_run_group_tests_name("store_faults", tests, make_folder, remove_folder);
 }

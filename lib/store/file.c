@@ -7,7 +7,10 @@
  * while a commit is being filled. Nothing reads inside a transaction of its own: what a view reads are blocks that
  * never change. While a writer has the file open it is in WAL mode; the last writer to close leaves it in rollback
  * mode, so that a reader needs nothing beside it, not even a writable directory. */
+#define _POSIX_C_SOURCE 200809L
+
 #include <assert.h>
+#include <unistd.h>
 
 #include "store/file.h"
 
@@ -151,8 +154,11 @@ static bool read_blob(sqlite3_stmt *q, int column, struct lapse_buffer *out)
     return !out->failed;
 }
 
+/* An answer under way may go on in a child, where nothing else has looked whose handle it is. */
 lapse_status lapse_file_get_block(struct lapse_file *file, int64_t id, struct lapse_buffer *out, lapse_error *error)
 {
+    if (file->process != getpid())
+        return lapse_fail(error, LAPSE_FORKED, "this answer was asked for before fork: open the store again");
     sqlite3_stmt *q = take(file, GET_BLOCK);
     int code = SQLITE_ERROR;
     bool found = false, copied = true;
