@@ -53,8 +53,11 @@ int run_history(struct work *work)
 
 int run_export(struct work *work)
 {
-    int code = work_open(work, work->args->operand[0]);
+    int code;
 
+    if (work->args->salvage)
+        return run_salvage(work);
+    code = work_open(work, work->args->operand[0]);
     if (code == EXIT_DONE)
         code = work_view(work, AS_OF_ALL);
     if (code == EXIT_DONE)

@@ -38,6 +38,7 @@ enum {
     GROUP_GAPS = 16384,
     GROUP_STATES = 32768,
     GROUP_PERMIT = 65536,
+    GROUP_EXPORT = 262144,
     /* what every command takes whose STORE may be an event file */
     GROUPS_STORE = GROUP_OUTPUT | GROUP_CREATE | GROUP_READ | GROUP_POLICY | GROUP_THREADS
 };
@@ -74,7 +75,7 @@ struct args {
     int64_t frequency, monetary, nested;
     int64_t weights[3];       /* -1: none given */
     const char *segments;
-    int64_t replace, upgrade;
+    int64_t replace, upgrade, salvage;
     const char *from, *to;
     int64_t basis, lost, every, method;
     int64_t hazard, summary;
@@ -257,6 +258,7 @@ int run_export(struct work *work);
 int run_backup(struct work *work);
 int run_compact(struct work *work);
 int run_verify(struct work *work);
+int run_salvage(struct work *work);                        /* `export --salvage` */
 int run_policy(struct work *work);
 
 #endif

@@ -91,7 +91,7 @@ const struct command command_table[] = {
       "days between the orders of a customer, and their quantiles",
       "Prints quantiles of the days between consecutive valid orders of a customer, over all customers: a limit after "
       "which few come back by themselves fits the shop. One row for each quantile: method, quantile, gaps, days." },
-    { "export", "STORE", run_export, GROUPS_STORE | GROUP_AS_OF, "all events, as a file that can be imported",
+    { "export", "STORE", run_export, GROUPS_STORE | GROUP_AS_OF | GROUP_EXPORT, "all events, as a file that can be imported",
       "Prints all events as an event file, retracted ones too, with those columns that are not empty. Imported into a "
       "new store of the same digits, under any name, it makes an equal one." },
     { "backup", "STORE FILE", run_backup, GROUPS_STORE | GROUP_BACKUP, "a copy of a store that is in use",

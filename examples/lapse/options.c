@@ -311,6 +311,10 @@ const struct option option_table[] = {
       "Write all of the store anew, in the latest format that this version knows. Older versions may not be able to "
       "read it afterwards." },
 
+    { "salvage", NULL, GROUP_EXPORT, take_flag, TO(salvage), 0, 0,
+      "Write the events that are sound in a damaged store, and name what is lost; then the exit code is 3. --digits where "
+      "these are lost." },
+
     { "dry-run", NULL, GROUP_IMPORT, take_flag, TO(dry_run), 0, 0, "Do all but store." },
     { "sync", "full|normal|off", GROUP_IMPORT, take_choice, TO(sync), 0, 0,
       "What storing waits for: the disk (default), its order only, or nothing." },

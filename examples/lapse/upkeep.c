@@ -1,4 +1,4 @@
-/* The commands that keep a store in order: backup, compact, verify. */
+/* The commands that keep a store in order: backup, compact, verify; and saving what is sound of a damaged one. */
 #define _POSIX_C_SOURCE 200809L
 #include <stdio.h>
 #include <sys/stat.h>
@@ -81,12 +81,23 @@ int run_compact(struct work *work)
     return code == EXIT_DONE ? print_numbers(work, numbers, 2) : code;
 }
 
+/* A result that is there also when something is damaged: its notes say what. */
+static int print_in_any_case(struct work *work, lapse_status status)
+{
+    int code = status == LAPSE_DAMAGED ? EXIT_BROKEN : work_check(work, status);
+    int printed;
+
+    if (!work->result)
+        return code == EXIT_BROKEN ? work_check(work, status) : code;
+    printed = work_print(work);
+    return code == EXIT_DONE ? printed : code;
+}
+
 int run_verify(struct work *work)
 {
     lapse_upkeep_options options;
     lapse_status status;
     int code = work_open_with(work, work->args->operand[0], LAPSE_STORE_VERIFY);
-    int printed;
 
     if (code != EXIT_DONE)
         return code;
@@ -94,9 +105,32 @@ int run_verify(struct work *work)
     progress_begin("verifying");
     status = lapse_store_verify(work->store, &options, &work->result, &work->error);
     progress_end();
-    code = status == LAPSE_DAMAGED ? EXIT_BROKEN : work_check(work, status);
-    if (!work->result)
-        return code == EXIT_BROKEN ? work_check(work, status) : code;
-    printed = work_print(work); /* and the notes: what is damaged */
-    return code == EXIT_DONE ? printed : code;
+    return print_in_any_case(work, status);
+}
+
+int run_salvage(struct work *work)
+{
+    const char *path = work->args->operand[0];
+    lapse_upkeep_options options;
+    lapse_store_options store;
+    lapse_status status;
+    struct zone zone;
+    int code;
+
+    if (work->args->as_of) {
+        tell("--salvage saves all events: --as-of cannot be given with it");
+        return EXIT_USAGE;
+    }
+    code = work_store_options(work, &store, &zone); /* the digits may be lost */
+    store.flags = LAPSE_STORE_VERIFY | LAPSE_STORE_READ_ONLY | LAPSE_STORE_MUST_EXIST;
+    if (code == EXIT_DONE)
+        code = work_opens(work, path, store.flags, lapse_store_open(path, &store, &work->store, &work->error));
+    zone_free(&zone);
+    if (code != EXIT_DONE)
+        return code;
+    fill_options(&options, 0);
+    progress_begin("salvaging");
+    status = lapse_store_salvage(work->store, &options, &work->result, &work->error);
+    progress_end();
+    return print_in_any_case(work, status);
 }

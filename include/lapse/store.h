@@ -61,8 +61,9 @@ LAPSE_API lapse_status lapse_store_options_init(lapse_store_options *options, ui
  *  still be read, which is said). A file keeps the format that it has. `*out` is NULL on failure. @since 0.9 */
 LAPSE_API lapse_status lapse_store_open(const char *path, const lapse_store_options *options,
                                         lapse_store **out, lapse_error *error);
-/** Gives the handle up. Views and results of it stay usable until they are freed too. NULL is allowed.
- *  @since 0.9 */
+/** Gives the handle up. Views and results of it stay usable until they are freed too. NULL is allowed. In a child after
+ *  fork(2), where every other use of handles, views and results is LAPSE_FORKED, it lets go of memory and leaves the file to
+ *  the parent. @since 0.9 */
 LAPSE_API void lapse_store_close(lapse_store *store);
 
 /** What became of the rows of one call; read = accepted + duplicate + conflict + erased + rejected.

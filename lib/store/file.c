@@ -7,11 +7,14 @@
  * while a commit is being filled. Nothing reads inside a transaction of its own: what a view reads are blocks that
  * never change. While a writer has the file open it is in WAL mode; the last writer to close leaves it in rollback
  * mode, so that a reader needs nothing beside it, not even a writable directory. */
+#define _POSIX_C_SOURCE 200809L
+
 #include <assert.h>
+#include <unistd.h>
 
 #include "store/file.h"
 
-enum statement { BEGIN, COMMIT, ROLLBACK, PUT_BLOCK, GET_BLOCK, DROP_BLOCK, PUT_RUN, DROP_RUN, RUNS, SET, GET, VERSION,
+enum statement { BEGIN, COMMIT, ROLLBACK, PUT_BLOCK, GET_BLOCK, DROP_BLOCK, PUT_RUN, DROP_RUN, RUNS, RUNS_ALONE, SET, GET, VERSION,
                  IDS, HAS_RUN, PUT_BLOCK_AS, PUT_RUN_AS, VALUES, STATEMENTS };
 static_assert((int)STATEMENTS <= (int)LAPSE_FILE_STATEMENTS, "there is room for all statements");
 static const char *const sql[STATEMENTS] = {
@@ -24,6 +27,7 @@ static const char *const sql[STATEMENTS] = {
     [PUT_RUN] = "INSERT INTO run(family, directory) VALUES(?, ?)",
     [DROP_RUN] = "DELETE FROM run WHERE id = ?",
     [RUNS] = "SELECT value, id, family, directory FROM meta LEFT JOIN run WHERE name = 'runs' ORDER BY id",
+    [RUNS_ALONE] = "SELECT NULL, id, family, directory FROM run ORDER BY id",
     [SET] = "INSERT OR REPLACE INTO meta(name, value, checksum) VALUES(?, ?, ?)",
     [GET] = "SELECT value, checksum FROM meta WHERE name = ?",
     [VERSION] = "PRAGMA data_version",
@@ -151,8 +155,11 @@ static bool read_blob(sqlite3_stmt *q, int column, struct lapse_buffer *out)
     return !out->failed;
 }
 
+/* An answer under way may go on in a child, where nothing else has looked whose handle it is. */
 lapse_status lapse_file_get_block(struct lapse_file *file, int64_t id, struct lapse_buffer *out, lapse_error *error)
 {
+    if (file->process != getpid())
+        return lapse_fail(error, LAPSE_FORKED, "this answer was asked for before fork: open the store again");
     sqlite3_stmt *q = take(file, GET_BLOCK);
     int code = SQLITE_ERROR;
     bool found = false, copied = true;
@@ -260,30 +267,40 @@ bool lapse_file_has_run(struct lapse_file *file, int64_t id)
     return done(file, HAS_RUN, code, NULL) == LAPSE_OK && code == SQLITE_ROW;
 }
 
-lapse_status lapse_file_runs(struct lapse_file *file, lapse_file_known_fn known, lapse_file_run_fn each, void *user,
-                             uint64_t *digest, lapse_error *error)
+static lapse_status each_run(struct lapse_file *file, enum statement s, lapse_file_known_fn known, lapse_file_run_fn each,
+                             void *user, uint64_t *digest, bool *listed, lapse_error *error)
 {
     lapse_status told = LAPSE_OK;
-    sqlite3_stmt *q = take(file, RUNS);
+    sqlite3_stmt *q = take(file, s);
     int code = SQLITE_ERROR;
-    bool listed = false;
+    *listed = false;
     *digest = 0;
     /* One statement, so that list and digest are of one moment; of no runs there is one row without any. */
     while (q && told == LAPSE_OK && (code = sqlite3_step(q)) == SQLITE_ROW) {
         const uint8_t *value = sqlite3_column_blob(q, 0);
-        if (!listed && value && sqlite3_column_bytes(q, 0) == 8)
+        if (!*listed && value && sqlite3_column_bytes(q, 0) == 8)
             for (int i = 0; i < 8; i++)
                 *digest |= (uint64_t)value[i] << 8 * i;
-        listed = true;
+        *listed = true;
         /* A directory of many pages is read from the file only when it is looked at. */
         if (sqlite3_column_type(q, 1) != SQLITE_NULL && !(known && known(user, sqlite3_column_int64(q, 1))))
             told = each(user, sqlite3_column_int64(q, 1), sqlite3_column_int(q, 2), sqlite3_column_blob(q, 3),
                         (size_t)sqlite3_column_bytes(q, 3), error);
     }
-    lapse_status status = done(file, RUNS, told == LAPSE_OK ? code : SQLITE_OK, error);
-    if (told != LAPSE_OK || status != LAPSE_OK)
-        return told != LAPSE_OK ? told : status;
-    return listed ? LAPSE_OK : lapse_fail(error, LAPSE_DAMAGED, "the store has no value named runs");
+    lapse_status status = done(file, s, told == LAPSE_OK ? code : SQLITE_OK, error);
+    return told != LAPSE_OK ? told : status;
+}
+
+lapse_status lapse_file_runs(struct lapse_file *file, lapse_file_known_fn known, lapse_file_run_fn each, void *user,
+                             uint64_t *digest, lapse_error *error)
+{
+    bool listed, any;
+    lapse_status status = each_run(file, RUNS, known, each, user, digest, &listed, error);
+    if (status != LAPSE_OK || listed)
+        return status;
+    /* The runs themselves may be sound, for who wants to save them. */
+    status = each_run(file, RUNS_ALONE, known, each, user, digest, &any, error);
+    return status == LAPSE_OK ? lapse_fail(error, LAPSE_DAMAGED, "the store has no value named runs") : status;
 }
 
 lapse_status lapse_file_set_digest(struct lapse_file *file, uint64_t digest, lapse_error *error)

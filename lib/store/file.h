@@ -15,6 +15,7 @@ struct lapse_file {
     sqlite3_stmt *statements[LAPSE_FILE_STATEMENTS];
     bool memory, read_only, wal;
     int32_t timeout_ms;
+    int64_t process; /* that made the connection: SQLite must not be called with it in another */
     int64_t format; /* the read version of the file; 0 until it has one */
 };
 

@@ -213,6 +213,7 @@ lapse_status lapse_file_open(const lapse_allocator *mem, const char *path, const
     file->mem = *mem;
     file->memory = !path;
     file->timeout_ms = options->timeout_ms;
+    file->process = getpid();
     file->read_only = (options->flags & LAPSE_STORE_READ_ONLY) && path;
     file->lock = lapse_lock_new(mem);
     status = file->lock ? connect(file, path, options, made, error) : lapse_fail_memory(error);
@@ -228,13 +229,15 @@ void lapse_file_close(struct lapse_file *file)
 {
     if (!file)
         return;
-    for (int s = 0; s < LAPSE_FILE_STATEMENTS; s++)
+    const bool own = file->process == getpid(); /* a child lets go of memory: locks and log are its parent's */
+    for (int s = 0; own && s < LAPSE_FILE_STATEMENTS; s++)
         sqlite3_finalize(file->statements[s]);
-    if (file->wal) { /* refused, quietly, while another connection is open */
+    if (own && file->wal) { /* refused, quietly, while another connection is open */
         sqlite3_busy_timeout(file->db, 0);
         sqlite3_exec(file->db, "PRAGMA journal_mode = DELETE", NULL, NULL, NULL);
     }
-    sqlite3_close(file->db);
+    if (own)
+        sqlite3_close(file->db);
     lapse_allocator mem = file->mem;
     lapse_lock_free(&mem, file->lock);
     lapse_mem_free(&mem, file);

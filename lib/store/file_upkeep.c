@@ -43,6 +43,7 @@ lapse_status lapse_file_make_copy(const lapse_allocator *mem, const char *path, 
     }
     file->mem = *mem;
     file->lock = lock;
+    file->process = getpid();
     int code = lapse_file_connect(file, path, SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE | SQLITE_OPEN_READWRITE);
     if (code == SQLITE_OK)
         code = sqlite3_exec(file->db, "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA secure_delete = ON;"

@@ -81,6 +81,14 @@ bool lapse_run_add_block(struct lapse_run *run, const struct lapse_run_block *bl
     return true;
 }
 
+void lapse_run_lose_block(struct lapse_run *run, size_t i)
+{
+    run->rows -= run->blocks[i].rows;
+    lapse_mem_free(run->mem, (void *)(uintptr_t)run->blocks[i].first_key.data);
+    run->block_count--;
+    memmove(&run->blocks[i], &run->blocks[i + 1], (run->block_count - i) * sizeof *run->blocks);
+}
+
 static bool text_equal(struct lapse_text a, struct lapse_text b)
 {
     return a.size == b.size && memcmp(a.data, b.data, a.size) == 0;
@@ -306,8 +314,7 @@ lapse_status lapse_run_copy(const struct lapse_run *run, struct lapse_file *to, 
     return status;
 }
 
-/* Keys ascend; one may go on in the next block. */
-static bool follows(const struct lapse_run *run, const struct lapse_run_block *b)
+bool lapse_run_follows(const struct lapse_run *run, const struct lapse_run_block *b)
 {
     const struct lapse_run_block *before = run->block_count ? &run->blocks[run->block_count - 1] : NULL;
     return lapse_text_compare(b->first_key.data, b->first_key.size, b->last_key.data, b->last_key.size) <= 0 &&
@@ -347,7 +354,7 @@ lapse_status lapse_run_load(struct lapse_run *run, const void *data, size_t n, l
         b.last_time = (int64_t)get_int(&r, 8);
         b.first_key = get_text(&r);
         b.last_key = get_text(&r);
-        r.failed = r.failed || !follows(run, &b);
+        r.failed = r.failed || !lapse_run_follows(run, &b);
         memory = r.failed || lapse_run_add_block(run, &b);
     }
     if (memory && !r.failed && flags & HAS_FILTER)

@@ -147,6 +147,16 @@ static lapse_status read_zone(struct lapse_store *store, struct lapse_buffer *te
     return LAPSE_OK;
 }
 
+lapse_status lapse_store_read_digits(struct lapse_store *store, struct lapse_buffer *scratch, lapse_error *error)
+{
+    lapse_status status = lapse_file_get(store->file, "digits", scratch, error);
+    if (status == LAPSE_OK && (scratch->size != 1 || scratch->data[0] < '0' || scratch->data[0] > '6'))
+        status = damaged("digits", error);
+    if (status == LAPSE_OK)
+        store->digits = scratch->data[0] - '0';
+    return status;
+}
+
 lapse_status lapse_store_read_values(struct lapse_store *store, lapse_error *error)
 {
     struct lapse_buffer b;
@@ -160,14 +170,10 @@ lapse_status lapse_store_read_values(struct lapse_store *store, lapse_error *err
         status = damaged("zone_name", error);
     if (status == LAPSE_OK) {
         memcpy(store->zone_name, b.data, b.size);
-        status = lapse_file_get(store->file, "digits", &b, error);
+        status = lapse_store_read_digits(store, &b, error);
     }
-    if (status == LAPSE_OK && (b.size != 1 || b.data[0] < '0' || b.data[0] > '6'))
-        status = damaged("digits", error);
-    if (status == LAPSE_OK) {
-        store->digits = b.data[0] - '0';
+    if (status == LAPSE_OK)
         status = lapse_file_get(store->file, "currency", &b, error);
-    }
     if (status == LAPSE_OK && b.size != 0 && b.size != 3)
         status = damaged("currency", error);
     if (status == LAPSE_OK) {
@@ -228,14 +234,29 @@ void lapse_store_close(lapse_store *store)
         destroy(store);
 }
 
+struct lapse_store *lapse_store_new(const lapse_allocator *mem, lapse_error *error)
+{
+    struct lapse_store *store = lapse_mem_zero(mem, 1, sizeof *store);
+    if (store) {
+        store->mem = *mem;
+        store->memory_limit = defaults.memory_limit;
+        store->limits = lapse_merging_defaults;
+        store->process = getpid();
+        store->writer = lapse_lock_new(mem);
+        store->guard = lapse_lock_new(mem);
+        atomic_init(&store->owners, 1);
+    }
+    if (store && store->writer && store->guard)
+        return store;
+    lapse_store_close(store);
+    lapse_fail_memory(error);
+    return NULL;
+}
+
 static lapse_status open_store(struct lapse_store *store, const char *path, const lapse_store_options *o,
                                lapse_error *error)
 {
     bool made = false;
-    store->writer = lapse_lock_new(&store->mem);
-    store->guard = lapse_lock_new(&store->mem);
-    if (!store->writer || !store->guard)
-        return lapse_fail_memory(error);
     lapse_status status = lapse_file_open(&store->mem, path, o, &made, &store->file, error);
     if (status != LAPSE_OK)
         return status;
@@ -254,6 +275,7 @@ static lapse_status open_store(struct lapse_store *store, const char *path, cons
     lapse_manifest_release(m);
     if (status == LAPSE_DAMAGED && o->flags & LAPSE_STORE_VERIFY) {
         store->unsound = true;
+        store->digits = o->digits; /* the host may know them */
         return LAPSE_OK;
     }
     if (status == LAPSE_OK && !made && !lapse_file_read_only(store->file))
@@ -277,16 +299,12 @@ lapse_status lapse_store_open(const char *path, const lapse_store_options *optio
         status = lapse_mem_init(&mem, o.allocator, error);
     if (status != LAPSE_OK)
         return status;
-    struct lapse_store *store = lapse_mem_zero(&mem, 1, sizeof *store);
+    struct lapse_store *store = lapse_store_new(&mem, error);
     if (!store)
-        return lapse_fail_memory(error);
-    store->mem = mem;
+        return LAPSE_NO_MEMORY;
     store->memory_limit = o.memory_limit;
-    store->limits = lapse_merging_defaults;
-    store->process = getpid();
     if (o.flags & LAPSE_STORE_VERIFY)
         o.flags |= LAPSE_STORE_READ_ONLY;
-    atomic_init(&store->owners, 1);
     status = open_store(store, path, &o, error);
     if (status != LAPSE_OK) {
         destroy(store);

@@ -10,6 +10,7 @@
 #include <stdatomic.h>
 
 #include <lapse/store.h>
+#include <lapse/upkeep.h>
 
 #include "base/base.h"
 #include "event/event.h"
@@ -192,6 +193,9 @@ lapse_status lapse_run_drop_blocks(struct lapse_run *run, lapse_error *error);
 bool lapse_run_join(struct lapse_run *run, struct lapse_run *more);
 size_t lapse_run_ids(const struct lapse_run *run, int64_t *out); /* of all its blobs; out may be NULL */
 bool lapse_run_add_block(struct lapse_run *run, const struct lapse_run_block *block);
+/* Its keys ascend, and from those of the last block on; one may go on in it. */
+bool lapse_run_follows(const struct lapse_run *run, const struct lapse_run_block *block);
+void lapse_run_lose_block(struct lapse_run *run, size_t i); /* of the run in memory alone */
 bool lapse_run_add_source(struct lapse_run *run, struct lapse_text source);
 
 /* The latest rows of a run, for its filter: as it grows, earlier ones fall out. */
@@ -409,9 +413,10 @@ struct lapse_store {
     char currency[4];
     int digits;
     uint8_t key[32];               /* of endpoint hashes and fingerprints */
-    bool unsound;                  /* opened for lapse_store_verify(), which is all that it can be used for */
+    bool unsound;                  /* opened for lapse_store_verify() and _salvage(), which is all that it is good for */
     atomic_int owners;
 };
+struct lapse_store *lapse_store_new(const lapse_allocator *mem, lapse_error *error); /* without a file; NULL: no memory */
 void lapse_store_retain(struct lapse_store *store);
 /* LAPSE_INVALID for NULL, LAPSE_FORKED in another process than the one that opened it. */
 lapse_status lapse_store_check_handle(const struct lapse_store *store, lapse_error *error);
@@ -419,6 +424,11 @@ lapse_status lapse_store_check_handle(const struct lapse_store *store, lapse_err
 lapse_status lapse_store_check(const struct lapse_store *store, lapse_error *error);
 /* Zone, digits, currency and key, out of store->file. */
 lapse_status lapse_store_read_values(struct lapse_store *store, lapse_error *error);
+lapse_status lapse_store_read_digits(struct lapse_store *store, struct lapse_buffer *scratch, lapse_error *error);
+/* salvage.c: a store of what is sound in a damaged one, read-only and as of one moment; `notes`, each ending in NUL, name
+ * what is lost. LAPSE_DAMAGED: nothing can be read. */
+lapse_status lapse_store_sound(struct lapse_store *store, const lapse_upkeep_options *options, struct lapse_store **out,
+                               struct lapse_buffer *notes, lapse_error *error);
 /* What rows that come in now are checked against. */
 void lapse_store_check_of(const struct lapse_store *store, int64_t received_at, const lapse_policy *policy,
                           struct lapse_check *check);

@@ -49,7 +49,7 @@ static lapse_status check_value(void *user, const char *name, const void *data, 
     return lapse_verify_note(v, error, "the store's value named %s is damaged", name);
 }
 
-static lapse_status check_values(struct lapse_verify *v, lapse_error *error)
+lapse_status lapse_verify_values(struct lapse_verify *v, lapse_error *error)
 {
     lapse_error why = { .size = sizeof why };
     lapse_status status = absorb(v, lapse_file_values(v->store.file, check_value, v, &why), &why, error);
@@ -80,6 +80,13 @@ static lapse_status load_run(void *user, int64_t id, int family, const void *dat
     }
     v->lost_runs = true;
     lapse_run_release(run);
+    if (v->salvage && status == LAPSE_DAMAGED && family != LAPSE_RUN_FINGERPRINTS) { /* no other statement meanwhile */
+        int64_t head[2] = { id, (int64_t)n };
+        lapse_buffer_put(&v->directories, (const char *)head, sizeof head);
+        lapse_buffer_put(&v->directories, data, n);
+        if (v->directories.failed)
+            return lapse_fail_memory(error);
+    }
     return absorb(v, status, &why, error);
 }
 
@@ -113,7 +120,7 @@ static lapse_status check_sharing(struct lapse_verify *v, lapse_error *error)
     return status;
 }
 
-static lapse_status check_list(struct lapse_verify *v, lapse_error *error)
+lapse_status lapse_verify_list(struct lapse_verify *v, lapse_error *error)
 {
     uint64_t digest;
     lapse_error why = { .size = sizeof why };
@@ -228,9 +235,9 @@ static lapse_status verify(struct lapse_verify *v, lapse_result **out, lapse_err
     lapse_error why = { .size = sizeof why };
     lapse_status status = absorb(v, lapse_file_check_pages(v->store.file, note_page, v, &why), &why, error);
     if (status == LAPSE_OK)
-        status = check_values(v, error);
+        status = lapse_verify_values(v, error);
     if (status == LAPSE_OK)
-        status = check_list(v, error);
+        status = lapse_verify_list(v, error);
     if (status == LAPSE_OK)
         status = check_ids(v, error);
     v->upkeep.total *= 2;
@@ -247,23 +254,17 @@ static lapse_status verify(struct lapse_verify *v, lapse_result **out, lapse_err
     return status == LAPSE_OK ? report(v, customers, whole, out, error) : status;
 }
 
-lapse_status lapse_store_verify(lapse_store *store, const lapse_upkeep_options *options, lapse_result **out,
+lapse_status lapse_verify_begin(struct lapse_store *store, const lapse_upkeep_options *options, struct lapse_verify **out,
                                 lapse_error *error)
 {
     struct lapse_upkeep upkeep;
-    lapse_status status = lapse_store_check_handle(store, error);
-    if (status == LAPSE_OK && !out)
-        status = lapse_fail(error, LAPSE_INVALID, "out is NULL");
-    if (status != LAPSE_OK)
-        return status;
+    lapse_status status = lapse_upkeep_begin(&upkeep, options, 0, error);
     *out = NULL;
-    status = lapse_upkeep_begin(&upkeep, options, 0, error);
     if (status != LAPSE_OK)
         return status;
     struct lapse_verify *v = lapse_mem_zero(&store->mem, 1, sizeof *v);
     if (!v)
         return lapse_fail_memory(error);
-    const bool in_memory = !lapse_file_name(store->file);
     v->store.mem = store->mem;
     v->upkeep = upkeep;
     v->block[0].mem = v->block[1].mem = &v->store.mem;
@@ -271,26 +272,55 @@ lapse_status lapse_store_verify(lapse_store *store, const lapse_upkeep_options *
     lapse_buffer_init(&v->block[1].bytes, &v->store.mem);
     lapse_buffer_init(&v->notes, &v->store.mem);
     lapse_buffer_init(&v->scratch, &v->store.mem);
-    if (in_memory) {
+    lapse_buffer_init(&v->directories, &v->store.mem);
+    if (lapse_file_name(store->file)) {
+        status = lapse_file_open_snapshot(store->file, &v->store.file, error);
+    } else {
+        v->borrowed = store;
         lapse_lock_take(store->writer);
         v->store.file = store->file;
-    } else {
-        status = lapse_file_open_snapshot(store->file, &v->store.file, error);
     }
     if (status == LAPSE_OK)
-        status = verify(v, out, error);
+        *out = v;
+    else
+        lapse_verify_end(v);
+    return status;
+}
+
+void lapse_verify_end(struct lapse_verify *v)
+{
+    if (!v)
+        return;
+    lapse_allocator mem = v->store.mem;
     while (v->run_count)
         lapse_run_release(v->runs[--v->run_count]);
-    lapse_mem_free(&store->mem, v->runs);
-    if (in_memory)
-        lapse_lock_give(store->writer);
+    lapse_mem_free(&mem, v->runs);
+    if (v->borrowed)
+        lapse_lock_give(v->borrowed->writer);
     else
         lapse_file_close(v->store.file);
     lapse_block_free(&v->block[0]);
     lapse_block_free(&v->block[1]);
     lapse_buffer_free(&v->notes);
     lapse_buffer_free(&v->scratch);
-    lapse_mem_free(&store->mem, (void *)(uintptr_t)v->store.zone.starts);
-    lapse_mem_free(&store->mem, v);
+    lapse_buffer_free(&v->directories);
+    lapse_mem_free(&mem, (void *)(uintptr_t)v->store.zone.starts);
+    lapse_mem_free(&mem, v);
+}
+
+lapse_status lapse_store_verify(lapse_store *store, const lapse_upkeep_options *options, lapse_result **out,
+                                lapse_error *error)
+{
+    struct lapse_verify *v;
+    lapse_status status = lapse_store_check_handle(store, error);
+    if (status == LAPSE_OK && !out)
+        status = lapse_fail(error, LAPSE_INVALID, "out is NULL");
+    if (status != LAPSE_OK)
+        return status;
+    *out = NULL;
+    status = lapse_verify_begin(store, options, &v, error);
+    if (status == LAPSE_OK)
+        status = verify(v, out, error);
+    lapse_verify_end(v);
     return status;
 }

@@ -1,4 +1,4 @@
-/* Shared by verify.c and verify_run.c only. */
+/* Shared by verify.c, verify_run.c and salvage.c only. */
 #ifndef LAPSE_LIB_STORE_VERIFY_H
 #define LAPSE_LIB_STORE_VERIFY_H
 
@@ -12,11 +12,14 @@ struct lapse_identities {
 
 struct lapse_verify {
     struct lapse_store store;          /* a stand-in: its file is what is read, its values are those of the file */
+    struct lapse_store *borrowed;      /* the store in memory whose file that is, and whose writers wait; or NULL */
     struct lapse_upkeep upkeep;
     struct lapse_buffer notes;         /* each ends in NUL */
     int64_t damages;
     struct lapse_run **runs;           /* whose directories could be read */
     size_t run_count, run_capacity;
+    bool salvage;
+    struct lapse_buffer directories;   /* with v->salvage those that are damaged: id, bytes, the directory */
     bool lost_runs, lost_values;       /* some directory, or zone, digits and key, cannot be known */
     int64_t blocks, events;
     struct lapse_block block[2];       /* the one under way, and the one before */
@@ -29,7 +32,14 @@ lapse_status lapse_verify_note(struct lapse_verify *v, lapse_error *error, const
     __attribute__((format(printf, 3, 4)))
 #endif
     ;
-/* Every block of a run, and what its directory says of all of them. */
+/* One moment of the store; *v is to be ended, NULL too. */
+lapse_status lapse_verify_begin(struct lapse_store *store, const lapse_upkeep_options *options, struct lapse_verify **v,
+                                lapse_error *error);
+void lapse_verify_end(struct lapse_verify *v);
+lapse_status lapse_verify_values(struct lapse_verify *v, lapse_error *error); /* that the store was made with */
+lapse_status lapse_verify_list(struct lapse_verify *v, lapse_error *error);   /* v->runs, and that none is lost */
+/* Every block of a run, and what its directory says of all of them. With v->salvage the run loses the blocks that have a
+ * fault, and nothing but blocks is looked at. */
 lapse_status lapse_verify_run(struct lapse_verify *v, struct lapse_run *run, lapse_error *error);
 
 #endif

@@ -10,7 +10,7 @@
 struct seen {
     bool nameless;
     bool all;     /* no block has a fault */
-    bool before;  /* the block before was good, and is decoded */
+    bool before;  /* the block looked at last was good, and is decoded */
 };
 
 static bool equal(struct lapse_text a, struct lapse_text b)
@@ -257,11 +257,18 @@ lapse_status lapse_verify_run(struct lapse_verify *v, struct lapse_run *run, lap
 {
     struct seen seen = { .all = true };
     lapse_status status = LAPSE_OK;
-    for (size_t i = 0; i < run->block_count && status == LAPSE_OK; i++) {
+    for (size_t i = 0; i < run->block_count && status == LAPSE_OK;) {
+        uint32_t rows = run->blocks[i].rows;
         status = check_block(v, run, &run->blocks[i], &seen, error);
+        if (v->salvage && !seen.before)
+            lapse_run_lose_block(run, i);
+        else
+            i++;
         if (status == LAPSE_OK)
-            status = lapse_upkeep_go_on(&v->upkeep, run->blocks[i].rows, error);
+            status = lapse_upkeep_go_on(&v->upkeep, rows, error);
     }
+    if (v->salvage)
+        return status;
     if (status == LAPSE_OK)
         status = check_filter(v, run, error);
     if (status != LAPSE_OK || !seen.all)
