@@ -30,7 +30,9 @@ PUBLIC = {
         {'as_of': '2006-12-31', 'window': '90d', 'frequency': 'days'}, {'nested': True},
         {'nested': True, 'bins': (5, 5, 3), 'weights': (100, 10, 1)}, {'bins': (10, 10, 10), 'segments': 'ten'},
         {'bins': (3, 4, 7), 'segments': 'grid', 'monetary': 'mean'}, {'bins': (2, 2, 2), 'segments': 'all'},
-        {'frequency': 'days', 'weights': (7, 0, 3)}, {'as_of': '2001-01-01'}],
+        {'frequency': 'days', 'weights': (7, 0, 3)}, {'as_of': '2001-01-01'}, {'cuts': 'ntile'},
+        {'cuts': 'rfm-r', 'as_of': '2006-06-01'}, {'cuts': 'ntile', 'nested': True, 'bins': (5, 5, 10)},
+        {'cuts': 'rfm-r', 'nested': True}, {'cuts': 'fixed:30,90,180,365/2,3,5,8/10,50,100,500'}],
     'cdnow_sample.csv': [
         {}, {'as_of': '1997-09-30'}, {'as_of': '1998-07-01', 'monetary': 'mean'}, {'frequency': 'days', 'nested': True},
         {'as_of': '1998-03-31', 'window': '13m'}, {'window': '1y', 'bins': (5, 5, 10), 'weights': (1, 2, 3)},
@@ -268,6 +270,11 @@ def draw_options(rng, held):
         options.update(bins=tuple(rng.randint(2, 9) for _ in 'rfm'), segments='grid')
     elif roll < 0.6:
         options['bins'] = (5, 5, rng.randint(2, 9))
+    elif roll < 0.7 and 'nested' not in options:
+        options['cuts'] = 'fixed:10,30,30,90/1,1.5,2,3/-5,0,12.345,100'
+        return options
+    if rng.random() < 0.5:
+        options['cuts'] = rng.choice(['ntile', 'rfm-r', 'quantile'])
     return options
 
 

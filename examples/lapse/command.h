@@ -67,8 +67,12 @@ struct args {
     int sets;
     const char *as_of;
     int64_t threads;
-    int64_t cuts;
+    int64_t cuts;             /* LAPSE_CUTS_ */
+    const char *fixed;        /* of LAPSE_CUTS_FIXED: thresholds, or a file */
+    bool fixed_is_file;
+    const char *save_cuts;
     int64_t bins[3];          /* 5, 5, 5 */
+    bool bins_given;
     int64_t window;           /* in units of window_unit */
     int32_t window_unit;
     int64_t frequency, monetary, nested;
@@ -239,7 +243,7 @@ int import_rejects_open(struct work *work);
 void hint_at_header(const struct args *args, const char *path, const char *head, size_t size,
                     const lapse_error *error);
 
-/* The commands: import.c, answers.c, states.c, churn.c, upkeep.c */
+/* The commands: import.c, answers.c, rfm.c, states.c, churn.c, upkeep.c */
 int run_create(struct work *work);
 int run_import(struct work *work);
 int run_info(struct work *work);

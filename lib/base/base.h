@@ -170,6 +170,7 @@ lapse_int128 lapse_int128_divide_even(lapse_int128 n, lapse_int128 d);  /* neare
 /* floor of the type-7 quantile at i/N of sorted x with n values, given x_k and x_k+1 where k is
  * floor((n-1)i/N): an integer v is above the quantile iff v > result (rulings R5, R11). */
 int64_t lapse_quantile_floor(int64_t n, int64_t i, int64_t bins, int64_t xk, int64_t xk1);
+int64_t lapse_quantile_ceil(int64_t n, int64_t i, int64_t bins, int64_t xk, int64_t xk1);
 int64_t lapse_quantile_rank(int64_t n, int64_t i, int64_t bins);        /* k = floor((n-1)i/N) */
 
 /* ---- calendar.c, time.c: dates and zones ----------------------------------------------------------- */

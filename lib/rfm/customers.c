@@ -196,13 +196,30 @@ static lapse_status collect(struct lapse_rfm *rfm, lapse_view *view, bool with_i
     return status;
 }
 
+static bool score(struct lapse_rfm *rfm)
+{
+    static const enum lapse_rfm_value values[3] = { LAPSE_RFM_RECENCY, LAPSE_RFM_FREQUENCY, LAPSE_RFM_MONETARY };
+    struct lapse_score_part parts[LAPSE_FOLD_PARTS];
+    bool ok = true;
+    for (int32_t i = 0; i < rfm->part_count; i++) {
+        struct lapse_rfm_part *p = &rfm->part[i];
+        parts[i].count = p->count;
+        for (int a = 0; a < 3; a++) {
+            ok = (p->scores[a] = lapse_mem_alloc(&rfm->mem, (size_t)p->count)) && ok;
+            parts[i].value[a] = p->value[values[a]];
+            parts[i].scores[a] = p->scores[a];
+        }
+    }
+    return ok && lapse_scores_make(&rfm->mem, &rfm->options, rfm->digits, parts, rfm->part_count);
+}
+
 lapse_status lapse_rfm_new(lapse_view *view, const lapse_rfm_options *options, bool with_ids, bool with_orders,
                            struct lapse_rfm **out, lapse_error *error)
 {
     lapse_rfm_options ours;
     lapse_status status = lapse_view_check(view, error);
     if (status == LAPSE_OK)
-        status = lapse_rfm_options_read(&ours, options, error);
+        status = lapse_rfm_options_read(&ours, options, lapse_view_digits(view), error);
     if (status != LAPSE_OK)
         return status;
     const lapse_allocator *mem = lapse_view_memory(view);
@@ -216,7 +233,7 @@ lapse_status lapse_rfm_new(lapse_view *view, const lapse_rfm_options *options, b
     status = lapse_segment_table_read(&rfm->segments, &rfm->mem, &ours, error);
     if (status == LAPSE_OK)
         status = collect(rfm, view, with_ids, with_orders, error);
-    if (status == LAPSE_OK && !lapse_rfm_score(rfm))
+    if (status == LAPSE_OK && !score(rfm))
         status = lapse_fail_memory(error);
     if (status == LAPSE_OK)
         *out = rfm;

@@ -32,7 +32,7 @@ static lapse_status check_ranges(const lapse_rfm_options *o, lapse_error *error)
         int64_t value, least, most;
     } ranges[] = {
         { "threads", o->threads, 1, 64 },
-        { "cuts", o->cuts, LAPSE_CUTS_QUANTILE, LAPSE_CUTS_QUANTILE },
+        { "cuts", o->cuts, LAPSE_CUTS_QUANTILE, LAPSE_CUTS_FIXED },
         { "bins_r", o->bins_r, LAPSE_BINS_MIN, LAPSE_BINS_MAX },
         { "bins_f", o->bins_f, LAPSE_BINS_MIN, LAPSE_BINS_MAX },
         { "bins_m", o->bins_m, LAPSE_BINS_MIN, LAPSE_BINS_MAX },
@@ -51,8 +51,35 @@ static lapse_status check_ranges(const lapse_rfm_options *o, lapse_error *error)
     return LAPSE_OK;
 }
 
+/* What excludes each other (R11, R12); fixed cuts bring their bins with them. */
+static lapse_status check_cuts(lapse_rfm_options *o, int digits, lapse_error *error)
+{
+    bool fixed = o->cuts == LAPSE_CUTS_FIXED, nested = o->flags & LAPSE_RFM_NESTED;
+    const char *rule = NULL;
+    if (fixed != (o->fixed != NULL))
+        rule = "fixed is for LAPSE_CUTS_FIXED, which needs it";
+    else if (fixed && !lapse_cuts_good(o->fixed))
+        rule = "fixed: 2 to 10 bins and thresholds that do not descend";
+    else if (fixed && o->fixed->digits != digits)
+        rule = "fixed: digits are not those of the amounts here";
+    else if (fixed && nested)
+        rule = "fixed cuts are not nested";
+    else if (o->made && (nested || o->cuts == LAPSE_CUTS_NTILE))
+        rule = "made: NTILE and nested cuts have no thresholds to keep";
+    else if (o->made && o->made->size < sizeof *o->made)
+        rule = "made: its size is not set";
+    if (rule)
+        return lapse_fail(error, LAPSE_INVALID, "lapse_rfm_options: %s", rule);
+    if (fixed) {
+        o->bins_r = o->fixed->bins[0];
+        o->bins_f = o->fixed->bins[1];
+        o->bins_m = o->fixed->bins[2];
+    }
+    return LAPSE_OK;
+}
+
 lapse_status lapse_rfm_options_read(lapse_rfm_options *ours, const lapse_rfm_options *theirs,
-                                    lapse_error *error)
+                                    int digits, lapse_error *error)
 {
     *ours = defaults;
     if (!theirs)
@@ -66,6 +93,8 @@ lapse_status lapse_rfm_options_read(lapse_rfm_options *ours, const lapse_rfm_opt
         ours->window_unit != LAPSE_UNIT_MONTH && ours->window_unit != LAPSE_UNIT_YEAR)
         return lapse_fail(error, LAPSE_INVALID, "lapse_rfm_options: window_unit is not day, month or year");
     status = check_ranges(ours, error);
+    if (status == LAPSE_OK)
+        status = check_cuts(ours, digits, error);
     if (status != LAPSE_OK)
         return status;
     int64_t best;
