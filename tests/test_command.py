@@ -23,7 +23,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.join(HERE, '..')
 EXAMPLES = os.path.join(ROOT, 'examples')
 MAN = os.path.join(EXAMPLES, 'lapse', 'lapse.1')
-COMMANDS = ['create', 'import', 'info', 'history', 'rfm', 'segments', 'states', 'consent', 'permit', 'churn', 'cohorts',
+COMMANDS = ['create', 'import', 'info', 'history', 'rfm', 'segments', 'transitions', 'states', 'consent', 'permit', 'churn', 'cohorts',
             'survival', 'gaps', 'export', 'backup', 'compact', 'verify', 'policy', 'help']
 ORDERS = ('customer,time,ref,amount\n'
           'ann,2024-01-05,1,10.00\n'

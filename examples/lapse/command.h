@@ -31,7 +31,7 @@ enum {
     GROUP_THREADS = 128,
     GROUP_BACKUP = 256,
     GROUP_COMPACT = 512,
-    GROUP_SPAN = 1024,      /* of `churn` */
+    GROUP_SPAN = 1024,
     GROUP_CLOCK = 2048,     /* which clock loses customers */
     GROUP_PERIODS = 4096,
     GROUP_SURVIVAL = 8192,
@@ -232,6 +232,9 @@ int work_open_with(struct work *work, const char *path, uint32_t flags);
 int work_open(struct work *work, const char *path);
 enum { AS_OF_LAST, AS_OF_ALL };                             /* the default instant */
 int work_view(struct work *work, int default_instant);
+/* A question about a span looks from its end: --from and --to must be given, and the view is that of --to. */
+int work_needs_span(const struct work *work);
+int work_view_span(struct work *work, int64_t *from);
 int work_print(struct work *work);                          /* the result, and its notes */
 
 /* import.c */
@@ -250,6 +253,7 @@ int run_info(struct work *work);
 int run_history(struct work *work);
 int run_rfm(struct work *work);
 int run_segments(struct work *work);
+int run_transitions(struct work *work);
 int run_churn(struct work *work);
 int run_cohorts(struct work *work);
 int run_survival(struct work *work);

@@ -278,7 +278,7 @@ const struct option option_table[] = {
       "fixed:30,90,180,365/2,3,5,8/10,50,100,500. fixed:FILE: those that --save-cuts wrote." },
     { "save-cuts", "FILE", GROUP_RFM, take_text, TO(save_cuts), 0, 0,
       "Write the thresholds of this answer to FILE, so that --cuts fixed:FILE scores others by them: CSV "
-      "axis,bin,above. Not with ntile, --nested." },
+      "axis,bin,above. Not with ntile, --nested, --every." },
     { "bins", "N", GROUP_RFM, take_bins, TO(bins), 2, 10,
       "Scores go from 1 to N, from 2 to 10, default 5; or R,F,M: one number for each axis. Bins other than 5 "
       "on R and F need --segments. Not with fixed cuts, which have one more than thresholds." },
@@ -307,12 +307,13 @@ const struct option option_table[] = {
     { "topic", "T", GROUP_PERMIT, take_short, TO(topic), 0, 0,
       "Ask the preference for this topic too. Default: topics are not asked." },
     { "from", "T0", GROUP_SPAN, take_time, TO(from), 0, 0,
-      "Where the span begins. Who is here at T0, all events of T0 seen, is at the start." },
+      "Where the span begins. All events of T0 are seen at its start." },
     { "to", "T1", GROUP_SPAN, take_time, TO(to), 0, 0,
       "Where the span ends; nothing later is seen. Changes count from after T0 up to T1." },
     { "every", "day|week|month|quarter|year", GROUP_PERIODS, take_choice, TO(every), 0, 0,
       "Periods. Of churn: the span is cut at T0 and so many units, the last period at T1; default one period. Of "
-      "cohorts: periods of the calendar, default month." },
+      "cohorts: periods of the calendar, default month. Of rfm and segments: as of the first instant of each period of "
+      "the calendar after T0 up to T1." },
     { "basis", "purchase|activity", GROUP_CLOCK, take_choice, TO(basis), 0, 0,
       "What keeps a customer: valid orders (default, settings purchase.*), or any activity (engagement.*)." },
     { "lost", "lost|inactive", GROUP_CLOCK, take_choice, TO(lost), 0, 0,

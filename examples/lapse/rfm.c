@@ -1,4 +1,4 @@
-/* The commands about recency, frequency and monetary value: rfm, segments. */
+/* The commands about recency, frequency and monetary value: rfm, segments, transitions. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -30,6 +30,7 @@ static void fill_options(const struct work *work, lapse_rfm_options *options)
     options->bins_r = (int32_t)args->bins[0];
     options->bins_f = (int32_t)args->bins[1];
     options->bins_m = (int32_t)args->bins[2];
+    options->every = (int32_t)args->every;
     options->window = args->window;
     options->window_unit = args->window_unit;
     if (args->weights[0] >= 0) {
@@ -40,9 +41,10 @@ static void fill_options(const struct work *work, lapse_rfm_options *options)
     options->on_progress = progress_told;
 }
 
-/* Options that exclude each other. */
-static int check_options(const struct args *args)
+/* Options that exclude each other. `span`: the command always has one. */
+static int check_options(const struct args *args, bool span)
 {
+    bool many = span || args->every;
     bool fixed = args->cuts == LAPSE_CUTS_FIXED;
     const char *why = NULL;
 
@@ -52,6 +54,12 @@ static int check_options(const struct args *args)
         why = "--nested: fixed cuts are the same for all";
     else if (args->save_cuts && (args->nested || args->cuts == LAPSE_CUTS_NTILE))
         why = "--save-cuts: ntile and nested cuts are no thresholds that could be saved";
+    else if (args->save_cuts && many)
+        why = "--save-cuts: each instant has cuts of its own; save those of one by rfm";
+    else if (!many && (args->from || args->to))
+        why = "--from and --to are for --every";
+    else if (many && args->as_of)
+        why = "--as-of and --every exclude each other: the span is --from and --to";
     else if (args->save_cuts && args->output && strcmp(args->save_cuts, args->output) == 0)
         why = "--save-cuts and --output name one file";
     if (why)
@@ -77,10 +85,10 @@ static int read_cuts(struct work *work, struct given *given, int32_t digits)
 }
 
 /* All that can be known before the store is open. */
-static int begin(struct work *work, struct given *given)
+static int begin(struct work *work, struct given *given, bool span)
 {
     const struct args *args = work->args;
-    int code = check_options(args);
+    int code = check_options(args, span);
     int64_t r = args->bins[0];
     int64_t f = args->bins[1];
 
@@ -128,19 +136,22 @@ static int save_cuts(struct work *work, const lapse_cuts *cuts)
     return output_close(&out, EXIT_DONE);
 }
 
-static int run_scores(struct work *work, rfm_fn *ask)
+static int run_scores(struct work *work, rfm_fn *ask, bool span)
 {
     struct given given = { .table = NULL };
     int code;
 
     fill_options(work, &given.options);
-    code = begin(work, &given);
+    code = begin(work, &given, span);
+    span = span || given.options.every;
+    if (code == EXIT_DONE && span)
+        code = work_needs_span(work);
     if (code == EXIT_DONE)
         code = work_open(work, work->args->operand[0]);
     if (code == EXIT_DONE && given.options.fixed)
         code = read_cuts(work, &given, lapse_store_digits(work->store));
     if (code == EXIT_DONE)
-        code = work_view(work, AS_OF_LAST);
+        code = span ? work_view_span(work, &given.options.from) : work_view(work, AS_OF_LAST);
     if (code == EXIT_DONE) {
         progress_begin("scoring");
         code = work_check(work, ask(work->view, &given.options, &work->result, &work->error));
@@ -157,10 +168,15 @@ static int run_scores(struct work *work, rfm_fn *ask)
 
 int run_rfm(struct work *work)
 {
-    return run_scores(work, lapse_view_rfm);
+    return run_scores(work, lapse_view_rfm, false);
 }
 
 int run_segments(struct work *work)
 {
-    return run_scores(work, lapse_view_segments);
+    return run_scores(work, lapse_view_segments, false);
+}
+
+int run_transitions(struct work *work)
+{
+    return run_scores(work, lapse_view_transitions, true);
 }

@@ -92,7 +92,14 @@ typedef struct lapse_rfm_options {
     void *progress_user;
     const lapse_cuts *fixed;    /**< of LAPSE_CUTS_FIXED, then bins_r, bins_f, bins_m are those of the cuts; else NULL */
     lapse_cuts *made;           /**< where the cuts of this answer go before the call returns; NULL: nowhere. Not with
-                                     LAPSE_CUTS_NTILE, which has no thresholds, nor nested, which has many */
+                                     LAPSE_CUTS_NTILE, which has no thresholds, nor nested, which has many, nor where
+                                     there are several instants */
+    int64_t from;               /**< of every and of transitions: where the span begins, microseconds; INT64_MIN (default):
+                                     not said. It ends at the instant of the view */
+    int32_t every;              /**< LAPSE_EVERY_NONE (default): the instant of the view. Else rfm and segments answer as of
+                                     the first instant of each month (day, week, ...) of the calendar that is after `from`
+                                     and not after the instant of the view */
+    int32_t reserved;           /**< 0 */
 } lapse_rfm_options;
 
 /** As lapse_store_options_init(). @since 0.9 */
@@ -124,9 +131,14 @@ LAPSE_API lapse_status lapse_rfm_score(const lapse_rfm_values *values, const lap
  *  Customers who objected to profiling or were erased at the instant have no row and no part in the cuts.
  *  Notes tell how many these are, how many have no valid order, segments that can never match, and cells that no
  *  segment covers.
- *  LAPSE_BAD_INPUT: a segment table that cannot be read, or none for bins other than 5.
+ *  With `every`, rows of one instant after those of another, each with cuts of its own, and `as_of` (time) as the first
+ *  column; each instant is answered as a view at it would be, from one pass over the events, and worked out as its rows
+ *  are pulled. Notes are then those of the last instant.
+ *  LAPSE_BAD_INPUT: a segment table that cannot be read, or none for bins other than 5; a span that ends before it
+ *  begins, or has more than 1,000,000 instants.
  *  LAPSE_OVERFLOW: an amount leaves int64_t, naming the customer. `options` may be NULL.
- *  Memory: at most 64 bytes and the id for each customer. Threads: as the view. @since 0.9 */
+ *  Memory: at most 64 bytes and the id for each customer; with `every` the rows of one instant, and at most 48 bytes for
+ *  each instant and customer of which something changed since the instant before. Threads: as the view. @since 0.9 */
 LAPSE_API lapse_status lapse_view_rfm(lapse_view *view, const lapse_rfm_options *options,
                                       lapse_result **out, lapse_error *error);
 
@@ -134,9 +146,17 @@ LAPSE_API lapse_status lapse_view_rfm(lapse_view *view, const lapse_rfm_options 
  *  monetary (money: the sum of that column of lapse_view_rfm()), customer_share, monetary_share,
  *  mean_recency_days, mean_frequency (doubles, the exact quotient correctly rounded), mean_monetary (money, half to
  *  even). Undefined means and shares are missing. Rows of a table that have one name are one segment, in the place of
- *  the first. Everything else as lapse_view_rfm(). @since 0.9 */
+ *  the first. Everything else as lapse_view_rfm(), `every` too. @since 0.9 */
 LAPSE_API lapse_status lapse_view_segments(lapse_view *view, const lapse_rfm_options *options,
                                            lapse_result **out, lapse_error *error);
+
+/** Segments at `from` by segments at the instant of the view: from, to (strings), customers (int64). Pairs that occur, in
+ *  the order of the table by `from`, then by `to`, `(none)` and then `(absent)` last. Cuts are made at each instant of
+ *  the customers it has (LAPSE_CUTS_FIXED: the same at both); a customer without a row at one of them is `(absent)`
+ *  there, one without a row at both is not counted. Notes tell of each instant. LAPSE_INVALID: `from` is not said.
+ *  LAPSE_BAD_INPUT: `from` is after the view. Everything else as lapse_view_rfm(). @since 0.9 */
+LAPSE_API lapse_status lapse_view_transitions(lapse_view *view, const lapse_rfm_options *options,
+                                              lapse_result **out, lapse_error *error);
 
 #ifdef __cplusplus
 }

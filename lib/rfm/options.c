@@ -12,6 +12,7 @@ static const lapse_rfm_options defaults = {
     .weight_r = 100,
     .weight_f = 10,
     .weight_m = 1,
+    .from = INT64_MIN,
 };
 
 /* The struct of 0.9 ended here. */
@@ -41,6 +42,8 @@ static lapse_status check_ranges(const lapse_rfm_options *o, lapse_error *error)
         { "weight_r", o->weight_r, 0, INT64_MAX },
         { "weight_f", o->weight_f, 0, INT64_MAX },
         { "weight_m", o->weight_m, 0, INT64_MAX },
+        { "every", o->every, LAPSE_EVERY_NONE, LAPSE_EVERY_YEAR },
+        { "reserved", o->reserved, 0, 0 },
         { "segments_size", o->segments_size, 0, o->segments ? INT64_MAX : 0 },
     };
     for (size_t i = 0; i < sizeof ranges / sizeof *ranges; i++)
@@ -66,6 +69,8 @@ static lapse_status check_cuts(lapse_rfm_options *o, int digits, lapse_error *er
         rule = "fixed cuts are not nested";
     else if (o->made && (nested || o->cuts == LAPSE_CUTS_NTILE))
         rule = "made: NTILE and nested cuts have no thresholds to keep";
+    else if (o->made && o->every != LAPSE_EVERY_NONE)
+        rule = "made: several instants have several cuts";
     else if (o->made && o->made->size < sizeof *o->made)
         rule = "made: its size is not set";
     if (rule)

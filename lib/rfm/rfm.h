@@ -158,17 +158,83 @@ struct lapse_rfm {
     lapse_allocator mem;
     lapse_rfm_options options; /* its pointers are those of the call and not to be used after it */
     int digits;
-    int64_t count;
+    int64_t as_of, count;
     int64_t left_out, without_order; /* customers that are not among them: by their rights, or no valid order */
     int32_t part_count;
     struct lapse_rfm_part part[LAPSE_FOLD_PARTS];
     struct lapse_segment_table segments;
 };
-/* Options, segment table, fold, cuts. `with_ids`: collect ids; `with_orders`: collect orders beside days. */
+/* What of a view and of options says how a history is read. */
+struct lapse_rfm_reader {
+    const lapse_allocator *mem;
+    const struct lapse_zone *zone;
+    const lapse_rfm_options *options;
+    struct lapse_setting_value token;
+    bool zero_is_valid;
+};
+enum lapse_rfm_found { LAPSE_RFM_FOUND, LAPSE_RFM_LEFT_OUT, LAPSE_RFM_WITHOUT_ORDER };
+void lapse_rfm_reader_init(struct lapse_rfm_reader *reader, const struct lapse_rfm *rfm, lapse_view *view);
+/* Where the window of an instant begins; INT64_MIN without a window. */
+int64_t lapse_rfm_window(const struct lapse_rfm_reader *reader, int64_t as_of);
+/* The values of a customer; those not FOUND have none. RECENCY is the day of the last order, which
+ * lapse_rfm_days_since() turns into days. */
+lapse_status lapse_rfm_read(const struct lapse_rfm_reader *reader, struct lapse_orders *orders,
+                            const struct lapse_history *history, int64_t after, int64_t value[LAPSE_RFM_VALUES],
+                            enum lapse_rfm_found *found, lapse_error *error);
+/* Never below 0 (R21), not even where the clock went back to yesterday between the two. */
+static inline int64_t lapse_rfm_days_since(int64_t today, int64_t day)
+{
+    return day < today ? today - day : 0;
+}
+/* Options and segment table; no customers yet. */
+lapse_status lapse_rfm_begin(lapse_view *view, const lapse_rfm_options *options, struct lapse_rfm **out,
+                             lapse_error *error);
+/* That, the fold and the scores. `with_ids`: collect ids; `with_orders`: collect orders beside days. */
 lapse_status lapse_rfm_new(lapse_view *view, const lapse_rfm_options *options, bool with_ids, bool with_orders,
                            struct lapse_rfm **out, lapse_error *error);
-/* Who is not among the rows, and the notes of the segment table. */
-lapse_status lapse_rfm_notes(const struct lapse_rfm *rfm, lapse_result *result);
+/* Scores of all parts, which have none or those of before. False: no memory. */
+bool lapse_rfm_score_parts(struct lapse_rfm *rfm);
+/* Gives an array that `array` is the address of room for n items. */
+bool lapse_rfm_resize(const lapse_allocator *mem, void *array, size_t n, size_t each);
+void lapse_rfm_part_free(const lapse_allocator *mem, struct lapse_rfm_part *part);
+/* Who is not among the rows; `at_instant` names it. */
+lapse_status lapse_rfm_notes(const struct lapse_rfm *rfm, bool at_instant, lapse_result *result);
 void lapse_rfm_free(struct lapse_rfm *rfm);
+
+/* ---- instants.c: the same of several instants, from one fold ------------------------------------------------- */
+
+/* A customer at the instant under work. */
+struct lapse_rfm_now {
+    int64_t last, day, monetary;
+    uint32_t frequency, orders; /* frequency 0: has no row */
+};
+struct lapse_rfm_instants;
+/* The instants are taken over in any case; they ascend and are at or before the view's. */
+lapse_status lapse_rfm_instants_new(lapse_view *view, const lapse_rfm_options *options, bool with_ids, int64_t *instants,
+                                    int32_t count, struct lapse_rfm_instants **out, lapse_error *error);
+/* The customers of the instant under work: none before the first step. */
+const struct lapse_rfm *lapse_rfm_instant(const struct lapse_rfm_instants *instants);
+/* On to the next instant; LAPSE_DONE: there is none. Rows of the one before are gone. */
+lapse_status lapse_rfm_instants_next(struct lapse_rfm_instants *instants, lapse_error *error);
+/* All customers of part p that have a row at some instant; those with one now are the rows of that part. */
+int32_t lapse_rfm_instants_parts(const struct lapse_rfm_instants *instants);
+const struct lapse_rfm_now *lapse_rfm_instants_part(const struct lapse_rfm_instants *instants, int32_t p, int64_t *count);
+/* Notes of the last instant. */
+lapse_status lapse_rfm_instants_notes(const struct lapse_rfm_instants *instants, lapse_result *result);
+void lapse_rfm_instants_free(struct lapse_rfm_instants *instants);
+
+/* ---- every.c: one instant or many, for answers that need not know --------------------------------------------- */
+
+struct lapse_rfm_answer {
+    const struct lapse_rfm *rfm; /* the customers now; of several instants none before the first step */
+    struct lapse_rfm *one;
+    struct lapse_rfm_instants *several; /* NULL: one instant */
+};
+/* On failure there is nothing to be closed. */
+lapse_status lapse_rfm_answer_open(lapse_view *view, const lapse_rfm_options *options, bool with_ids, bool with_orders,
+                                   struct lapse_rfm_answer *out, lapse_error *error);
+/* Who is not among the rows, and what is to be said of the segment table. */
+lapse_status lapse_rfm_answer_notes(const struct lapse_rfm_answer *answer, lapse_result *result);
+void lapse_rfm_answer_close(struct lapse_rfm_answer *answer);
 
 #endif

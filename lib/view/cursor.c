@@ -15,6 +15,7 @@ struct lapse_cursor {
     const int64_t *instants;       /* at which each customer is seen, ascending */
     int32_t instant_count, next;   /* next: instant of the customer under work; instant_count: none */
     bool always;                   /* also where nothing changed since the instant before */
+    bool first;                    /* nothing of the group has been shown */
     const struct lapse_group *group;
     size_t seen;                   /* rows of the group that the instant before saw */
     int64_t events;
@@ -231,6 +232,7 @@ static lapse_status next_instant(struct lapse_cursor *c, size_t *n, lapse_error 
             c->events += c->group->count;
             c->next = 0;
             c->seen = 0;
+            c->first = true;
         }
         size_t before = c->seen;
         c->seen = visible(c->group, before, c->instants[c->next++]);
@@ -269,6 +271,8 @@ lapse_status lapse_cursor_next(struct lapse_cursor *c, const struct lapse_histor
         }
         h->customer = g->key;
         h->instant = c->next - 1;
+        h->first = c->first;
+        c->first = false;
         if (n && !fill(c, from, first, n))
             return lapse_fail_memory(error);
     } while (n == 0);

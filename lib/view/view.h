@@ -29,6 +29,7 @@ struct lapse_history {
     struct lapse_text customer;
     int64_t count;                                /* at least 1 */
     int32_t instant;                              /* which of the cursor's instants sees these events */
+    bool first;                                   /* the first one of this customer */
     uint64_t kinds[2];                            /* bit k: an event of kind k is among them; if kinds are asked for */
     const int64_t *number[LAPSE_FIELDS];          /* CLASS_NUMBER */
     const uint8_t *name[LAPSE_FIELDS];            /* CLASS_NAME */
