@@ -509,7 +509,8 @@ class Scored:
 
 def score(store, as_of=None, bins=(5, 5, 5), window=None, frequency='orders', monetary='sum', nested=False,
           weights=None, segments=None, zero_is_valid=False, cuts='quantile'):
-    """`cuts` is a rule, or `fixed:` and its thresholds (R10). One Scored a customer of the answer, ordered by id; how many were left out (X1)."""
+    """One Scored a customer of the answer, ordered by id; how many were left out (X1). `cuts` is a rule, or `fixed:` and
+    its thresholds (R10)."""
     as_of = store.default_instant() if as_of is None else as_of
     if as_of is None:
         return [], 0
@@ -591,3 +592,31 @@ def segments(store, **options):
                      format_double(sum(s.frequency for s in group) / n) if n else '',
                      format_money(half_even(money, n), store.digits) if n else ''])
     return [header] + rows
+
+
+def transitions(store, start, end, **options):
+    """R19, X14."""
+    at = [{s.customer: s.segment for s in score(store, as_of=t, **options)[0]} for t in (start, end)]
+    names = list(dict.fromkeys(name for name, _ in options.get('segments') or DEFAULT_SEGMENTS)) + ['(none)', '(absent)']
+    pairs = Counter((at[0].get(c, '(absent)'), at[1].get(c, '(absent)')) for c in set(at[0]) | set(at[1]))
+    pairs = sorted(pairs.items(), key=lambda item: (names.index(item[0][0]), names.index(item[0][1])))
+    return [['from', 'to', 'customers']] + [[a, b, str(n)] for (a, b), n in pairs]
+
+
+def first_instants(store, unit, start, end):
+    """Of each period of the calendar, those in (start, end]."""
+    firsts = {'day': lambda d: True, 'week': lambda d: d.weekday() == 0, 'month': lambda d: d.day == 1,
+              'quarter': lambda d: d.day == 1 and d.month % 3 == 1, 'year': lambda d: d.day == d.month == 1}
+    found = []
+    for day in range(store.zone.day(start) - 1, store.zone.day(end) + 2):
+        t = store.zone.first_of_day(day)
+        if firsts[unit](datetime.date.fromordinal(day + EPOCH)) and start < t <= end:
+            found.append(t)
+    return found
+
+
+def every(store, answer, unit, start, end, **options):
+    """`rfm` or `segments` as of each first instant, in one table."""
+    tables = [(t, answer(store, as_of=t, **options)) for t in first_instants(store, unit, start, end)]
+    header = answer(Store(), **options)[0]
+    return [['as_of'] + header] + [[format_time(t)] + row for t, table in tables for row in table[1:]]

@@ -15,7 +15,7 @@ import sys
 
 sys.dont_write_bytecode = True
 import reference  # noqa: E402
-from harness import CUSTOMERS, Skip, compare, csv_rows, lapse, meaning, new_store, read, same, suite  # noqa: E402
+from harness import CUSTOMERS, Skip, compare, csv_rows, lapse, meaning, new_store, read, same, suite, words  # noqa: E402
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 DATA = os.environ.get('LAPSE_DATA') or os.path.join(HERE, '..', '..', 'shared', 'data')
@@ -283,6 +283,28 @@ def answers(place):
     return [lapse(command, place, '--format', 'csv').out for command in ('export', 'rfm', 'segments')]
 
 
+def compare_spans(rng, held, place):
+    """`transitions`, and `rfm` and `segments` as of many instants."""
+    options = draw_options(rng, held)
+    options.pop('as_of', None)
+    middle = sorted(e.time for e in held.events())[len(held.events()) // 2]
+    start = middle - rng.randint(0, 90 * reference.DAY)
+    end = start + rng.choice([0, 1, rng.randint(0, 200 * reference.DAY)])
+    if 0 in (start, end):
+        return
+    span = ['--from', reference.format_time(start), '--to', reference.format_time(end)]
+    same(lapse('transitions', place, *span, *words(options), '--format', 'csv').rows(),
+         reference.transitions(held, start, end, **meaning(options, held.zone)), 'transitions %s' % options)
+    unit = rng.choice('day week month month quarter year'.split())
+    if unit == 'day':
+        span[3] = reference.format_time(min(end, start + 9 * reference.DAY))
+    for command, answer in (('rfm', reference.rfm), ('segments', reference.segments)):
+        ran = lapse(command, place, '--every', unit, *span, *words(options), '--threads', rng.choice([1, 3]), '--format',
+                    'csv')
+        same(ran.rows(), reference.every(held, answer, unit, start, reference.parse_time(span[3]),
+                                         **meaning(options, held.zone)), '%s every %s %s' % (command, unit, options))
+
+
 def random_file(seed):
     rng = random.Random(seed)
     zone = rng.choice(['+00:00', '+00:00', '+05:30', '-08:00', 'Europe/Paris'])
@@ -306,6 +328,7 @@ def random_file(seed):
         options = draw_options(rng, held)
         compare(held, first, options)
         compare(held, path, options, made + ['--source', 'till'])
+    compare_spans(rng, held, first)
     expected = answers(first)
 
     # Sound, also as a copy, and as one run.

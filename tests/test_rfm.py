@@ -1,10 +1,7 @@
 """Scores, segments and what changes between instants, through the command: random tables against exact fractions and
 DuckDB's NTILE, and the published figures of the peers."""
-import csv
-import io
 import os
 import random
-from fractions import Fraction
 
 import reference
 from harness import Skip, lapse, new_store, same, suite
@@ -130,6 +127,136 @@ def case_saved_cuts_decide_as_exact_thresholds_do():
                 unit = (1, 1, 100)[a]
                 above = sum(value[1 + a] >= cut + unit if rule == 'rfm-r' else value[1 + a] > cut for cut in cuts)
                 assert int(row[axis]) == (bins[a] - above if axis == 'r' else 1 + above), (n, rule, row)
+
+
+# ---- instants --------------------------------------------------------------------------------------------------------
+
+COLUMNS = 'customer time kind amount channel purpose ref source event_id'.split()
+
+
+def draw_events(rng, count):
+    """Two years of orders, with everything that can change an order or a customer later."""
+    rows = []
+    for n in range(count):
+        row = dict.fromkeys(COLUMNS, '')
+        time = reference.days(2022, 1, 1) * reference.DAY + rng.randrange(740) * reference.DAY
+        time += rng.choice([0, rng.randrange(reference.DAY), 82_800 * reference.SECOND])
+        row.update(customer='c%d' % rng.randint(1, count // 12), time=reference.format_time(time), source='till',
+                   ref=rng.choice(['', '1', '2', '3']), amount=rng.choice(['10.00', '3.33', '99', '', '0.01']))
+        row['kind'] = rng.choices(['order.placed', 'order.refunded', 'order.cancelled', 'event.retracted',
+                                   'consent.objected', 'consent.granted', 'visitor.seen'], [70, 8, 3, 6, 2, 3, 8])[0]
+        if row['kind'] == 'order.placed':
+            row['event_id'] = rng.choice(['', 'e%d' % n])
+        else:
+            row['event_id'] = 'x%d' % n
+        if row['kind'] == 'event.retracted':
+            taken = rng.choice([r for r in rows if r['event_id'].startswith('e')] or [row])
+            row.update(customer=taken['customer'], ref=taken['event_id'], amount='')
+        elif not row['kind'].startswith('order.'):
+            row.update(amount='', ref='')
+        if row['kind'].startswith('consent.'):
+            row.update(channel='email', purpose='profiling')
+        rows.append(row)
+    return rows
+
+
+def write_events(name, rows):
+    return suite.write(name, ','.join(COLUMNS) + '\n' + ''.join(','.join(r[c] for c in COLUMNS) + '\n' for r in rows))
+
+
+FIRSTS = [reference.format_time(reference.parse_time('%d-%02d-01' % (y, m), reference.Zone('Europe/Paris')))
+          for y in (2022, 2023) for m in range(1, 13)][1:] + ['2023-12-31T23:00:00Z']
+OPTIONS = [[], ['--cuts', 'ntile', '--frequency', 'days'], ['--window', '6m', '--monetary', 'mean'],
+           ['--cuts', 'rfm-r', '--nested', '--weights', '100,10,1'],
+           ['--cuts', 'fixed:30,90,180,365/1,2,3,5/10,50,100,500', '--window', '200d', '--frequency', 'days']]
+
+
+def case_stores_cut_off_at_24_instants():
+    """The answers of a store that ends at an instant, of the whole store as of it, and of `--every month` at it: the same
+    bytes."""
+    if not os.path.isfile('/usr/share/zoneinfo/Europe/Paris'):
+        raise Skip('no zone data')
+    rows = draw_events(random.Random(24), 6000)
+    rows.sort(key=lambda row: row['time'])
+    whole = new_store('whole', '--zone', 'Europe/Paris')
+    lapse('import', whole, write_events('whole.csv', rows))
+    lapse('compact', whole)
+    cut_off = []
+    for n, instant in enumerate(FIRSTS):
+        cut_off.append(new_store('cut-%d' % n, '--zone', 'Europe/Paris'))
+        lapse('import', cut_off[n], write_events('cut.csv', [row for row in rows if row['time'] <= instant]))
+    span = ['--every', 'month', '--from', '2022-01-15', '--to', '2024-01-01']
+    assert len(FIRSTS) == 24
+    for options in OPTIONS:
+        for command in ('rfm', 'segments'):
+            every = lapse(command, whole, *span, *options, '--format', 'csv', '--threads', '2').out
+            assert lapse(command, whole, *span, *options, '--format', 'csv').out == every
+            joined = b''
+            for store, instant in zip(cut_off, FIRSTS):
+                at = ['--as-of', instant, *options, '--format', 'csv']
+                answer = lapse(command, store, *at).out
+                assert lapse(command, whole, *at).out == answer, (command, instant, options)
+                lines = answer.splitlines(keepends=True)
+                joined += (b'' if joined else b'as_of,' + lines[0])
+                joined += b''.join(instant.encode() + b',' + line for line in lines[1:])
+            assert every == joined, (command, options)
+        for store, start, end in zip(cut_off[6:], FIRSTS, FIRSTS[6:]):
+            at = ['--from', start, '--to', end, *options, '--format', 'csv']
+            assert lapse('transitions', store, *at).out == lapse('transitions', whole, *at).out, (start, end, options)
+
+
+def case_transitions():
+    """Worked by hand: fixed cuts, so that nobody's segment depends on others."""
+    path = suite.write('moves.csv', 'customer,time,kind,purpose,channel,amount\n'
+                       'stays,2024-01-01,,,,5\nstays,2024-03-01,,,,5\n'
+                       'fades,2024-01-01,,,,5\n'
+                       'comes,2024-03-30,,,,5\n'
+                       'objects,2024-01-01,,,,5\nobjects,2024-02-02,consent.objected,profiling,email,\n'
+                       'later,2024-05-01,,,,5\n'
+                       'poor,2024-01-01,,,,0.01\n')
+    table = suite.write('moves-table.csv', 'segment,r_min,r_max,f_min,f_max,m_min,m_max\n'
+                        'new,2,2,1,1,2,2\nold,1,1,,,2,2\nnew,2,2,2,2,2,2\n')
+    options = ['--cuts', 'fixed:45/1/1', '--segments', table, '--format', 'csv']
+    ran = lapse('transitions', path, '--from', '2024-02-01', '--to', '2024-04-01', *options)
+    same(ran.rows(), [['from', 'to', 'customers'], ['new', 'new', '1'], ['new', 'old', '1'], ['new', '(absent)', '1'],
+                      ['(none)', '(none)', '1'], ['(absent)', 'new', '1']])
+    assert 'at 2024-04-01T00:00:00Z: 1 customer is left out' in ran.err, ran
+    # from = to: nobody moves; a span that ends before it begins; options that are missing
+    rows = lapse('transitions', path, '--from', '2024-02-01', '--to', '2024-02-01', *options).rows()
+    same(rows, [['from', 'to', 'customers'], ['new', 'new', '3'], ['(none)', '(none)', '1']])
+    same(lapse('transitions', path, '--from', '2020-01-01', '--to', '2020-02-01', *options).rows(),
+         [['from', 'to', 'customers']])
+    lapse('transitions', path, '--from', '2024-02-02', '--to', '2024-02-01', *options, exit=1)
+    for args in ([], ['--from', '2024-02-01'], ['--to', '2024-02-01'], ['--from', 'x', '--to', '2024-02-01']):
+        lapse('transitions', path, *args, *options, exit=2)
+    for more in (['--as-of', '2024-02-01'], ['--every', 'month'], ['--save-cuts', 'c']):
+        lapse('transitions', path, '--from', '2024-02-01', '--to', '2024-02-01', *options, *more, exit=2)
+
+
+def case_every():
+    """Which instants, and what is refused."""
+    path = suite.write('every.csv', 'customer,time,amount\na,2024-01-31T23:30:00,1\n')
+    instants = lambda *args: [row['as_of'] for row in dicts('rfm', path, *args)]   # noqa: E731
+    for unit, start, end, want in (
+            ('month', '2024-02-01', '2024-04-01', ['2024-03-01', '2024-04-01']),
+            ('month', '2024-01-31T23:59:59.999999', '2024-03-31', ['2024-02-01', '2024-03-01']),
+            ('month', '2024-02-01', '2024-02-01', []), ('month', '2024-02-02', '2024-02-28', []),
+            ('week', '2024-02-01', '2024-02-13', ['2024-02-05', '2024-02-12']),
+            ('quarter', '2024-01-01', '2024-10-01', ['2024-04-01', '2024-07-01', '2024-10-01']),
+            ('year', '2023-12-31', '2026-06-01', ['2025-01-01', '2026-01-01']),
+            ('day', '2024-01-31', '2024-02-02', ['2024-02-01', '2024-02-02'])):
+        assert instants('--every', unit, '--from', start, '--to', end) == [day + 'T00:00:00Z' for day in want], unit
+    if os.path.isfile('/usr/share/zoneinfo/Europe/Paris'):
+        assert instants('--every', 'month', '--from', '2024-03-01', '--to', '2024-04-01', '--zone', 'Europe/Paris') == [
+            '2024-03-31T22:00:00Z']
+    span = ['--from', '2024-01-01', '--to', '2024-03-01']
+    for args in (['--every', 'month'], ['--every', 'month', '--from', '2024-01-01'], span, ['--every', 'hour', *span],
+                 ['--every', 'month', *span, '--as-of', '2024-03-01'], ['--every', 'month', *span, '--save-cuts', 'c']):
+        for command in ('rfm', 'segments'):
+            lapse(command, path, *args, exit=2)
+    lapse('rfm', path, '--every', 'month', '--from', '2024-03-01', '--to', '2024-01-01', exit=1)
+    header = 'as_of,' + ','.join(reference.rfm(reference.Store())[0])
+    assert lapse('rfm', path, '--every', 'year', *span, '--format', 'csv').out.decode() == header + '\n'
 
 
 if __name__ == '__main__':
