@@ -462,9 +462,23 @@ def quantiles(values, n):
     return cuts
 
 
-def bins_of(values, n):
-    cuts = quantiles(values, n)
-    return [1 + sum(cut < value for cut in cuts) for value in values]
+def ntile(count, n):
+    """SQL: bins of `count` rows in order, the first ones longer by one (R8)."""
+    return [1 + k for k in range(n) for _ in range(count // n + (k < count % n))]
+
+
+def bins_of(values, n, rule='quantile', unit=1, best_is_low=False):
+    """Scores of values, which come in the order that splits ties. A list instead of a rule: its thresholds."""
+    if rule == 'ntile':
+        order = sorted(range(len(values)), key=lambda i: -values[i] if best_is_low else values[i])   # stable: R9
+        return [bin for _, bin in sorted(zip(order, ntile(len(values), n)))]
+    if rule == 'rfm-r':                                                           # R6
+        cuts = [cut + unit for cut in quantiles(values, n)]
+        bins = [1 + sum(cut <= value for cut in cuts) for value in values]
+    else:
+        cuts = quantiles(values, n) if rule == 'quantile' else rule
+        bins = [1 + sum(cut < value for cut in cuts) for value in values]
+    return [n + 1 - b for b in bins] if best_is_low else bins
 
 
 DEFAULT_SEGMENTS = [
@@ -494,8 +508,9 @@ class Scored:
 
 
 def score(store, as_of=None, bins=(5, 5, 5), window=None, frequency='orders', monetary='sum', nested=False,
-          weights=None, segments=None, zero_is_valid=False):
-    """One Scored a customer of the answer, ordered by id; how many were left out (X1)."""
+          weights=None, segments=None, zero_is_valid=False, cuts='quantile'):
+    """One Scored a customer of the answer, ordered by id; how many were left out (X1). `cuts` is a rule, or `fixed:` and
+    its thresholds (R10)."""
     as_of = store.default_instant() if as_of is None else as_of
     if as_of is None:
         return [], 0
@@ -522,17 +537,23 @@ def score(store, as_of=None, bins=(5, 5, 5), window=None, frequency='orders', mo
             s.monetary = half_even(s.monetary, len(orders))                       # R3
         found.append(s)
     found.sort(key=lambda s: s.customer.encode())
+    minor = 10 ** store.digits
+    rules = [cuts] * 3
+    if cuts.startswith('fixed:'):
+        rules = [[Fraction(text) for text in axis.split(',')] for axis in cuts[6:].split('/')]
+        rules[2] = [cut * minor for cut in rules[2]]
+        bins = [len(rule) + 1 for rule in rules]
     br, bf, bm = bins
 
-    def cut(axis, name, n, flip, groups):
+    def cut(axis, name, rule, n, unit, groups):
         for key in sorted({groups(s) for s in found}):
             group = [s for s in found if groups(s) == key]
-            for s, b in zip(group, bins_of([getattr(s, axis) for s in group], n)):
-                setattr(s, name, n + 1 - b if flip else b)
+            for s, b in zip(group, bins_of([getattr(s, axis) for s in group], n, rule, unit, name == 'r')):
+                setattr(s, name, b)
 
-    cut('recency', 'r', br, True, lambda s: 0)
-    cut('frequency', 'f', bf, False, (lambda s: s.r) if nested else (lambda s: 0))
-    cut('monetary', 'm', bm, False, (lambda s: (s.r, s.f)) if nested else (lambda s: 0))
+    cut('recency', 'r', rules[0], br, 1, lambda s: 0)
+    cut('frequency', 'f', rules[1], bf, 1, (lambda s: s.r) if nested else (lambda s: 0))
+    cut('monetary', 'm', rules[2], bm, minor, (lambda s: (s.r, s.f)) if nested else (lambda s: 0))
     for s in found:
         s.score = ('-' if 10 in bins else '').join(map(str, (s.r, s.f, s.m)))     # R14
         s.segment = segment_of(segments or DEFAULT_SEGMENTS, (s.r, s.f, s.m))
@@ -571,3 +592,31 @@ def segments(store, **options):
                      format_double(sum(s.frequency for s in group) / n) if n else '',
                      format_money(half_even(money, n), store.digits) if n else ''])
     return [header] + rows
+
+
+def transitions(store, start, end, **options):
+    """R19, X14."""
+    at = [{s.customer: s.segment for s in score(store, as_of=t, **options)[0]} for t in (start, end)]
+    names = list(dict.fromkeys(name for name, _ in options.get('segments') or DEFAULT_SEGMENTS)) + ['(none)', '(absent)']
+    pairs = Counter((at[0].get(c, '(absent)'), at[1].get(c, '(absent)')) for c in set(at[0]) | set(at[1]))
+    pairs = sorted(pairs.items(), key=lambda item: (names.index(item[0][0]), names.index(item[0][1])))
+    return [['from', 'to', 'customers']] + [[a, b, str(n)] for (a, b), n in pairs]
+
+
+def first_instants(store, unit, start, end):
+    """Of each period of the calendar, those in (start, end]."""
+    firsts = {'day': lambda d: True, 'week': lambda d: d.weekday() == 0, 'month': lambda d: d.day == 1,
+              'quarter': lambda d: d.day == 1 and d.month % 3 == 1, 'year': lambda d: d.day == d.month == 1}
+    found = []
+    for day in range(store.zone.day(start) - 1, store.zone.day(end) + 2):
+        t = store.zone.first_of_day(day)
+        if firsts[unit](datetime.date.fromordinal(day + EPOCH)) and start < t <= end:
+            found.append(t)
+    return found
+
+
+def every(store, answer, unit, start, end, **options):
+    """`rfm` or `segments` as of each first instant, in one table."""
+    tables = [(t, answer(store, as_of=t, **options)) for t in first_instants(store, unit, start, end)]
+    header = answer(Store(), **options)[0]
+    return [['as_of'] + header] + [[format_time(t)] + row for t, table in tables for row in table[1:]]

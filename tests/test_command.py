@@ -23,7 +23,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.join(HERE, '..')
 EXAMPLES = os.path.join(ROOT, 'examples')
 MAN = os.path.join(EXAMPLES, 'lapse', 'lapse.1')
-COMMANDS = ['create', 'import', 'info', 'history', 'rfm', 'segments', 'states', 'consent', 'permit', 'churn', 'cohorts',
+COMMANDS = ['create', 'import', 'info', 'history', 'rfm', 'segments', 'transitions', 'states', 'consent', 'permit', 'churn', 'cohorts',
             'survival', 'gaps', 'export', 'backup', 'compact', 'verify', 'policy', 'help']
 ORDERS = ('customer,time,ref,amount\n'
           'ann,2024-01-05,1,10.00\n'
@@ -130,7 +130,13 @@ class Usage(Command):
                         ['--bins', ',5,5'], ['--bins', '5,,5'], ['--bins', 'x'], ['--bins', ''], ['--bins',
                                                                                                   '-5'],
                         ['--bins', '99999999999999999999'], ['--bins', '4'], ['--bins', '5,4,5'],
-                        ['--cuts', 'ntile'], ['--cuts', 'fixed:1/2/3'], ['--window', '0d'], ['--window', '5'],
+                        ['--cuts', 'NTILE'], ['--cuts', 'fixed'], ['--cuts', 'fixed:'], ['--cuts', 'fixed:1/2/3'],
+                        ['--cuts', 'fixed:1/2'], ['--cuts', 'fixed:1,2,3,4/1,2,4,3/1'], ['--cuts', 'fixed:1,2'],
+                        ['--cuts', 'fixed:1,2,3,4/1,2,3,4/1,2', '--bins', '5,5,3'],
+                        ['--cuts', 'fixed:1,2,3,4/1,2,3,4/1,2', '--nested'],
+                        ['--cuts', 'fixed:1,2,3,4/1,2,3,4/99999999999999999'],
+                        ['--cuts', 'ntile', '--save-cuts', 'c.csv'], ['--nested', '--save-cuts', 'c.csv'],
+                        ['--save-cuts', 'c.csv', '--output', 'c.csv'], ['--save-cuts'], ['--window', '0d'], ['--window', '5'],
                         ['--window', 'd'], ['--window', '5w'], ['--window', '5dd'], ['--window', '-5d'],
                         ['--window', '99999999999d'], ['--frequency', 'visits'], ['--monetary', 'max'],
                         ['--weights', '1,2'], ['--weights', '1,2,-3'], ['--weights', '1'], ['--weights',
@@ -735,6 +741,34 @@ class Answers(Command):
         self.assertEqual(list(ann)[-1], 'weighted')
         self.assertEqual(len(self.rows('rfm', 'orders.csv', '--window', '30d')), 2)
 
+    def test_cuts(self):
+        self.write('two.csv', 'customer,time,amount\na,2024-01-01,1\nb,2024-01-03,2\n')
+        out, err = self.run_lapse('rfm', 'two.csv', '--save-cuts', 'c.csv')
+        self.assertEqual(self.read('c.csv'), 'axis,bin,above\nr,1,1\nr,2,1\nr,3,2\nr,4,2\nf,1,1\nf,2,1\nf,3,1\n'
+                                             'f,4,1\nm,1,1.20\nm,2,1.40\nm,3,1.60\nm,4,1.80\n')
+        for options in ([], ['--cuts', 'fixed:1,1.8,2,2.9/1,1,1,1/1.2,1.4,1.6,1.8'], ['--cuts', 'fixed:c.csv'],
+                        ['--cuts', 'fixed:./c.csv']):
+            self.assertEqual(self.run_lapse('rfm', 'two.csv', *options, '--save-cuts', 'd.csv')[0], out)
+            self.assertEqual(self.read('d.csv'), self.read('c.csv'))
+        # a file of cents in a store of tenths, and the other way round: floors of what is said
+        self.run_lapse('segments', 'two.csv', '--digits', '1', '--cuts', 'fixed:c.csv', '--save-cuts', 'd.csv')
+        self.assertEqual(self.read('d.csv')[-38:], 'f,4,1\nm,1,1.2\nm,2,1.4\nm,3,1.6\nm,4,1.8\n')
+        self.run_lapse('rfm', 'two.csv', '--cuts', 'fixed:nosuch', code=1)
+        self.run_lapse('rfm', 'two.csv', '--cuts', 'fixed:two.csv', code=1)
+        self.run_lapse('rfm', 'two.csv', '--save-cuts', 'two.csv', code=1)
+        # of nobody there are no cuts, but fixed ones stay what they are
+        self.write('none.csv', 'customer,time,amount\n')
+        for args in (['none.csv'], ['two.csv', '--as-of', '2000-01-01']):
+            self.run_lapse('rfm', *args, '--save-cuts', 'e.csv', code=1)
+            self.assertNotIn('e.csv', self.names())
+            out, _ = self.run_lapse('rfm', *args, '--cuts', 'fixed:c.csv')
+            self.assertEqual(out.count('\n'), 1)
+        # three bins on R and F: other segments are needed
+        self.run_lapse('rfm', 'two.csv', '--cuts', 'fixed:1,2/1,2/1', code=2)
+        self.write('seg.csv', 'segment,r_min,r_max,f_min,f_max,m_min,m_max\nall,,,,,,\n')
+        rows = self.rows('rfm', 'two.csv', '--cuts', 'fixed:1,2/1,2/1', '--segments', 'seg.csv')
+        self.assertEqual([row['score'] for row in rows], ['111', '312'])
+
     def test_segment_tables(self):
         self.run_lapse('rfm', 'orders.csv', '--segments', 'missing', code=1)
         self.run_lapse('rfm', 'orders.csv', '--segments', '.', code=1)
@@ -922,7 +956,7 @@ class Help(Command):
 
     def test_each_option_of_help_is_taken(self):
         values = {'format': 'csv', 'output': 'o', 'as-of': '2024-05-01', 'cuts': 'quantile', 'bins': '5',
-                  'window': '5y', 'frequency': 'days', 'monetary': 'mean', 'nested': None, 'weights': '3,2,1',
+                  'save-cuts': 'c', 'window': '5y', 'frequency': 'days', 'monetary': 'mean', 'nested': None, 'weights': '3,2,1',
                   'segments': 'seg.csv', 'policy': 'p', 'set': 'cap.day=2', 'threads': '2', 'dry-run': None,
                   'sync': 'off', 'delimiter': ',', 'map': 'price=amount', 'ignore-unknown': None,
                   'time-format': '%Y-%m-%d', 'kind': 'order.placed', 'negative': 'refund', 'on-error': 'skip',

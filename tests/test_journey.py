@@ -15,7 +15,7 @@ import sys
 
 sys.dont_write_bytecode = True
 import reference  # noqa: E402
-from harness import CUSTOMERS, Skip, compare, csv_rows, lapse, meaning, new_store, read, same, suite  # noqa: E402
+from harness import CUSTOMERS, Skip, compare, csv_rows, lapse, meaning, new_store, read, same, suite, words  # noqa: E402
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 DATA = os.environ.get('LAPSE_DATA') or os.path.join(HERE, '..', '..', 'shared', 'data')
@@ -30,7 +30,9 @@ PUBLIC = {
         {'as_of': '2006-12-31', 'window': '90d', 'frequency': 'days'}, {'nested': True},
         {'nested': True, 'bins': (5, 5, 3), 'weights': (100, 10, 1)}, {'bins': (10, 10, 10), 'segments': 'ten'},
         {'bins': (3, 4, 7), 'segments': 'grid', 'monetary': 'mean'}, {'bins': (2, 2, 2), 'segments': 'all'},
-        {'frequency': 'days', 'weights': (7, 0, 3)}, {'as_of': '2001-01-01'}],
+        {'frequency': 'days', 'weights': (7, 0, 3)}, {'as_of': '2001-01-01'}, {'cuts': 'ntile'},
+        {'cuts': 'rfm-r', 'as_of': '2006-06-01'}, {'cuts': 'ntile', 'nested': True, 'bins': (5, 5, 10)},
+        {'cuts': 'rfm-r', 'nested': True}, {'cuts': 'fixed:30,90,180,365/2,3,5,8/10,50,100,500'}],
     'cdnow_sample.csv': [
         {}, {'as_of': '1997-09-30'}, {'as_of': '1998-07-01', 'monetary': 'mean'}, {'frequency': 'days', 'nested': True},
         {'as_of': '1998-03-31', 'window': '13m'}, {'window': '1y', 'bins': (5, 5, 10), 'weights': (1, 2, 3)},
@@ -268,12 +270,39 @@ def draw_options(rng, held):
         options.update(bins=tuple(rng.randint(2, 9) for _ in 'rfm'), segments='grid')
     elif roll < 0.6:
         options['bins'] = (5, 5, rng.randint(2, 9))
+    elif roll < 0.7 and 'nested' not in options:
+        options['cuts'] = 'fixed:10,30,30,90/1,1.5,2,3/-5,0,12.345,100'
+        return options
+    if rng.random() < 0.5:
+        options['cuts'] = rng.choice(['ntile', 'rfm-r', 'quantile'])
     return options
 
 
 def answers(place):
     """Everything a store can be asked here, as bytes."""
     return [lapse(command, place, '--format', 'csv').out for command in ('export', 'rfm', 'segments')]
+
+
+def compare_spans(rng, held, place):
+    """`transitions`, and `rfm` and `segments` as of many instants."""
+    options = draw_options(rng, held)
+    options.pop('as_of', None)
+    middle = sorted(e.time for e in held.events())[len(held.events()) // 2]
+    start = middle - rng.randint(0, 90 * reference.DAY)
+    end = start + rng.choice([0, 1, rng.randint(0, 200 * reference.DAY)])
+    if 0 in (start, end):
+        return
+    span = ['--from', reference.format_time(start), '--to', reference.format_time(end)]
+    same(lapse('transitions', place, *span, *words(options), '--format', 'csv').rows(),
+         reference.transitions(held, start, end, **meaning(options, held.zone)), 'transitions %s' % options)
+    unit = rng.choice('day week month month quarter year'.split())
+    if unit == 'day':
+        span[3] = reference.format_time(min(end, start + 9 * reference.DAY))
+    for command, answer in (('rfm', reference.rfm), ('segments', reference.segments)):
+        ran = lapse(command, place, '--every', unit, *span, *words(options), '--threads', rng.choice([1, 3]), '--format',
+                    'csv')
+        same(ran.rows(), reference.every(held, answer, unit, start, reference.parse_time(span[3]),
+                                         **meaning(options, held.zone)), '%s every %s %s' % (command, unit, options))
 
 
 def random_file(seed):
@@ -299,6 +328,7 @@ def random_file(seed):
         options = draw_options(rng, held)
         compare(held, first, options)
         compare(held, path, options, made + ['--source', 'till'])
+    compare_spans(rng, held, first)
     expected = answers(first)
 
     # Sound, also as a copy, and as one run.

@@ -69,10 +69,12 @@ static void test_quantiles_exact(void **state)
         int parts = 1 + draw(3), ends[3] = { parts > 1 ? draw(n + 1) : n, n, n };
         struct lapse_axis_part part[3];
         for (int p = 0, begin = 0; p < 3; begin = ends[p++])
-            part[p] = (struct lapse_axis_part){ { values + begin, ends[p] - begin },
-                                                groups > 1 ? group + begin : NULL, scores + begin };
-        struct lapse_axis axis = { part, parts, groups, bins, low_is_best };
-        struct lapse_cuts cuts[7];
+            part[p] = (struct lapse_axis_part){ values + begin, ends[p] - begin, groups > 1 ? group + begin : NULL,
+                                                scores + begin };
+        struct lapse_axis axis = {
+            .parts = part, .part_count = parts, .groups = groups, .bins = bins, .low_is_best = low_is_best
+        };
+        struct lapse_axis_cuts cuts[7];
         assert_true(lapse_axis_cut(&memory, &axis, cuts));
         for (int p = 0; p < parts; p++)
             lapse_axis_score(&axis, cuts, p);
@@ -91,10 +93,13 @@ static void test_quantiles_exact(void **state)
     }
 }
 
-static bool quantile(const int64_t *values, int64_t n, int bins, struct lapse_cuts *out)
+static bool quantile(const int64_t *values, int64_t n, int bins, struct lapse_axis_cuts *out)
 {
-    struct lapse_span span = { values, n };
-    return lapse_cuts_quantile(&memory, &span, 1, bins, out);
+    struct lapse_axis_part part = { .values = values, .n = n };
+    struct lapse_axis axis = {
+        .parts = &part, .part_count = 1, .groups = 1, .bins = bins, .low_is_best = out->low_is_best
+    };
+    return lapse_axis_cut(&memory, &axis, out);
 }
 
 static void test_cuts_by_hand(void **state)
@@ -103,34 +108,34 @@ static void test_cuts_by_hand(void **state)
     /* quintiles of 1..10: h = 9i/5, q = 2.8 4.6 6.4 8.2; two values a bin */
     const int64_t ten[] = { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10 };
     const int64_t floors[] = { 2, 4, 6, 8 };
-    struct lapse_cuts cuts = { .low_is_best = false };
+    struct lapse_axis_cuts cuts = { .low_is_best = false };
     assert_true(quantile(ten, 10, 5, &cuts));
     for (int i = 0; i < 4; i++)
         assert_int_equal(cuts.above[i], floors[i]);
     for (int i = 0; i < 10; i++)
-        assert_int_equal(lapse_cuts_score(&cuts, ten[i]), 1 + i / 2);
+        assert_int_equal(lapse_axis_score_one(&cuts, ten[i]), 1 + i / 2);
     cuts.low_is_best = true;
     for (int i = 0; i < 10; i++)
-        assert_int_equal(lapse_cuts_score(&cuts, ten[i]), 5 - i / 2);
+        assert_int_equal(lapse_axis_score_one(&cuts, ten[i]), 5 - i / 2);
 
     /* a constant is in the lowest bin of F and M, and so the freshest of R: nothing is above */
     const int64_t same[] = { 4, 4, 4 };
     assert_true(quantile(same, 3, 5, &cuts));
-    assert_int_equal(lapse_cuts_score(&cuts, 4), 5);
+    assert_int_equal(lapse_axis_score_one(&cuts, 4), 5);
     cuts.low_is_best = false;
-    assert_int_equal(lapse_cuts_score(&cuts, 4), 1);
+    assert_int_equal(lapse_axis_score_one(&cuts, 4), 1);
 
     /* the example on which R's package gives 4/2/2/2/0: 0, 0.5 ... 4.5 in tenths fill the bins evenly */
     const int64_t tenths[] = { 0, 5, 10, 15, 20, 25, 30, 35, 40, 45 };
     assert_true(quantile(tenths, 10, 5, &cuts));
     for (int i = 0; i < 10; i++)
-        assert_int_equal(lapse_cuts_score(&cuts, tenths[i]), 1 + i / 2);
+        assert_int_equal(lapse_axis_score_one(&cuts, tenths[i]), 1 + i / 2);
 
     /* negative values: floors go down. Median of -3, 0 is -1.5: -1 is above, -2 is not */
     const int64_t below[] = { 0, -3 };
     assert_true(quantile(below, 2, 2, &cuts));
-    assert_int_equal(lapse_cuts_score(&cuts, -1), 2);
-    assert_int_equal(lapse_cuts_score(&cuts, -2), 1);
+    assert_int_equal(lapse_axis_score_one(&cuts, -1), 2);
+    assert_int_equal(lapse_axis_score_one(&cuts, -2), 1);
 
     struct lapse_axis none = { .groups = 1, .bins = 5 };
     assert_true(lapse_axis_cut(&memory, &none, &cuts));
@@ -585,7 +590,9 @@ static const struct change changes[] = {
     { LAPSE_INVALID, { { AT(threads), 0 } } },
     { LAPSE_INVALID, { { AT(threads), 65 } } },
     { LAPSE_OK, { { AT(threads), 64 } } },
-    { LAPSE_INVALID, { { AT(cuts), 1 } } },
+    { LAPSE_OK, { { AT(cuts), LAPSE_CUTS_RFM_R } } },
+    { LAPSE_INVALID, { { AT(cuts), LAPSE_CUTS_FIXED } } },
+    { LAPSE_INVALID, { { AT(cuts), LAPSE_CUTS_FIXED + 1 } } },
     { LAPSE_INVALID, { { AT(bins_r), 1 } } },
     { LAPSE_INVALID, { { AT(bins_f), 11 } } },
     { LAPSE_INVALID, { { AT(bins_m), -5 } } },

@@ -38,33 +38,17 @@ static int ask(struct work *work, const lapse_churn_options *options, churn_fn *
     return code == EXIT_DONE ? work_print(work) : code;
 }
 
-/* The instant that --from or --to names, in the store's zone. */
-static int find_instant(struct work *work, const char *text, int64_t *out)
-{
-    return work_check(work, lapse_store_time(work->store, text, out, &work->error)) == EXIT_DONE ? EXIT_DONE
-                                                                                                 : EXIT_USAGE;
-}
-
-/* A question about a span looks from its end. */
 int run_churn(struct work *work)
 {
-    const struct args *args = work->args;
     lapse_churn_options options;
-    int64_t to = 0;
-    int code;
+    int code = work_needs_span(work);
 
-    if (!args->from || !args->to) {
-        tell("churn needs --from T0 and --to T1");
-        return EXIT_USAGE;
-    }
+    if (code != EXIT_DONE)
+        return code;
     fill_options(work, &options);
-    code = work_open(work, args->operand[0]);
+    code = work_open(work, work->args->operand[0]);
     if (code == EXIT_DONE)
-        code = find_instant(work, args->from, &options.from);
-    if (code == EXIT_DONE)
-        code = find_instant(work, args->to, &to);
-    if (code == EXIT_DONE)
-        code = work_check(work, lapse_view_open(work->store, to, &work->view, &work->error));
+        code = work_view_span(work, &options.from);
     return code == EXIT_DONE ? ask(work, &options, lapse_view_churn) : code;
 }
 

@@ -31,7 +31,7 @@ enum {
     GROUP_THREADS = 128,
     GROUP_BACKUP = 256,
     GROUP_COMPACT = 512,
-    GROUP_SPAN = 1024,      /* of `churn` */
+    GROUP_SPAN = 1024,
     GROUP_CLOCK = 2048,     /* which clock loses customers */
     GROUP_PERIODS = 4096,
     GROUP_SURVIVAL = 8192,
@@ -68,8 +68,12 @@ struct args {
     int sets;
     const char *as_of;
     int64_t threads;
-    int64_t cuts;
+    int64_t cuts;             /* LAPSE_CUTS_ */
+    const char *fixed;        /* of LAPSE_CUTS_FIXED: thresholds, or a file */
+    bool fixed_is_file;
+    const char *save_cuts;
     int64_t bins[3];          /* 5, 5, 5 */
+    bool bins_given;
     int64_t window;           /* in units of window_unit */
     int32_t window_unit;
     int64_t frequency, monetary, nested;
@@ -229,6 +233,9 @@ int work_open_with(struct work *work, const char *path, uint32_t flags);
 int work_open(struct work *work, const char *path);
 enum { AS_OF_LAST, AS_OF_ALL };                             /* the default instant */
 int work_view(struct work *work, int default_instant);
+/* A question about a span looks from its end: --from and --to must be given, and the view is that of --to. */
+int work_needs_span(const struct work *work);
+int work_view_span(struct work *work, int64_t *from);
 int work_print(struct work *work);                          /* the result, and its notes */
 
 /* import.c */
@@ -240,13 +247,14 @@ int import_rejects_open(struct work *work);
 void hint_at_header(const struct args *args, const char *path, const char *head, size_t size,
                     const lapse_error *error);
 
-/* The commands: import.c, answers.c, states.c, churn.c, upkeep.c */
+/* The commands: import.c, answers.c, rfm.c, states.c, churn.c, upkeep.c */
 int run_create(struct work *work);
 int run_import(struct work *work);
 int run_info(struct work *work);
 int run_history(struct work *work);
 int run_rfm(struct work *work);
 int run_segments(struct work *work);
+int run_transitions(struct work *work);
 int run_churn(struct work *work);
 int run_cohorts(struct work *work);
 int run_survival(struct work *work);

@@ -45,14 +45,23 @@ const struct command command_table[] = {
     { "history", "STORE CUSTOMER", run_history, GROUPS_STORE | GROUP_AS_OF, "the events of one customer",
       "Prints the events of one customer in the order of time. A customer whose name begins with - is named "
       "after --: lapse history STORE -- -7" },
-    { "rfm", "STORE", run_rfm, GROUPS_STORE | GROUP_AS_OF | GROUP_RFM,
+    { "rfm", "STORE", run_rfm, GROUPS_STORE | GROUP_AS_OF | GROUP_RFM | GROUP_SPAN | GROUP_PERIODS,
       "recency, frequency, monetary value, scores and segment of each customer",
       "Prints one row for each customer with a valid order: last order, days since, number of orders, money, "
       "scores r, f, m (the highest is best), and the segment that r and f give. A valid order has a net "
-      "amount above 0 after cancellations and refunds, or no amount." },
-    { "segments", "STORE", run_segments, GROUPS_STORE | GROUP_AS_OF | GROUP_RFM,
+      "amount above 0 after cancellations and refunds, or no amount. Customers who objected to profiling are "
+      "left out.\n\n"
+      "With --every month --from T0 --to T1: the same as of the first instant of each calendar month after T0 "
+      "up to T1, with a first column as_of." },
+    { "segments", "STORE", run_segments, GROUPS_STORE | GROUP_AS_OF | GROUP_RFM | GROUP_SPAN | GROUP_PERIODS,
       "customers and money by segment",
-      "Prints one row for each segment of rfm: customers, orders, money, shares and means." },
+      "Prints one row for each segment of rfm: customers, orders, money, shares and means; with --every, --from "
+      "and --to for each of several instants, as rfm does." },
+    { "transitions", "STORE", run_transitions, GROUPS_STORE | GROUP_RFM | GROUP_SPAN,
+      "who moved from which segment to which",
+      "Prints for each pair of segments how many customers were in the first as of --from and are in the second as "
+      "of --to. Cuts are made at each instant of the customers it has, unless they are fixed. A customer without "
+      "a row in rfm at one of the two stands under (absent) there." },
     { "states", "STORE", run_states, GROUPS_STORE | GROUP_AS_OF | GROUP_STATES,
       "how far each customer has come, and whether they are active",
       "Prints one row for each customer: stage (reach, acquisition, conversion, retention, loyalty) and the "

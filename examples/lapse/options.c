@@ -104,7 +104,33 @@ static bool take_three(struct args *args, const struct option *option, const cha
 
 static bool take_bins(struct args *args, const struct option *option, const char *value)
 {
+    args->bins_given = true;
     return take_three(args, option, value, true, "one number from 2 to 10, or three as in 5,5,4");
+}
+
+/* `fixed:30,90/2,3/10,50`, or `fixed:` and a file: whatever is not made of digits and `.,/-` alone. Money is read with
+ * its digits later, when the store is open. */
+static bool take_cuts(struct args *args, const struct option *option, const char *value)
+{
+    static const char *const names[] = { "quantile", "ntile", "rfm-r" };
+    lapse_error error = { .size = sizeof error };
+    lapse_cuts cuts = { .size = sizeof cuts };
+
+    for (int i = 0; i < 3; i++) {
+        if (strcmp(value, names[i]) == 0) {
+            args->cuts = i;
+            return true;
+        }
+    }
+    if (strncmp(value, "fixed:", 6) != 0 || value[6] == '\0')
+        return refuse(option, value, "quantile, ntile, rfm-r, fixed:R/F/M or fixed:FILE");
+    args->cuts = LAPSE_CUTS_FIXED;
+    args->fixed = value + 6;
+    args->fixed_is_file = args->fixed[strspn(args->fixed, "0123456789.,/-")] != '\0';
+    if (args->fixed_is_file || lapse_cuts_parse(args->fixed, 0, &cuts, &error) == LAPSE_OK)
+        return true;
+    tell("--%s %s: '%s': %s", option->name, value, error.text, error.rule);
+    return false;
 }
 
 static bool take_weights(struct args *args, const struct option *option, const char *value)
@@ -245,12 +271,17 @@ const struct option option_table[] = {
       "Look from this instant: nothing later than T is seen. A date is its first instant, so to close a day "
       "name the next. Default: the first instant of the day after the last event; history and export show "
       "all." },
-    { "cuts", "quantile", GROUP_RFM, take_choice, TO(cuts), 0, 0,
-      "How values become scores: quantile (default) cuts each axis at its i/N quantiles; equal values share a "
-      "score." },
+    { "cuts", "RULE", GROUP_RFM, take_cuts, 0, 0, 0,
+      "How values become scores. quantile (default): each axis is cut at its i/N quantiles, equal values share a score. "
+      "ntile: bins of equal size as NTILE of SQL makes them, ties are split by id. rfm-r: as the R package rfm, "
+      "quantiles plus one day, order or major unit. fixed:R/F/M: given thresholds, days/orders/money, as in "
+      "fixed:30,90,180,365/2,3,5,8/10,50,100,500. fixed:FILE: those that --save-cuts wrote." },
+    { "save-cuts", "FILE", GROUP_RFM, take_text, TO(save_cuts), 0, 0,
+      "Write the thresholds of this answer to FILE, so that --cuts fixed:FILE scores others by them: CSV "
+      "axis,bin,above. Not with ntile, --nested, --every." },
     { "bins", "N", GROUP_RFM, take_bins, TO(bins), 2, 10,
       "Scores go from 1 to N, from 2 to 10, default 5; or R,F,M: one number for each axis. Bins other than 5 "
-      "on R and F need --segments." },
+      "on R and F need --segments. Not with fixed cuts, which have one more than thresholds." },
     { "window", "N{d,m,y}", GROUP_RFM, take_window, TO(window), 1, INT32_MAX,
       "Only orders of the last N days, calendar months or years." },
     { "frequency", "orders|days", GROUP_RFM | GROUP_GAPS, take_choice, TO(frequency), 0, 0,
@@ -258,7 +289,7 @@ const struct option option_table[] = {
     { "monetary", "sum|mean", GROUP_RFM, take_choice, TO(monetary), 0, 0,
       "The sum of net amounts (default), or the mean per order." },
     { "nested", NULL, GROUP_RFM, take_flag, TO(nested), 0, 0,
-      "Cut frequency within each recency score, and monetary within each of both." },
+      "Cut frequency within each recency score, and monetary within each of both. Not with fixed cuts." },
     { "weights", "R,F,M", GROUP_RFM, take_weights, TO(weights), 0, INT64_MAX,
       "Add the column weighted: r*R + f*F + m*M." },
     { "segments", "FILE", GROUP_RFM, take_text, TO(segments), 0, 0,
@@ -276,12 +307,13 @@ const struct option option_table[] = {
     { "topic", "T", GROUP_PERMIT, take_short, TO(topic), 0, 0,
       "Ask the preference for this topic too. Default: topics are not asked." },
     { "from", "T0", GROUP_SPAN, take_time, TO(from), 0, 0,
-      "Where the span begins. Who is here at T0, all events of T0 seen, is at the start." },
+      "Where the span begins. All events of T0 are seen at its start." },
     { "to", "T1", GROUP_SPAN, take_time, TO(to), 0, 0,
       "Where the span ends; nothing later is seen. Changes count from after T0 up to T1." },
     { "every", "day|week|month|quarter|year", GROUP_PERIODS, take_choice, TO(every), 0, 0,
       "Periods. Of churn: the span is cut at T0 and so many units, the last period at T1; default one period. Of "
-      "cohorts: periods of the calendar, default month." },
+      "cohorts: periods of the calendar, default month. Of rfm and segments: as of the first instant of each period of "
+      "the calendar after T0 up to T1." },
     { "basis", "purchase|activity", GROUP_CLOCK, take_choice, TO(basis), 0, 0,
       "What keeps a customer: valid orders (default, settings purchase.*), or any activity (engagement.*)." },
     { "lost", "lost|inactive", GROUP_CLOCK, take_choice, TO(lost), 0, 0,

@@ -314,3 +314,28 @@ int work_view(struct work *work, int default_instant)
     }
     return work_check(work, lapse_view_open(work->store, as_of, &work->view, &work->error));
 }
+
+int work_needs_span(const struct work *work)
+{
+    if (work->args->from && work->args->to)
+        return EXIT_DONE;
+    tell("%s needs --from T0 and --to T1", work->args->command->name);
+    return EXIT_USAGE;
+}
+
+/* The instant that an option names, in the store's zone. */
+static int find_instant(struct work *work, const char *text, int64_t *out)
+{
+    return work_check(work, lapse_store_time(work->store, text, out, &work->error)) == EXIT_DONE ? EXIT_DONE
+                                                                                                 : EXIT_USAGE;
+}
+
+int work_view_span(struct work *work, int64_t *from)
+{
+    int64_t to = 0;
+    int code = find_instant(work, work->args->from, from);
+
+    if (code == EXIT_DONE)
+        code = find_instant(work, work->args->to, &to);
+    return code == EXIT_DONE ? work_check(work, lapse_view_open(work->store, to, &work->view, &work->error)) : code;
+}

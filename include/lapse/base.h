@@ -88,6 +88,16 @@ enum {
     LAPSE_UNIT_YEAR = 6
 };
 
+/** Periods of the calendar in the store's zone. @since 0.9 */
+enum {
+    LAPSE_EVERY_NONE = 0, /**< one instant, or the span as a whole */
+    LAPSE_EVERY_DAY = 1,
+    LAPSE_EVERY_WEEK = 2, /**< of ISO 8601: from Monday */
+    LAPSE_EVERY_MONTH = 3,
+    LAPSE_EVERY_QUARTER = 4,
+    LAPSE_EVERY_YEAR = 5
+};
+
 /** Told how far a long call is; returns 0 to go on, anything else to cancel (LAPSE_CANCELLED, nothing
  *  changed). Called on the thread that made the call. `total` is -1 when unknown. @since 0.9 */
 typedef int32_t (*lapse_progress_fn)(void *user, int64_t done, int64_t total);

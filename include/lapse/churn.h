@@ -23,16 +23,6 @@ enum {
     LAPSE_CHURN_INACTIVE = 1 /**< already from that of `inactive` on */
 };
 
-/** Periods of the calendar in the store's zone. @since 0.9 */
-enum {
-    LAPSE_EVERY_NONE = 0, /**< the span as a whole */
-    LAPSE_EVERY_DAY = 1,
-    LAPSE_EVERY_WEEK = 2, /**< of cohorts: weeks of ISO 8601 */
-    LAPSE_EVERY_MONTH = 3,
-    LAPSE_EVERY_QUARTER = 4,
-    LAPSE_EVERY_YEAR = 5
-};
-
 /** Flags of lapse_churn_options. @since 0.9 */
 enum {
     LAPSE_SURVIVAL_HAZARD = 1,  /**< survival: add hazard, hazard_lower, hazard_upper */

@@ -170,9 +170,10 @@ lapse_int128 lapse_int128_divide_even(lapse_int128 n, lapse_int128 d);  /* neare
 /* floor of the type-7 quantile at i/N of sorted x with n values, given x_k and x_k+1 where k is
  * floor((n-1)i/N): an integer v is above the quantile iff v > result (rulings R5, R11). */
 int64_t lapse_quantile_floor(int64_t n, int64_t i, int64_t bins, int64_t xk, int64_t xk1);
+int64_t lapse_quantile_ceil(int64_t n, int64_t i, int64_t bins, int64_t xk, int64_t xk1);
 int64_t lapse_quantile_rank(int64_t n, int64_t i, int64_t bins);        /* k = floor((n-1)i/N) */
 
-/* ---- calendar.c, time.c, time_reader.c: dates and zones --------------------------------------------- */
+/* ---- calendar.c: dates and zones ----------------------------------------------------------- */
 
 #define LAPSE_SECOND INT64_C(1000000)
 #define LAPSE_DAY (INT64_C(86400) * LAPSE_SECOND)
@@ -207,6 +208,21 @@ bool lapse_zone_day_is_plain(const struct lapse_zone *zone, int64_t day, int32_t
  * date in the zone, keep the time of day, clamp to the month's end; a skipped local time moves on by the gap,
  * one that is there twice is the earlier. Saturates at INT64_MIN and INT64_MAX. */
 int64_t lapse_zone_add(const struct lapse_zone *zone, int64_t time, int64_t n, int32_t unit);
+
+/* ---- period.c: periods of the calendar, LAPSE_EVERY_ ------------------------------------------------- */
+
+/* What a period is long; months are 0 where it is days. */
+struct lapse_period_unit {
+    int32_t days, months;
+};
+extern const struct lapse_period_unit lapse_period_units[];
+enum { LAPSE_LABEL_ROOM = 24 };
+/* The number of the period that holds a day, and the first day of a period. Numbers have no gaps. */
+int64_t lapse_period_of_day(int64_t day, int32_t every);
+int64_t lapse_period_day(int64_t period, int32_t every);
+size_t lapse_period_label(int64_t period, int32_t every, char out[LAPSE_LABEL_ROOM]);
+
+/* ---- time.c, time_reader.c --------------------------------------------------------------------------------------------- */
 
 /* Rulings T1, T2. A time without offset is in `zone`; a date alone is its first instant. False: *rule. */
 bool lapse_instant_parse(const char *text, size_t n, const struct lapse_zone *zone, int64_t *out,

@@ -67,11 +67,19 @@ int64_t lapse_quantile_rank(int64_t n, int64_t i, int64_t bins)
     return (int64_t)((lapse_int128)(n - 1) * i / bins);
 }
 
-/* x_k <= x_k+1, so what is added is not negative, and truncation is floor. Sizes: below 2^63 times at most
+/* x_k <= x_k+1, so what is added is not negative, and truncation is floor. Sizes: a rest below bins times at most
  * 2^64. */
+static lapse_int128 above_rank(int64_t n, int64_t i, int64_t bins, int64_t xk, int64_t xk1)
+{
+    return (lapse_int128)(n - 1) * i % bins * ((lapse_int128)xk1 - xk);
+}
+
 int64_t lapse_quantile_floor(int64_t n, int64_t i, int64_t bins, int64_t xk, int64_t xk1)
 {
-    lapse_int128 part = (lapse_int128)(n - 1) * i % bins;
+    return (int64_t)(xk + above_rank(n, i, bins, xk, xk1) / bins);
+}
 
-    return (int64_t)(xk + part * ((lapse_int128)xk1 - xk) / bins);
+int64_t lapse_quantile_ceil(int64_t n, int64_t i, int64_t bins, int64_t xk, int64_t xk1)
+{
+    return (int64_t)(xk + (above_rank(n, i, bins, xk, xk1) + bins - 1) / bins);
 }

@@ -30,15 +30,10 @@ static inline size_t lapse_bound_find(const int64_t *bounds, size_t from, size_t
     return from;
 }
 
-enum { LAPSE_TILES_MOST = 1000000, LAPSE_LABEL_ROOM = 24 };
+enum { LAPSE_TILES_MOST = 1000000 };
 /* The ends of the tiles of [from, to]: *out has *count + 1 instants that do not descend, from `from` to `to`. */
 lapse_status lapse_tiles_new(const lapse_allocator *mem, const struct lapse_zone *zone, int64_t from, int64_t to,
                              int32_t every, int64_t **out, size_t *count, lapse_error *error);
-
-/* The number of the period that holds a day, and the first day of a period. Numbers have no gaps. */
-int64_t lapse_period_of_day(int64_t day, int32_t every);
-int64_t lapse_period_day(int64_t period, int32_t every);
-size_t lapse_period_label(int64_t period, int32_t every, char out[LAPSE_LABEL_ROOM]);
 
 /* The period of any instant of [first, last], exact also where clocks are put back over midnight: stretches of
  * instants of one period, stretch i from start[i] on. Slots of equal length say with which stretch each begins. */

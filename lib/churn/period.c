@@ -1,23 +1,14 @@
-/* Periods: the tiles of a span (rulings H11), and the days, weeks, months, quarters and years of the calendar in a zone
- * (H13). Every end of a tile is counted from the beginning of the span in one step, so a span that begins on the
+/* Periods of instants: the tiles of a span (rulings H11), and which period of the calendar an instant is in (H13). Every end of a tile is counted from the beginning of the span in one step, so a span that begins on the
  * 31st has tiles that end on the 28th and on the 31st. */
 #include "churn/churn.h"
-
-/* Months of a unit; 0: it moves days. */
-static const struct {
-    int32_t days, months;
-} units[] = {
-    [LAPSE_EVERY_NONE] = { 0, 0 },  [LAPSE_EVERY_DAY] = { 1, 0 },     [LAPSE_EVERY_WEEK] = { 7, 0 },
-    [LAPSE_EVERY_MONTH] = { 0, 1 }, [LAPSE_EVERY_QUARTER] = { 0, 3 }, [LAPSE_EVERY_YEAR] = { 0, 12 },
-};
 
 /* `from` and k units. Days and weeks move the date and keep the time of day, as months do (T7). */
 static int64_t tile_end(const struct lapse_zone *zone, int64_t from, int32_t every, int64_t k)
 {
-    if (units[every].months)
-        return lapse_zone_add(zone, from, k * units[every].months, LAPSE_UNIT_MONTH);
+    if (lapse_period_units[every].months)
+        return lapse_zone_add(zone, from, k * lapse_period_units[every].months, LAPSE_UNIT_MONTH);
     lapse_int128 local = (lapse_int128)from + (lapse_int128)lapse_zone_offset(zone, from) * LAPSE_SECOND +
-                         (lapse_int128)k * units[every].days * LAPSE_DAY;
+                         (lapse_int128)k * lapse_period_units[every].days * LAPSE_DAY;
     int64_t wall, end = INT64_MAX;
     if (lapse_int128_fits(local, &wall))
         lapse_zone_from_local(zone, wall, &end);
@@ -58,63 +49,6 @@ lapse_status lapse_tiles_new(const lapse_allocator *mem, const struct lapse_zone
 }
 
 /* ---- the calendar ---- */
-
-static int64_t floor_div(int64_t a, int64_t b)
-{
-    return a / b - (a % b < 0);
-}
-
-/* Weeks begin on Monday, and 1970-01-01 was a Thursday. */
-int64_t lapse_period_of_day(int64_t day, int32_t every)
-{
-    int64_t year;
-    int month, of_month;
-    if (!units[every].months)
-        return every == LAPSE_EVERY_WEEK ? floor_div(day + 3, 7) : day;
-    lapse_civil_from_days(day, &year, &month, &of_month);
-    return floor_div(year * 12 + month - 1, units[every].months);
-}
-
-int64_t lapse_period_day(int64_t period, int32_t every)
-{
-    if (!units[every].months)
-        return every == LAPSE_EVERY_WEEK ? period * 7 - 3 : period;
-    int64_t months = period * units[every].months, year = floor_div(months, 12);
-    return lapse_days_from_civil(year, (int)(months - year * 12) + 1, 1);
-}
-
-static size_t put_digits(int64_t value, int width, char *out)
-{
-    for (int i = width; i-- > 0; value /= 10)
-        out[i] = (char)('0' + value % 10);
-    return (size_t)width;
-}
-
-/* A year has four digits: no event is before 1900 or after 2999 (T1). */
-size_t lapse_period_label(int64_t period, int32_t every, char out[LAPSE_LABEL_ROOM])
-{
-    int64_t year, day = lapse_period_day(period, every), of_week = day + 3;
-    int month, of_month;
-    size_t n;
-    lapse_civil_from_days(every == LAPSE_EVERY_WEEK ? of_week : day, &year, &month, &of_month);
-    n = put_digits(year, 4, out);
-    if (every == LAPSE_EVERY_YEAR)
-        return n;
-    out[n++] = '-';
-    if (every == LAPSE_EVERY_WEEK) { /* ISO 8601: a week is of the year that has its Thursday */
-        out[n++] = 'W';
-        return n + put_digits((of_week - lapse_days_from_civil(year, 1, 1)) / 7 + 1, 2, out + n);
-    }
-    if (every == LAPSE_EVERY_QUARTER) {
-        out[n++] = 'Q';
-        return n + put_digits((month + 2) / 3, 1, out + n);
-    }
-    n += put_digits(month, 2, out + n);
-    if (every == LAPSE_EVERY_MONTH)
-        return n;
-    out[n++] = '-';
-    return n + put_digits(of_month, 2, out + n);
-}
 
 static bool put_stretch(const lapse_allocator *mem, struct lapse_periods *p, int64_t start, int64_t period)
 {

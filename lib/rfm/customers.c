@@ -1,6 +1,8 @@
 /* The one pass of this room: a fold of the view to three values a customer. Each part of the fold grows arrays of
  * its own, which stay as they are. Cost: three numbers, the days since, and the id of each customer, and in scores.c
  * three scores; the scratch of a part is that of its largest customer. */
+#include <stdio.h>
+
 #include "rfm/rfm.h"
 
 enum { FIRST_ROOM = 1024, APART = 128 };
@@ -15,13 +17,9 @@ struct part {
 };
 
 struct collect {
-    const lapse_allocator *mem;
-    const struct lapse_zone *zone;
-    int64_t after; /* of the window */
-    int64_t today;
-    uint32_t flags;
-    struct lapse_setting_value token;
-    bool zero_is_valid, with_ids;
+    struct lapse_rfm_reader reader;
+    int64_t after, today;
+    bool with_ids;
     bool keeps[LAPSE_RFM_VALUES];
     struct part *parts;
 };
@@ -44,7 +42,7 @@ static int64_t count_days(const struct lapse_zone *zone, const struct lapse_orde
     return days;
 }
 
-static bool resize(const lapse_allocator *mem, void *array, size_t n, size_t each)
+bool lapse_rfm_resize(const lapse_allocator *mem, void *array, size_t n, size_t each)
 {
     void *p;
     memcpy(&p, array, sizeof p); /* `array` is the address of a pointer to any type */
@@ -59,8 +57,8 @@ static bool set_room(const struct collect *c, struct part *part, size_t n)
 {
     bool ok = true;
     for (int i = 0; ok && i < LAPSE_RFM_VALUES; i++)
-        ok = !c->keeps[i] || resize(c->mem, &part->made.value[i], n, sizeof(int64_t));
-    ok = ok && (!c->with_ids || resize(c->mem, &part->made.id_size, n, 1));
+        ok = !c->keeps[i] || lapse_rfm_resize(c->reader.mem, &part->made.value[i], n, sizeof(int64_t));
+    ok = ok && (!c->with_ids || lapse_rfm_resize(c->reader.mem, &part->made.id_size, n, 1));
     part->capacity = ok ? n : part->capacity;
     return ok;
 }
@@ -75,7 +73,7 @@ static bool put_customer(const struct collect *c, struct part *part, const int64
         if (c->keeps[v])
             p->value[v][i] = value[v];
     if (c->with_ids) {
-        if (i % LAPSE_ID_MARK == 0 && !resize(c->mem, &p->id_mark, i / LAPSE_ID_MARK + 1, sizeof *p->id_mark))
+        if (i % LAPSE_ID_MARK == 0 && !lapse_rfm_resize(c->reader.mem, &p->id_mark, i / LAPSE_ID_MARK + 1, sizeof *p->id_mark))
             return false;
         if (i % LAPSE_ID_MARK == 0)
             p->id_mark[i / LAPSE_ID_MARK] = (int64_t)p->ids.size;
@@ -86,41 +84,72 @@ static bool put_customer(const struct collect *c, struct part *part, const int64
     return !p->ids.failed;
 }
 
+void lapse_rfm_reader_init(struct lapse_rfm_reader *reader, const struct lapse_rfm *rfm, lapse_view *view)
+{
+    const lapse_policy *policy = rfm->options.policy;
+    *reader = (struct lapse_rfm_reader){
+        .mem = &rfm->mem,
+        .zone = lapse_view_zone(view),
+        .options = &rfm->options,
+        .token = lapse_policy_value(policy, LAPSE_SET_CONSENT_TOKEN),
+        .zero_is_valid = lapse_policy_value(policy, LAPSE_SET_ORDER_ZERO_IS_VALID).n != 0,
+    };
+}
+
+int64_t lapse_rfm_window(const struct lapse_rfm_reader *r, int64_t as_of)
+{
+    return r->options->window_unit == LAPSE_UNIT_NONE
+               ? INT64_MIN
+               : lapse_zone_add(r->zone, as_of, -r->options->window, r->options->window_unit);
+}
+
+lapse_status lapse_rfm_read(const struct lapse_rfm_reader *r, struct lapse_orders *orders,
+                            const struct lapse_history *history, int64_t after, int64_t value[LAPSE_RFM_VALUES],
+                            enum lapse_rfm_found *found, lapse_error *error)
+{
+    bool in_days = r->options->flags & LAPSE_RFM_FREQUENCY_DAYS;
+    struct lapse_order_sum sum;
+    int32_t rights;
+
+    *found = LAPSE_RFM_LEFT_OUT; /* no score of somebody who objected (rulings X1) */
+    lapse_status status = lapse_rights_at(history, r->zone, r->token, r->mem, &rights, error);
+    if (status != LAPSE_OK || rights != LAPSE_RIGHTS_NONE)
+        return status;
+    *found = LAPSE_RFM_WITHOUT_ORDER;
+    status = lapse_orders_sum(orders, history, after, r->zero_is_valid, in_days, &sum, error);
+    if (status != LAPSE_OK || sum.count == 0)
+        return status;
+    *found = LAPSE_RFM_FOUND;
+    if (r->options->flags & LAPSE_RFM_MONETARY_MEAN)
+        sum.net = lapse_int128_divide_even(sum.net, (lapse_int128)sum.count);
+    value[LAPSE_RFM_LAST_ORDER] = sum.last;
+    value[LAPSE_RFM_RECENCY] = lapse_zone_day(r->zone, sum.last);
+    value[LAPSE_RFM_ORDERS] = sum.count;
+    value[LAPSE_RFM_FREQUENCY] = in_days ? count_days(r->zone, orders->items, orders->count) : sum.count;
+    if (!lapse_int128_fits(sum.net, &value[LAPSE_RFM_MONETARY]))
+        return lapse_fail(error, LAPSE_OVERFLOW, "customer `%.*s`: monetary leaves 64 bits",
+                          (int)history->customer.size, history->customer.data);
+    return LAPSE_OK;
+}
+
 static lapse_status add_customer(void *user, int32_t index, const struct lapse_history *history, lapse_error *error)
 {
     struct collect *c = user;
     struct part *part = &c->parts[index];
-    bool in_days = c->flags & LAPSE_RFM_FREQUENCY_DAYS;
-    struct lapse_order_sum sum;
-
-    int32_t rights;
-    lapse_status status = lapse_rights_at(history, c->zone, c->token, c->mem, &rights, error);
-    if (status != LAPSE_OK || rights != LAPSE_RIGHTS_NONE) {
-        part->left_out++; /* no score of somebody who objected (rulings X1) */
+    int64_t value[LAPSE_RFM_VALUES];
+    enum lapse_rfm_found found;
+    lapse_status status = lapse_rfm_read(&c->reader, &part->orders, history, c->after, value, &found, error);
+    if (status != LAPSE_OK)
         return status;
-    }
-    status = lapse_orders_sum(&part->orders, history, c->after, c->zero_is_valid, in_days, &sum, error);
-    if (status != LAPSE_OK || sum.count == 0) {
-        part->without_order++;
-        return status;
-    }
-    if (c->flags & LAPSE_RFM_MONETARY_MEAN)
-        sum.net = lapse_int128_divide_even(sum.net, (lapse_int128)sum.count);
-    /* The days since are never below 0 (R21), not even where the clock went back to yesterday between the two. */
-    int64_t days = c->today - lapse_zone_day(c->zone, sum.last);
-    int64_t value[LAPSE_RFM_VALUES] = { [LAPSE_RFM_LAST_ORDER] = sum.last,
-                                        [LAPSE_RFM_RECENCY] = days > 0 ? days : 0,
-                                        [LAPSE_RFM_FREQUENCY] = sum.count,
-                                        [LAPSE_RFM_ORDERS] = sum.count };
-    if (!lapse_int128_fits(sum.net, &value[LAPSE_RFM_MONETARY]))
-        return lapse_fail(error, LAPSE_OVERFLOW, "customer `%.*s`: monetary leaves 64 bits",
-                          (int)history->customer.size, history->customer.data);
-    if (in_days)
-        value[LAPSE_RFM_FREQUENCY] = count_days(c->zone, part->orders.items, part->orders.count);
+    part->left_out += found == LAPSE_RFM_LEFT_OUT;
+    part->without_order += found == LAPSE_RFM_WITHOUT_ORDER;
+    if (found != LAPSE_RFM_FOUND)
+        return LAPSE_OK;
+    value[LAPSE_RFM_RECENCY] = lapse_rfm_days_since(c->today, value[LAPSE_RFM_RECENCY]);
     return put_customer(c, part, value, history->customer) ? LAPSE_OK : lapse_fail_memory(error);
 }
 
-static void free_part(const lapse_allocator *mem, struct lapse_rfm_part *p)
+void lapse_rfm_part_free(const lapse_allocator *mem, struct lapse_rfm_part *p)
 {
     for (int v = 0; v < LAPSE_RFM_VALUES; v++)
         lapse_mem_free(mem, p->value[v]);
@@ -141,14 +170,14 @@ static void take_parts(struct lapse_rfm *rfm, struct collect *c)
         if (part->made.count == 0)
             continue;
         set_room(c, part, (size_t)part->made.count); /* as it was, should that fail */
-        if (c->with_ids && resize(c->mem, &part->made.ids.data, part->made.ids.size, 1))
+        if (c->with_ids && lapse_rfm_resize(c->reader.mem, &part->made.ids.data, part->made.ids.size, 1))
             part->made.ids.capacity = part->made.ids.size;
         struct lapse_rfm_part *p = &rfm->part[rfm->part_count++];
         *p = part->made;
         p->first = rfm->count;
         p->ids.mem = &rfm->mem;
         rfm->count += p->count;
-        part->made = (struct lapse_rfm_part){ .ids = { .mem = c->mem } };
+        part->made = (struct lapse_rfm_part){ .ids = { .mem = c->reader.mem } };
     }
 }
 
@@ -156,27 +185,22 @@ static lapse_status collect(struct lapse_rfm *rfm, lapse_view *view, bool with_i
                             lapse_error *error)
 {
     const lapse_rfm_options *o = &rfm->options;
-    struct collect c = { .mem = &rfm->mem,
-                         .zone = lapse_view_zone(view),
-                         .after = INT64_MIN,
-                         .flags = o->flags,
-                         .with_ids = with_ids,
+    const lapse_allocator *mem = &rfm->mem;
+    struct collect c = { .with_ids = with_ids,
                          .keeps = { [LAPSE_RFM_LAST_ORDER] = true,
                                     [LAPSE_RFM_RECENCY] = true,
                                     [LAPSE_RFM_FREQUENCY] = true,
                                     [LAPSE_RFM_MONETARY] = true,
                                     [LAPSE_RFM_ORDERS] = with_orders && (o->flags & LAPSE_RFM_FREQUENCY_DAYS) } };
-    c.today = lapse_zone_day(c.zone, lapse_view_as_of(view));
-    c.token = lapse_policy_value(o->policy, LAPSE_SET_CONSENT_TOKEN);
-    c.zero_is_valid = lapse_policy_value(o->policy, LAPSE_SET_ORDER_ZERO_IS_VALID).n != 0;
-    if (o->window_unit != LAPSE_UNIT_NONE)
-        c.after = lapse_zone_add(c.zone, lapse_view_as_of(view), -o->window, o->window_unit);
-    c.parts = lapse_mem_zero(c.mem, LAPSE_FOLD_PARTS, sizeof *c.parts);
+    lapse_rfm_reader_init(&c.reader, rfm, view);
+    c.today = lapse_zone_day(c.reader.zone, rfm->as_of);
+    c.after = lapse_rfm_window(&c.reader, rfm->as_of);
+    c.parts = lapse_mem_zero(mem, LAPSE_FOLD_PARTS, sizeof *c.parts);
     if (!c.parts)
         return lapse_fail_memory(error);
     for (int p = 0; p < LAPSE_FOLD_PARTS; p++) {
-        c.parts[p].orders.mem = c.mem;
-        lapse_buffer_init(&c.parts[p].made.ids, c.mem);
+        c.parts[p].orders.mem = mem;
+        lapse_buffer_init(&c.parts[p].made.ids, mem);
     }
 
     struct lapse_fold fold = { .fields = LAPSE_ORDER_FIELDS | LAPSE_RIGHTS_FIELDS,
@@ -190,19 +214,36 @@ static lapse_status collect(struct lapse_rfm *rfm, lapse_view *view, bool with_i
         take_parts(rfm, &c);
     for (int p = 0; p < LAPSE_FOLD_PARTS; p++) {
         lapse_orders_free(&c.parts[p].orders);
-        free_part(c.mem, &c.parts[p].made);
+        lapse_rfm_part_free(mem, &c.parts[p].made);
     }
-    lapse_mem_free(c.mem, c.parts);
+    lapse_mem_free(mem, c.parts);
     return status;
 }
 
-lapse_status lapse_rfm_new(lapse_view *view, const lapse_rfm_options *options, bool with_ids, bool with_orders,
-                           struct lapse_rfm **out, lapse_error *error)
+bool lapse_rfm_score_parts(struct lapse_rfm *rfm)
+{
+    static const enum lapse_rfm_value values[3] = { LAPSE_RFM_RECENCY, LAPSE_RFM_FREQUENCY, LAPSE_RFM_MONETARY };
+    struct lapse_score_part parts[LAPSE_FOLD_PARTS];
+    bool ok = true;
+    for (int32_t i = 0; i < rfm->part_count; i++) {
+        struct lapse_rfm_part *p = &rfm->part[i];
+        parts[i].count = p->count;
+        for (int a = 0; a < 3; a++) {
+            ok = (p->scores[a] || (p->scores[a] = lapse_mem_alloc(&rfm->mem, (size_t)p->count))) && ok;
+            parts[i].value[a] = p->value[values[a]];
+            parts[i].scores[a] = p->scores[a];
+        }
+    }
+    return ok && lapse_scores_make(&rfm->mem, &rfm->options, rfm->digits, parts, rfm->part_count);
+}
+
+lapse_status lapse_rfm_begin(lapse_view *view, const lapse_rfm_options *options, struct lapse_rfm **out,
+                             lapse_error *error)
 {
     lapse_rfm_options ours;
     lapse_status status = lapse_view_check(view, error);
     if (status == LAPSE_OK)
-        status = lapse_rfm_options_read(&ours, options, error);
+        status = lapse_rfm_options_read(&ours, options, lapse_view_digits(view), error);
     if (status != LAPSE_OK)
         return status;
     const lapse_allocator *mem = lapse_view_memory(view);
@@ -212,12 +253,8 @@ lapse_status lapse_rfm_new(lapse_view *view, const lapse_rfm_options *options, b
     rfm->mem = *mem;
     rfm->options = ours;
     rfm->digits = lapse_view_digits(view);
-
+    rfm->as_of = lapse_view_as_of(view);
     status = lapse_segment_table_read(&rfm->segments, &rfm->mem, &ours, error);
-    if (status == LAPSE_OK)
-        status = collect(rfm, view, with_ids, with_orders, error);
-    if (status == LAPSE_OK && !lapse_rfm_score(rfm))
-        status = lapse_fail_memory(error);
     if (status == LAPSE_OK)
         *out = rfm;
     else
@@ -225,30 +262,46 @@ lapse_status lapse_rfm_new(lapse_view *view, const lapse_rfm_options *options, b
     return status;
 }
 
-static lapse_status note_count(lapse_result *result, int64_t n, const char *one, const char *many)
+lapse_status lapse_rfm_new(lapse_view *view, const lapse_rfm_options *options, bool with_ids, bool with_orders,
+                           struct lapse_rfm **out, lapse_error *error)
 {
-    char text[128];
-    size_t size = lapse_int_format(n, text);
-    const char *rest = n == 1 ? one : many;
-    memcpy(text + size, rest, strlen(rest));
-    return n ? lapse_result_add_note(result, text, size + strlen(rest)) : LAPSE_OK;
+    lapse_status status = lapse_rfm_begin(view, options, out, error);
+    if (status != LAPSE_OK)
+        return status;
+    status = collect(*out, view, with_ids, with_orders, error);
+    if (status == LAPSE_OK && !lapse_rfm_score_parts(*out))
+        status = lapse_fail_memory(error);
+    if (status != LAPSE_OK)
+        lapse_rfm_free(*out);
+    return status;
 }
 
-lapse_status lapse_rfm_notes(const struct lapse_rfm *rfm, lapse_result *result)
+static lapse_status note_count(lapse_result *result, const char *at, int64_t n, const char *one, const char *many)
 {
-    lapse_status status = note_count(result, rfm->left_out, " customer is left out: objected or erased",
+    char text[200], number[32];
+    size_t digits = lapse_int_format(n, number);
+    int size = snprintf(text, sizeof text, "%s%.*s%s", at, (int)digits, number, n == 1 ? one : many);
+    return n ? lapse_result_add_note(result, text, (size_t)size) : LAPSE_OK;
+}
+
+lapse_status lapse_rfm_notes(const struct lapse_rfm *rfm, bool at_instant, lapse_result *result)
+{
+    char at[64] = "", time[32];
+    if (at_instant)
+        snprintf(at, sizeof at, "at %.*s: ", (int)lapse_instant_format(rfm->as_of, time), time);
+    lapse_status status = note_count(result, at, rfm->left_out, " customer is left out: objected or erased",
                                      " customers are left out: they objected or were erased");
     if (status == LAPSE_OK)
-        status = note_count(result, rfm->without_order, " customer has no valid order",
+        status = note_count(result, at, rfm->without_order, " customer has no valid order",
                             " customers have no valid order");
-    return status == LAPSE_OK ? lapse_segment_table_notes(&rfm->segments, result) : status;
+    return status;
 }
 
 void lapse_rfm_free(struct lapse_rfm *rfm)
 {
     lapse_allocator mem = rfm->mem;
     for (int32_t p = 0; p < rfm->part_count; p++)
-        free_part(&mem, &rfm->part[p]);
+        lapse_rfm_part_free(&mem, &rfm->part[p]);
     lapse_segment_table_free(&rfm->segments);
     lapse_mem_free(&mem, rfm);
 }

@@ -12,6 +12,7 @@ static const lapse_rfm_options defaults = {
     .weight_r = 100,
     .weight_f = 10,
     .weight_m = 1,
+    .from = INT64_MIN,
 };
 
 /* The struct of 0.9 ended here. */
@@ -32,7 +33,7 @@ static lapse_status check_ranges(const lapse_rfm_options *o, lapse_error *error)
         int64_t value, least, most;
     } ranges[] = {
         { "threads", o->threads, 1, 64 },
-        { "cuts", o->cuts, LAPSE_CUTS_QUANTILE, LAPSE_CUTS_QUANTILE },
+        { "cuts", o->cuts, LAPSE_CUTS_QUANTILE, LAPSE_CUTS_FIXED },
         { "bins_r", o->bins_r, LAPSE_BINS_MIN, LAPSE_BINS_MAX },
         { "bins_f", o->bins_f, LAPSE_BINS_MIN, LAPSE_BINS_MAX },
         { "bins_m", o->bins_m, LAPSE_BINS_MIN, LAPSE_BINS_MAX },
@@ -41,6 +42,8 @@ static lapse_status check_ranges(const lapse_rfm_options *o, lapse_error *error)
         { "weight_r", o->weight_r, 0, INT64_MAX },
         { "weight_f", o->weight_f, 0, INT64_MAX },
         { "weight_m", o->weight_m, 0, INT64_MAX },
+        { "every", o->every, LAPSE_EVERY_NONE, LAPSE_EVERY_YEAR },
+        { "reserved", o->reserved, 0, 0 },
         { "segments_size", o->segments_size, 0, o->segments ? INT64_MAX : 0 },
     };
     for (size_t i = 0; i < sizeof ranges / sizeof *ranges; i++)
@@ -51,8 +54,37 @@ static lapse_status check_ranges(const lapse_rfm_options *o, lapse_error *error)
     return LAPSE_OK;
 }
 
+/* What excludes each other (R11, R12); fixed cuts bring their bins with them. */
+static lapse_status check_cuts(lapse_rfm_options *o, int digits, lapse_error *error)
+{
+    bool fixed = o->cuts == LAPSE_CUTS_FIXED, nested = o->flags & LAPSE_RFM_NESTED;
+    const char *rule = NULL;
+    if (fixed != (o->fixed != NULL))
+        rule = "fixed is for LAPSE_CUTS_FIXED, which needs it";
+    else if (fixed && !lapse_cuts_good(o->fixed))
+        rule = "fixed: 2 to 10 bins and thresholds that do not descend";
+    else if (fixed && o->fixed->digits != digits)
+        rule = "fixed: digits are not those of the amounts here";
+    else if (fixed && nested)
+        rule = "fixed cuts are not nested";
+    else if (o->made && (nested || o->cuts == LAPSE_CUTS_NTILE))
+        rule = "made: NTILE and nested cuts have no thresholds to keep";
+    else if (o->made && o->every != LAPSE_EVERY_NONE)
+        rule = "made: several instants have several cuts";
+    else if (o->made && o->made->size < sizeof *o->made)
+        rule = "made: its size is not set";
+    if (rule)
+        return lapse_fail(error, LAPSE_INVALID, "lapse_rfm_options: %s", rule);
+    if (fixed) {
+        o->bins_r = o->fixed->bins[0];
+        o->bins_f = o->fixed->bins[1];
+        o->bins_m = o->fixed->bins[2];
+    }
+    return LAPSE_OK;
+}
+
 lapse_status lapse_rfm_options_read(lapse_rfm_options *ours, const lapse_rfm_options *theirs,
-                                    lapse_error *error)
+                                    int digits, lapse_error *error)
 {
     *ours = defaults;
     if (!theirs)
@@ -66,6 +98,8 @@ lapse_status lapse_rfm_options_read(lapse_rfm_options *ours, const lapse_rfm_opt
         ours->window_unit != LAPSE_UNIT_MONTH && ours->window_unit != LAPSE_UNIT_YEAR)
         return lapse_fail(error, LAPSE_INVALID, "lapse_rfm_options: window_unit is not day, month or year");
     status = check_ranges(ours, error);
+    if (status == LAPSE_OK)
+        status = check_cuts(ours, digits, error);
     if (status != LAPSE_OK)
         return status;
     int64_t best;

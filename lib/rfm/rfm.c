@@ -1,8 +1,9 @@
 /* The answer `rfm`: one row a customer. Values and scores are all there when the result is; tables are made of
- * them one part at a time, as they are pulled, column by column. */
+ * them one part at a time, as they are pulled, column by column. Of several instants, those of one are there at a
+ * time. */
 #include "rfm/rfm.h"
 
-enum { CUSTOMER, LAST, RECENCY, FREQUENCY, MONETARY, R, F, M, SCORE, SEGMENT, WEIGHTED, COLUMNS };
+enum { AS_OF, CUSTOMER, LAST, RECENCY, FREQUENCY, MONETARY, R, F, M, SCORE, SEGMENT, WEIGHTED, COLUMNS };
 
 /* What the texts of a row are chosen by: its three scores. */
 struct cell {
@@ -11,8 +12,10 @@ struct cell {
     uint32_t score_size;
 };
 struct rows {
-    struct lapse_rfm *rfm;
-    int32_t columns;
+    struct lapse_rfm_answer answer;
+    const struct lapse_rfm *rfm; /* the answer's */
+    int64_t at;                  /* rows of one of several instants that have been given */
+    int32_t first, end;          /* columns: with AS_OF and WEIGHTED, or without */
     struct lapse_column_spec specs[COLUMNS];
     struct cell cells[];
 };
@@ -113,6 +116,8 @@ static void put_numbers(const struct stretch *s, int64_t *const to[COLUMNS])
 
     for (size_t c = 0; c < sizeof copied / sizeof *copied; c++)
         memcpy(to[copied[c].column] + s->at, s->part->value[copied[c].value] + s->first, bytes);
+    for (int64_t i = 0; to[AS_OF] && i < s->n; i++)
+        to[AS_OF][s->at + i] = s->rows->rfm->as_of;
     if (weighted)
         memset(weighted, 0, bytes);
     for (int axis = 0; axis < 3; axis++) {
@@ -138,7 +143,9 @@ static struct stretch stretch_at(const struct rows *rows, int64_t first, int64_t
 static lapse_status make_rows(void *self, int64_t first, int64_t end, lapse_table **out, lapse_error *error)
 {
     const struct rows *rows = self;
-    struct lapse_builder *b = lapse_builder_new(&rows->rfm->mem, rows->specs, rows->columns, end - first);
+    int32_t base = rows->first;
+    struct lapse_builder *b =
+        lapse_builder_new(&rows->rfm->mem, rows->specs + base, rows->end - base, end - first);
     int64_t *numbers[COLUMNS] = { NULL }, *offsets[TEXTS] = { NULL };
     size_t bytes[TEXTS] = { 0, (size_t)(end - first) * sizeof rows->cells->score, 0 };
     char *data[TEXTS];
@@ -151,11 +158,11 @@ static lapse_status make_rows(void *self, int64_t first, int64_t end, lapse_tabl
         for (int64_t i = 0; i < s.n; i++)
             bytes[2] += cell_of(&s, i)->segment.size;
     }
-    for (int32_t c = LAST; c < rows->columns; c++)
+    for (int32_t c = base; c < rows->end; c++)
         if (rows->specs[c].type != LAPSE_TYPE_STRING)
-            ok = (numbers[c] = lapse_builder_column(b, c, end - first)) && ok;
+            ok = (numbers[c] = lapse_builder_column(b, c - base, end - first)) && ok;
     for (int t = 0; t < TEXTS; t++)
-        ok = lapse_builder_texts(b, texts[t].column, end - first, bytes[t], &offsets[t], &data[t]) && ok;
+        ok = lapse_builder_texts(b, texts[t].column - base, end - first, bytes[t], &offsets[t], &data[t]) && ok;
     for (int64_t at = first; ok && at < end; at += s.n) {
         s = stretch_at(rows, at, end, at - first);
         put_numbers(&s, numbers);
@@ -165,33 +172,36 @@ static lapse_status make_rows(void *self, int64_t first, int64_t end, lapse_tabl
     return lapse_builder_finish(b, out, error);
 }
 
+/* Of several instants: the next rows, of the next instant that has any. */
+static lapse_status next_rows(void *self, lapse_table **out, lapse_error *error)
+{
+    struct rows *rows = self;
+    lapse_status status = LAPSE_OK;
+    while (rows->at == rows->rfm->count && status == LAPSE_OK) {
+        status = lapse_rfm_instants_next(rows->answer.several, error);
+        rows->at = 0;
+    }
+    if (status != LAPSE_OK)
+        return status;
+    int64_t first = rows->at, left = rows->rfm->count - first;
+    rows->at += left < LAPSE_TABLE_ROWS ? left : LAPSE_TABLE_ROWS;
+    return make_rows(self, first, rows->at, out, error);
+}
+
 static void close_rows(void *self)
 {
     struct rows *rows = self;
     lapse_allocator mem = rows->rfm->mem;
-    lapse_rfm_free(rows->rfm);
+    lapse_rfm_answer_close(&rows->answer);
     lapse_mem_free(&mem, rows);
 }
 
-lapse_status lapse_view_rfm(lapse_view *view, const lapse_rfm_options *options, lapse_result **out,
-                            lapse_error *error)
+static lapse_status make_result(struct rows *rows, lapse_result **out, lapse_error *error)
 {
-    struct lapse_rfm *rfm;
-    if (!out)
-        return lapse_fail(error, LAPSE_INVALID, "out is NULL");
-    *out = NULL;
-    lapse_status status = lapse_rfm_new(view, options, true, false, &rfm, error);
-    if (status != LAPSE_OK)
-        return status;
-
-    lapse_allocator mem = rfm->mem;
-    size_t cells = (size_t)(rfm->options.bins_r * rfm->options.bins_f * rfm->options.bins_m);
-    struct rows *rows = lapse_mem_zero(&mem, 1, sizeof *rows + cells * sizeof rows->cells[0]);
-    if (!rows) {
-        lapse_rfm_free(rfm);
-        return lapse_fail_memory(error);
-    }
+    const struct lapse_rfm *rfm = rows->rfm;
+    const lapse_rfm_options *o = &rfm->options;
     const struct lapse_column_spec specs[COLUMNS] = {
+        [AS_OF] = { "as_of", LAPSE_TYPE_TIME, 0 },
         [CUSTOMER] = { "customer", LAPSE_TYPE_STRING, 0 },
         [LAST] = { "last_order", LAPSE_TYPE_TIME, 0 },
         [RECENCY] = { "recency_days", LAPSE_TYPE_INT64, 0 },
@@ -204,18 +214,46 @@ lapse_status lapse_view_rfm(lapse_view *view, const lapse_rfm_options *options, 
         [SEGMENT] = { "segment", LAPSE_TYPE_STRING, 0 },
         [WEIGHTED] = { "weighted", LAPSE_TYPE_INT64, 0 },
     };
+    struct lapse_source source = { .self = rows, .close = close_rows, .threads = o->threads };
     memcpy(rows->specs, specs, sizeof specs);
-    rows->rfm = rfm;
-    rows->columns = rfm->options.flags & LAPSE_RFM_WEIGHTED ? COLUMNS : WEIGHTED;
+    rows->first = rows->answer.several ? AS_OF : CUSTOMER;
+    rows->end = o->flags & LAPSE_RFM_WEIGHTED ? COLUMNS : WEIGHTED;
     make_cells(rows);
-    struct lapse_source source = { .self = rows, .close = close_rows, .range = make_rows,
-                                   .rows = rfm->count, .threads = rfm->options.threads };
+    if (rows->answer.several) {
+        source.next = next_rows;
+    } else {
+        source.range = make_rows;
+        source.rows = rfm->count;
+    }
+    lapse_allocator mem = rfm->mem;
+    return lapse_result_new(&mem, rows->specs + rows->first, rows->end - rows->first, source, out, error);
+}
+
+lapse_status lapse_view_rfm(lapse_view *view, const lapse_rfm_options *options, lapse_result **out,
+                            lapse_error *error)
+{
+    struct lapse_rfm_answer answer;
     lapse_result *result;
-    status = lapse_result_new(&mem, rows->specs, rows->columns, source, &result, error);
+    if (!out)
+        return lapse_fail(error, LAPSE_INVALID, "out is NULL");
+    *out = NULL;
+    lapse_status status = lapse_rfm_answer_open(view, options, true, false, &answer, error);
     if (status != LAPSE_OK)
         return status;
-    status = lapse_rfm_notes(rfm, result);
-    if (status != LAPSE_OK) {
+
+    const struct lapse_rfm *rfm = answer.rfm;
+    size_t cells = (size_t)(rfm->options.bins_r * rfm->options.bins_f * rfm->options.bins_m);
+    struct rows *rows = lapse_mem_zero(&rfm->mem, 1, sizeof *rows + cells * sizeof rows->cells[0]);
+    if (!rows) {
+        lapse_rfm_answer_close(&answer);
+        return lapse_fail_memory(error);
+    }
+    rows->answer = answer;
+    rows->rfm = rfm;
+    status = make_result(rows, &result, error);
+    if (status != LAPSE_OK)
+        return status;
+    if (lapse_rfm_answer_notes(&answer, result) != LAPSE_OK) {
         lapse_result_free(result);
         return lapse_fail_memory(error);
     }

@@ -3,7 +3,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "event/csv.h"
 #include "rfm/rfm.h"
 
 enum {
@@ -14,9 +13,9 @@ enum {
     MAX_TOLD = 20 /* cells or rows that one answer tells */
 };
 
-static const char *const columns[FIELDS] = { "segment", "r_min", "r_max", "f_min", "f_max", "m_min", "m_max" };
+enum { SEGMENT, R_MIN }; /* columns; bounds follow each other */
 
-#define HEADER "segment,r_min,r_max,f_min,f_max,m_min,m_max"
+static const char *const columns[FIELDS] = { "segment", "r_min", "r_max", "f_min", "f_max", "m_min", "m_max" };
 
 static const char default_table[] = "segment,r_min,r_max,f_min,f_max,m_min,m_max\n"
                                     "hibernating,1,2,1,2,,\n"
@@ -30,75 +29,6 @@ static const char default_table[] = "segment,r_min,r_max,f_min,f_max,m_min,m_max
                                     "potential loyalists,4,5,2,3,,\n"
                                     "champions,5,5,4,5,,\n";
 
-/* ---- records, by the splitter of event files (rulings F16 to F20) ---------------------------------------- */
-
-struct reader {
-    struct lapse_csv_scan scan;
-    struct lapse_csv_record record;
-    struct lapse_csv_piece field[FIELDS];
-    const char *names[FIELDS]; /* columns in the order of the header, once it is read */
-    char *spare;               /* room for fields with doubled quotes */
-};
-
-static struct lapse_text field_text(const struct reader *in, int field)
-{
-    return (struct lapse_text){ in->field[field].data, in->field[field].size };
-}
-
-/* field -1: the row as a whole. */
-static lapse_status refuse(const struct reader *in, int field, const char *rule, lapse_error *error)
-{
-    bool known = field >= 0 && field < FIELDS;
-    struct lapse_place place = { "segment table", in->record.line, -1, known ? in->names[field] : NULL };
-    struct lapse_text text = known ? field_text(in, field) : in->record.raw;
-    return lapse_fail_at(error, LAPSE_BAD_INPUT, &place, text.data, text.size, rule);
-}
-
-/* The next record that is not an empty line; LAPSE_DONE at the end. */
-static lapse_status read_record(struct reader *in, lapse_error *error)
-{
-    do {
-        if (!lapse_csv_scan_record(&in->scan, in->field, FIELDS, &in->record))
-            return LAPSE_DONE;
-    } while (in->record.raw.size == 0);
-    if (in->record.fault != LAPSE_CSV_GOOD)
-        return refuse(in, in->record.fault_field < FIELDS ? (int)in->record.fault_field : -1,
-                      lapse_csv_syntax_rule(in->record.fault), error);
-    if (in->record.fields != FIELDS)
-        return refuse(in, -1, "header and rows of a segment table have seven fields: " HEADER, error);
-    char *spare = in->spare;
-    for (int i = 0; i < FIELDS; i++)
-        if (in->field[i].escaped)
-            spare = lapse_csv_unescape(&in->field[i], spare);
-    return LAPSE_OK;
-}
-
-static bool text_is(struct lapse_text text, const char *name)
-{
-    return text.size == strlen(name) && memcmp(text.data, name, text.size) == 0;
-}
-
-/* Where each of our columns stands in a row. Seven fields, all known and none twice, are all columns. */
-static lapse_status read_header(struct reader *in, int place[FIELDS], lapse_error *error)
-{
-    lapse_status status = read_record(in, error);
-    if (status == LAPSE_DONE)
-        return lapse_fail(error, LAPSE_BAD_INPUT, "a segment table begins with its header, " HEADER);
-    for (int i = 0; i < FIELDS && status == LAPSE_OK; i++) {
-        int c = 0;
-        while (c < FIELDS && !text_is(field_text(in, i), columns[c]))
-            c++;
-        if (c == FIELDS)
-            return refuse(in, i, "the columns of a segment table are " HEADER, error);
-        for (int before = 0; before < i; before++)
-            if (in->names[before] == columns[c])
-                return refuse(in, i, "a column stands once in a header", error);
-        in->names[i] = columns[c];
-        place[c] = i;
-    }
-    return status;
-}
-
 /* ---- rows to cells --------------------------------------------------------------------------------------- */
 
 static const char *check_name(struct lapse_text name)
@@ -109,7 +39,7 @@ static const char *check_name(struct lapse_text name)
         return "a name has at most 255 bytes";
     if (!lapse_utf8_valid(name.data, name.size))
         return "a name is valid UTF-8 without NUL";
-    if (text_is(name, LAPSE_SEGMENT_NONE) || text_is(name, "(absent)"))
+    if (lapse_text_is(name, LAPSE_SEGMENT_NONE) || lapse_text_is(name, LAPSE_SEGMENT_ABSENT))
         return "this name stands for customers without a segment";
     return NULL;
 }
@@ -154,13 +84,13 @@ static bool take_cells(struct lapse_segment_table *t, struct open_cells *open, c
     return any;
 }
 
-static lapse_status read_row(struct lapse_segment_table *t, const struct reader *in, const int place[FIELDS],
-                             struct open_cells *open, int *useless, lapse_error *error)
+static lapse_status read_row(struct lapse_segment_table *t, const struct lapse_sheet *in, struct open_cells *open,
+                             int *useless, lapse_error *error)
 {
-    struct lapse_text name = field_text(in, place[0]);
+    struct lapse_text name = lapse_sheet_text(in, SEGMENT);
     const char *rule = check_name(name);
     if (rule)
-        return refuse(in, place[0], rule, error);
+        return lapse_sheet_refuse(in, SEGMENT, rule, error);
 
     int64_t low[3], high[3];
     bool empty = false;
@@ -168,13 +98,13 @@ static lapse_status read_row(struct lapse_segment_table *t, const struct reader 
         low[axis] = 1;
         high[axis] = t->bins[axis];
         for (int side = 0; side < 2; side++) {
-            int field = place[1 + 2 * axis + side];
-            struct lapse_text text = field_text(in, field);
+            int column = R_MIN + 2 * axis + side;
+            struct lapse_text text = lapse_sheet_text(in, column);
             int64_t bound;
             if (text.size == 0)
                 continue;
             if (!lapse_int_parse(text.data, text.size, &bound))
-                return refuse(in, field, "a bound is a whole number or empty", error);
+                return lapse_sheet_refuse(in, column, "a bound is a whole number or empty", error);
             if (side == 0 && bound > low[axis])
                 low[axis] = bound;
             if (side == 1 && bound < high[axis])
@@ -239,20 +169,18 @@ static void note_open_cells(struct lapse_segment_table *t, const struct open_cel
 
 static lapse_status read_table(struct lapse_segment_table *t, const char *text, size_t size, lapse_error *error)
 {
-    struct reader in = { .record.line = 1, .spare = t->text + size };
+    struct lapse_sheet in;
     struct open_cells open;
-    int place[FIELDS], rows = 0, useless = 0;
-    size_t mark = size >= 3 && memcmp(text, "\xEF\xBB\xBF", 3) == 0 ? 3 : 0; /* of byte order */
+    int rows = 0, useless = 0;
 
-    lapse_csv_scan_init(&in.scan, ',', text + mark, size - mark, 1);
     for (int r = 0; r < LAPSE_BINS_MAX; r++)
         for (int f = 0; f < LAPSE_BINS_MAX; f++)
             open.m[r][f] = (uint16_t)((1 << t->bins[2]) - 1);
 
-    lapse_status status = read_header(&in, place, error);
-    while (status == LAPSE_OK && (status = read_record(&in, error)) == LAPSE_OK)
-        status = ++rows > MAX_ROWS ? refuse(&in, -1, "a segment table has at most 1000 rows", error)
-                                   : read_row(t, &in, place, &open, &useless, error);
+    lapse_status status = lapse_sheet_open(&in, "segment table", columns, FIELDS, text, size, t->text + size, error);
+    while (status == LAPSE_OK && (status = lapse_sheet_next(&in, error)) == LAPSE_OK)
+        status = ++rows > MAX_ROWS ? lapse_sheet_refuse(&in, -1, "a segment table has at most 1000 rows", error)
+                                   : read_row(t, &in, &open, &useless, error);
     if (status != LAPSE_DONE)
         return status;
     if (useless > MAX_TOLD) {

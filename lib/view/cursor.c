@@ -1,4 +1,4 @@
-/* Customers in id order, each with the events that the view's instant sees.
+/* Customers in id order, each with the events that the view's instant sees, or with those of each of several instants.
  *
  * The merge of the runs gives a customer's rows in canonical order, so what is visible is a stretch from the first.
  * Only a customer with a retraction needs more: what it names is taken out. Nothing is copied otherwise. */
@@ -12,6 +12,12 @@ struct lapse_cursor {
     uint8_t fields[CLASSES][LAPSE_FIELDS]; /* asked for, by class */
     int count[CLASSES];
     bool raw;                      /* retracted events stay */
+    const int64_t *instants;       /* at which each customer is seen, ascending */
+    int32_t instant_count, next;   /* next: instant of the customer under work; instant_count: none */
+    bool always;                   /* also where nothing changed since the instant before */
+    bool first;                    /* nothing of the group has been shown */
+    const struct lapse_group *group;
+    size_t seen;                   /* rows of the group that the instant before saw */
     int64_t events;
     struct lapse_history history;
     struct lapse_rows rows;        /* of a customer with a retraction */
@@ -49,7 +55,15 @@ lapse_status lapse_cursor_open(lapse_view *view, uint32_t fields, const struct l
     }
     c->view = view;
     lapse_view_retain(view);
+    lapse_cursor_instants(c, &view->as_of, 1, false);
     return LAPSE_OK;
+}
+
+void lapse_cursor_instants(struct lapse_cursor *c, const int64_t *instants, int32_t count, bool always)
+{
+    c->instants = instants;
+    c->instant_count = c->next = count;
+    c->always = always;
 }
 
 void lapse_cursor_close(struct lapse_cursor *c)
@@ -91,13 +105,15 @@ void lapse_history_note_kinds(struct lapse_history *h, const uint8_t *kind, size
     h->kinds[1] = high;
 }
 
-/* How many rows are at or before the instant. */
-static size_t visible(const struct lapse_group *g, int64_t as_of)
+/* How many rows are at or before the instant; the first `low` are. */
+static size_t visible(const struct lapse_group *g, size_t low, int64_t as_of)
 {
     const int64_t *time = g->columns->number[LAPSE_F_TIME] + g->first;
-    size_t low = 0, high = (size_t)g->count;
+    size_t high = (size_t)g->count;
     if (high && time[high - 1] <= as_of)
         return high;
+    if (low < high && time[low] > as_of)
+        return low;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
         if (time[middle] <= as_of)
@@ -205,19 +221,43 @@ static bool fill(struct lapse_cursor *c, const struct lapse_columns *from, size_
     return true;
 }
 
+/* The next instant at which somebody is to be seen, and how many rows it sees. */
+static lapse_status next_instant(struct lapse_cursor *c, size_t *n, lapse_error *error)
+{
+    for (;;) {
+        if (c->next == c->instant_count) {
+            lapse_status status = lapse_merge_next(c->merge, &c->group, error);
+            if (status != LAPSE_OK)
+                return status;
+            c->events += c->group->count;
+            c->next = 0;
+            c->seen = 0;
+            c->first = true;
+        }
+        size_t before = c->seen;
+        c->seen = visible(c->group, before, c->instants[c->next++]);
+        if (c->seen > before || (c->always && c->seen)) {
+            *n = c->seen;
+            return LAPSE_OK;
+        }
+        if (before == (size_t)c->group->count)
+            c->next = c->instant_count; /* no later one sees more */
+    }
+}
+
 lapse_status lapse_cursor_next(struct lapse_cursor *c, const struct lapse_history **out, lapse_error *error)
 {
-    const struct lapse_group *g;
+    struct lapse_history *h = &c->history;
+    size_t n = 0;
     *out = NULL;
-    for (;;) {
-        lapse_status status = lapse_merge_next(c->merge, &g, error);
+    do {
+        lapse_status status = next_instant(c, &n, error);
         if (status != LAPSE_OK)
             return status;
-        c->events += g->count;
+        const struct lapse_group *g = c->group;
         const struct lapse_columns *from = g->columns;
         struct lapse_columns kept;
-        struct lapse_history *h = &c->history;
-        size_t first = g->first, n = visible(g, c->view->as_of);
+        size_t first = g->first;
         const uint8_t *kind = from->name[LAPSE_F_KIND];
         lapse_history_note_kinds(h, kind ? kind + first : NULL, kind ? n : 0);
         if (!c->raw && lapse_history_has(h, LAPSE_KIND_EVENT_RETRACTED)) {
@@ -229,12 +269,13 @@ lapse_status lapse_cursor_next(struct lapse_cursor *c, const struct lapse_histor
             n = c->rows.count;
             lapse_history_note_kinds(h, kept.name[LAPSE_F_KIND], n);
         }
-        if (n == 0)
-            continue;
         h->customer = g->key;
-        if (!fill(c, from, first, n))
+        h->instant = c->next - 1;
+        h->first = c->first;
+        c->first = false;
+        if (n && !fill(c, from, first, n))
             return lapse_fail_memory(error);
-        *out = h;
-        return LAPSE_OK;
-    }
+    } while (n == 0);
+    *out = h;
+    return LAPSE_OK;
 }

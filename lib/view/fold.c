@@ -95,6 +95,8 @@ static int fold_part(void *user, int64_t part)
     error->size = sizeof *error;
     lapse_status status = lapse_cursor_open(f->view, f->fold->fields, part > 0 ? &f->from[part] : NULL,
                                             part + 1 < f->parts ? &f->from[part + 1] : NULL, &cursor, error);
+    if (status == LAPSE_OK && f->fold->instants)
+        lapse_cursor_instants(cursor, f->fold->instants, f->fold->instant_count, f->fold->always);
     while (status == LAPSE_OK && (status = lapse_cursor_next(cursor, &h, error)) == LAPSE_OK) {
         status = f->fold->customer(f->fold->user, (int32_t)part, h, error);
         int64_t events = lapse_cursor_events(cursor);

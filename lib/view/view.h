@@ -28,6 +28,8 @@ lapse_status lapse_view_check(const lapse_view *view, lapse_error *error);
 struct lapse_history {
     struct lapse_text customer;
     int64_t count;                                /* at least 1 */
+    int32_t instant;                              /* which of the cursor's instants sees these events */
+    bool first;                                   /* the first one of this customer */
     uint64_t kinds[2];                            /* bit k: an event of kind k is among them; if kinds are asked for */
     const int64_t *number[LAPSE_FIELDS];          /* CLASS_NUMBER */
     const uint8_t *name[LAPSE_FIELDS];            /* CLASS_NAME */
@@ -55,6 +57,10 @@ struct lapse_cursor;
  * cursor keeps what it needs of the view alive. One thread at a time; any number of cursors at once. */
 lapse_status lapse_cursor_open(lapse_view *view, uint32_t fields, const struct lapse_text *from,
                                const struct lapse_text *to, struct lapse_cursor **out, lapse_error *error);
+/* Instead of the view's own instant: each customer as a view at each of these sees it, which ascend and are at or before
+ * the view's. An instant that sees no more events than the one before is left out, unless `always`, which takes all that
+ * see an event. Borrowed. Before the first step. */
+void lapse_cursor_instants(struct lapse_cursor *cursor, const int64_t *instants, int32_t count, bool always);
 lapse_status lapse_cursor_next(struct lapse_cursor *cursor, const struct lapse_history **out, lapse_error *error);
 int64_t lapse_cursor_events(const struct lapse_cursor *cursor); /* gone through so far, for progress */
 void lapse_cursor_close(struct lapse_cursor *cursor);
@@ -65,7 +71,10 @@ enum { LAPSE_FOLD_PARTS = 64 };
 struct lapse_fold {
     uint32_t fields;
     int32_t threads;
-    /* Called for each customer: parts in any order and on any thread, one thread a part; within a part in id
+    const int64_t *instants; /* as of lapse_cursor_instants(); NULL: the view's */
+    int32_t instant_count;
+    bool always;
+    /* Called for each customer (and instant): parts in any order and on any thread, one thread a part; within a part in id
      * order; every id of a part is below every id of the next. Not LAPSE_OK ends the fold with that status. */
     lapse_status (*customer)(void *user, int32_t part, const struct lapse_history *history, lapse_error *error);
     void (*part_ended)(void *user, int32_t part); /* NULL: nobody wants to know. Also of a part that failed */
