@@ -38,6 +38,7 @@ enum {
     GROUP_GAPS = 16384,
     GROUP_STATES = 32768,
     GROUP_PERMIT = 65536,
+    GROUP_CUTS = 131072,    /* of one instant */
     /* what every command takes whose STORE may be an event file */
     GROUPS_STORE = GROUP_OUTPUT | GROUP_CREATE | GROUP_READ | GROUP_POLICY | GROUP_THREADS
 };
