@@ -101,7 +101,7 @@ static lapse_status score_arrays(const char *path, int32_t threads, const char *
         double seconds = now() - begin;
         FILE *file = target ? fopen(target, "wb") : NULL;
 
-        printf("%.6f, %.1f ns a customer\n", seconds, seconds * 1e9 / (double)values.count);
+        printf("%.6f %.1f ns a customer\n", seconds, seconds * 1e9 / (double)values.count);
         if (target && (!file || fwrite(scores, 3, (size_t)values.count, file) != (size_t)values.count))
             status = LAPSE_IO;
         if (file && fclose(file) != 0)
@@ -136,7 +136,7 @@ static lapse_status score_one_by_one(const char *path, lapse_error *error)
     }
     seconds = now() - begin;
     if (status == LAPSE_OK)
-        printf("%.6f, %.1f ns a customer\n", seconds, seconds * 1e9 / (double)values.count);
+        printf("%.6f %.1f ns a customer\n", seconds, seconds * 1e9 / (double)values.count);
     if (differ)
         status = LAPSE_DAMAGED;
     free(scores);
@@ -181,7 +181,7 @@ static lapse_status ask_store(const char *mode, const char *path, int32_t thread
     if (status == LAPSE_OK)
         status = pull(result, &rows, error);
     if (status == LAPSE_OK)
-        printf("%.6f, %lld rows\n", now() - begin, (long long)rows);
+        printf("%.6f %lld rows\n", now() - begin, (long long)rows);
     lapse_result_free(result);
     lapse_view_close(view);
     lapse_store_close(store);
