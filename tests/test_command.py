@@ -970,15 +970,18 @@ class Help(Command):
         self.write('p', '')
         operands = {'create': ['new'], 'import': ['new', 'orders.csv'], 'history': ['orders.csv', 'ann'],
                     'permit': ['orders.csv', '--purpose', 'marketing'], 'policy': [], 'help': [], 'backup': ['orders.csv', 'new'], 'compact': ['s.lapse'],
-                    'churn': ['orders.csv', '--from', '2024-01-01', '--to', '2024-05-01']}
-        needs = {'horizon': ['--summary']}
+                    'churn': ['orders.csv', '--from', '2024-01-01', '--to', '2024-05-01'],
+                    'transitions': ['orders.csv', '--from', '2024-01-01', '--to', '2024-05-01']}
+        span = ['--every', 'month', '--from', '2023-01-01', '--to', '2024-01-01']
+        needs = {('survival', 'horizon'): ['--summary']}
+        needs.update({(command, option): span for command in ('rfm', 'segments') for option in ('every', 'from', 'to')})
         self.store()
         self.write('orders.csv', 'customer,time,amount\nann,2024-01-05,10\n')
         for command in COMMANDS:
             for option in self.options_of(command):
                 with self.subTest((command, option)):
                     value = values[option]
-                    self.run_lapse(command, *operands.get(command, ['orders.csv']), *needs.get(option, []),
+                    self.run_lapse(command, *operands.get(command, ['orders.csv']), *needs.get((command, option), []),
                                    '--' + option,
                                    *([value] if value is not None else []))
                     if os.path.exists(self.path('new')):

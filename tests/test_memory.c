@@ -852,6 +852,44 @@ static lapse_status ask_rfm_segments(lapse_store *store, lapse_view *view, lapse
     return lapse_view_rfm(view, &o, out, error);
 }
 
+/* Several instants, NTILE, fixed cuts: what is worked out as rows are pulled fails then. */
+static lapse_status ask_months(lapse_store *store, lapse_view *view, lapse_result **out, lapse_error *error)
+{
+    lapse_rfm_options o;
+    (void)store;
+    lapse_rfm_options_init(&o, sizeof o);
+    o.cuts = LAPSE_CUTS_NTILE;
+    o.flags = LAPSE_RFM_NESTED | LAPSE_RFM_FREQUENCY_DAYS;
+    o.from = INT64_C(1672531200000000);
+    o.every = LAPSE_EVERY_QUARTER;
+    o.threads = 2;
+    return lapse_view_rfm(view, &o, out, error);
+}
+
+static lapse_status ask_segment_months(lapse_store *store, lapse_view *view, lapse_result **out, lapse_error *error)
+{
+    lapse_rfm_options o;
+    lapse_cuts cuts = { .size = sizeof cuts };
+    (void)store;
+    assert_int_equal(lapse_cuts_parse("30,60,90,200/1,2,3,4/10", 2, &cuts, NULL), LAPSE_OK);
+    lapse_rfm_options_init(&o, sizeof o);
+    o.cuts = LAPSE_CUTS_FIXED;
+    o.fixed = &cuts;
+    o.from = INT64_C(1672531200000000);
+    o.every = LAPSE_EVERY_YEAR;
+    return lapse_view_segments(view, &o, out, error);
+}
+
+static lapse_status ask_transitions(lapse_store *store, lapse_view *view, lapse_result **out, lapse_error *error)
+{
+    lapse_rfm_options o;
+    (void)store;
+    lapse_rfm_options_init(&o, sizeof o);
+    o.from = INT64_C(1672531200000000);
+    o.threads = 2;
+    return lapse_view_transitions(view, &o, out, error);
+}
+
 static lapse_status ask_churn(lapse_store *store, lapse_view *view, lapse_result **out, lapse_error *error)
 {
     lapse_churn_options o;
@@ -993,6 +1031,9 @@ static void asking(void **state)
         { ask_nested, INT64_C(1717200000000000) },
         { ask_segments, INT64_C(1717200000000000) },
         { ask_rfm_segments, INT64_C(1717200000000000) },
+        { ask_months, INT64_C(1717200000000000) },
+        { ask_segment_months, INT64_C(1717200000000000) },
+        { ask_transitions, INT64_C(1717200000000000) },
         { ask_churn, INT64_C(1717200000000000) },
         { ask_cohorts, INT64_C(1717200000000000) },
         { ask_survival, INT64_C(1717200000000000) },

@@ -2,6 +2,8 @@
 DuckDB's NTILE, and the published figures of the peers."""
 import os
 import random
+import re
+import shlex
 
 import reference
 from harness import Skip, lapse, new_store, same, suite
@@ -257,6 +259,121 @@ def case_every():
     lapse('rfm', path, '--every', 'month', '--from', '2024-03-01', '--to', '2024-01-01', exit=1)
     header = 'as_of,' + ','.join(reference.rfm(reference.Store())[0])
     assert lapse('rfm', path, '--every', 'year', *span, '--format', 'csv').out.decode() == header + '\n'
+
+
+# ---- the figures of the peers -----------------------------------------------------------------------------------------
+
+SEGMENTS = os.path.join(HERE, '..', 'examples', 'segments')
+OF_R = ['--as-of', '2006-12-31', '--cuts', 'rfm-r']
+
+
+def table_of(name):
+    return ['--segments', os.path.join(SEGMENTS, name + '.csv')]
+
+
+def case_r_package_scores():
+    """rfm 0.3.0 on its data: sizes of scores and customers of its vignette, bounds as it prints them, custom bins."""
+    path = public('rfm_orders.csv')
+    rows = dicts('rfm', path, *OF_R, '--save-cuts', suite.path('r.csv'))
+    assert len(rows) == 995
+    sizes = {axis: [sum(row[axis] == str(n) for row in rows) for n in range(1, 6)] for axis in 'rfm'}
+    assert sizes == {'r': [197, 200, 199, 199, 200], 'f': [268, 187, 176, 244, 120], 'm': [200, 200, 198, 202, 195]}
+    of = {row['customer']: (row['recency_days'], row['frequency'], row['monetary'], row['score']) for row in rows}
+    for customer, days, orders, revenue, score in (
+            ("Abbey O'Reilly", 205, 6, 472, 343), ('Add Senger', 140, 3, 340, 412), ('Aden Lesch', 194, 4, 405, 323),
+            ('Aden Murphy', 98, 7, 596, 544), ('Admiral Senger', 132, 5, 448, 433), ("Agness O'Keefe", 90, 9, 843, 555),
+            ('Ailene Hermann', 281, 8, 699, 355), ('Aiyanna Bruen', 246, 4, 157, 321)):
+        assert of[customer] == (str(days), str(orders), '%d.00' % revenue, str(score)), customer
+    # every one of them: a bin is 1 and the bounds at or below the value
+    bounds = {'recency_days': ('115', '181', '297.4', '482'), 'frequency': ('4', '5', '6', '8'),
+              'monetary': ('255.8', '382', '506.4', '666')}
+    for row in rows:
+        for axis, name in zip('rfm', bounds):
+            bin = 1 + sum(float(bound) <= float(row[name]) for bound in bounds[name])
+            assert row[axis] == str(6 - bin if axis == 'r' else bin), row
+    assert sum(int(row['frequency']) for row in rows) == 4906
+    assert sum(float(row['monetary']) for row in rows) == 464158
+    # saved: each bound less one smallest unit, or its floor
+    with open(suite.path('r.csv')) as f:
+        assert f.read() == ('axis,bin,above\nr,1,114\nr,2,180\nr,3,297\nr,4,481\nf,1,3\nf,2,4\nf,3,5\nf,4,7\n'
+                            'm,1,255.79\nm,2,381.99\nm,3,506.39\nm,4,665.99\n')
+    assert lapse('rfm', path, '--as-of', '2006-12-31', '--cuts', 'fixed:' + suite.path('r.csv')).out == \
+        lapse('rfm', path, *OF_R).out
+    # its custom bins: lower bounds of whole numbers are "above the one before"
+    rows = dicts('segments', path, '--as-of', '2006-12-31', '--cuts',
+                 'fixed:114,180,296,481/3,4,5,7/255.99,381.99,505.99,665.99')
+    assert sum(int(row['orders']) for row in rows) == 4906
+
+
+def case_r_package_segments():
+    """The tables of its README and of its older tests."""
+    path = public('rfm_orders.csv')
+    published = {
+        'r-package': {'About To Sleep': (102, 283, 23449), 'At Risk': (28, 216, 22227), "Can't Lose Them": (47, 274, 32446),
+                      'Champions': (35, 316, 31646), 'Lost': (148, 393, 35324), 'Loyal Customers': (170, 799, 76562),
+                      'Need Attention': (10, 57, 4562), 'New Customers': (104, 329, 28837),
+                      'Potential Loyalist': (342, 2211, 204856), 'Promising': (9, 28, 4249)},
+        'r-package-older': {'Champions': (158, 1234, 120178), 'Loyal Customers': (278, 1708, 166712),
+                            'Potential Loyalist': (229, 801, 65873), 'Need Attention': (35, 144, 13287),
+                            'About To Sleep': (50, 127, 10914), 'At Risk': (86, 438, 44178), 'Lost': (111, 244, 20955),
+                            '(none)': (48, 210, 22061), 'New Customers': (0, 0, 0), 'Promising': (0, 0, 0),
+                            "Can't Lose Them": (0, 0, 0)}}
+    for name, want in published.items():
+        rows = dicts('segments', path, *OF_R, *table_of(name))
+        got = {row['segment']: (int(row['customers']), int(row['orders']), float(row['monetary'])) for row in rows}
+        assert got == want, (name, got)
+
+
+# What each table leaves out, of how many cells, and the rows that can never match; docs/rfm.md says the same.
+COVERAGE = {'default': (5, 0, 0), 'python-notebooks': (5, 0, 0), 'r-package': (5, 10, 0), 'r-package-older': (5, 36, 3),
+            'pymc-marketing': (4, 18, 0), 'klaviyo': (3, 0, 0)}
+
+
+def case_coverage_of_segment_tables():
+    assert {name[:-4] for name in os.listdir(SEGMENTS)} == set(COVERAGE)
+    path = suite.write('one.csv', 'customer,time,amount\na,2024-01-01,1\n')
+    with open(os.path.join(HERE, '..', 'docs', 'rfm.md')) as f:
+        docs = f.read()
+    for name, (bins, open_cells, never) in COVERAGE.items():
+        with open(os.path.join(SEGMENTS, name + '.csv')) as f:
+            table = reference.read_segments(f.read())
+        cells = [(r, f, m) for r in range(1, bins + 1) for f in range(1, bins + 1) for m in range(1, bins + 1)]
+        assert sum(reference.segment_of(table, cell) == '(none)' for cell in cells) == open_cells, name
+        err = lapse('segments', path, '--bins', str(bins), *table_of(name)).err
+        assert ('no segment covers %d of %d cells' % (open_cells, bins ** 3) in err) == (open_cells > 0), (name, err)
+        assert err.count('can never match') == never, (name, err)
+        left = '%d of %d' % (open_cells, bins ** 3) if open_cells else 'none of %d' % bins ** 3
+        assert '| `%s.csv` | %d | %s |' % (name, bins, left) in docs, name
+
+
+def case_tables_of_python():
+    """The notebooks' grid is the default under their names; pymc-marketing's 46 codes are each in one row."""
+    path = public('rfm_orders.csv')
+    ours, theirs = (dicts('segments', path, *more) for more in ([], table_of('python-notebooks')))
+    assert [list(row.values())[1:] for row in ours] == [list(row.values())[1:] for row in theirs]
+    with open(os.path.join(SEGMENTS, 'pymc-marketing.csv')) as f:
+        table = reference.read_segments(f.read())
+    assert len({bounds for _, bounds in table}) == len(table) == 46
+    names = {''.join(map(str, bounds[::2])): name for name, bounds in table}
+    assert [names.get(code) for code in ('333', '143', '424', '214', '411', '442', '432', '342')] == [
+        'Premium Customer', 'Repeat Customer', 'Top Spender', 'At Risk Customer', 'Inactive Customer', None, None, None]
+
+
+def case_docs():
+    """docs/rfm.md: each file, each command, each answer."""
+    with open(os.path.join(HERE, '..', 'docs', 'rfm.md'), encoding='utf-8') as f:
+        docs = f.read()
+    for name, text in re.findall(r'^`(\w+\.csv)`:\n\n```csv\n(.*?)^```$', docs, re.M | re.S):
+        suite.write(name, text)
+    os.makedirs(suite.path('examples'), exist_ok=True)
+    if not os.path.exists(suite.path('examples/segments')):
+        os.symlink(os.path.abspath(SEGMENTS), suite.path('examples/segments'))
+    shown = ''.join(re.findall(r'^```console\n(.*?)^```$', docs, re.M | re.S))
+    commands = re.findall(r'^\$ lapse (.*)\n((?:(?!\$ ).*\n)*)', shown, re.M)
+    assert len(commands) > 7, commands
+    for command, want in commands:
+        ran = lapse(*shlex.split(command), cwd=suite.folder)
+        assert ran.out.decode() == want, '%s\n%s' % (command, ran.out.decode())
 
 
 if __name__ == '__main__':

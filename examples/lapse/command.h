@@ -39,6 +39,7 @@ enum {
     GROUP_STATES = 32768,
     GROUP_PERMIT = 65536,
     GROUP_EXPORT = 262144,
+    GROUP_CUTS = 131072,    /* of one instant */
     /* what every command takes whose STORE may be an event file */
     GROUPS_STORE = GROUP_OUTPUT | GROUP_CREATE | GROUP_READ | GROUP_POLICY | GROUP_THREADS
 };

@@ -40,7 +40,7 @@ void help_all(void)
          "which is then read into memory first: lapse rfm orders.csv\n\n"
          "Commands:");
     for (const struct command *command = command_table; command->name; command++)
-        wrap(command->summary, printf("  %-10s", command->name), 14);
+        wrap(command->summary, printf("  %-11s", command->name), 15);
     puts("\nlapse help COMMAND tells more, lapse help events what event files hold,\n"
          "lapse --version the version.\n"
          "Exit: 0 done, 1 refused because of data or files, 2 usage, 3 no store or a\n"

@@ -45,7 +45,7 @@ const struct command command_table[] = {
     { "history", "STORE CUSTOMER", run_history, GROUPS_STORE | GROUP_AS_OF, "the events of one customer",
       "Prints the events of one customer in the order of time. A customer whose name begins with - is named "
       "after --: lapse history STORE -- -7" },
-    { "rfm", "STORE", run_rfm, GROUPS_STORE | GROUP_AS_OF | GROUP_RFM | GROUP_SPAN | GROUP_PERIODS,
+    { "rfm", "STORE", run_rfm, GROUPS_STORE | GROUP_AS_OF | GROUP_RFM | GROUP_CUTS | GROUP_SPAN | GROUP_PERIODS,
       "recency, frequency, monetary value, scores and segment of each customer",
       "Prints one row for each customer with a valid order: last order, days since, number of orders, money, "
       "scores r, f, m (the highest is best), and the segment that r and f give. A valid order has a net "
@@ -53,7 +53,7 @@ const struct command command_table[] = {
       "left out.\n\n"
       "With --every month --from T0 --to T1: the same as of the first instant of each calendar month after T0 "
       "up to T1, with a first column as_of." },
-    { "segments", "STORE", run_segments, GROUPS_STORE | GROUP_AS_OF | GROUP_RFM | GROUP_SPAN | GROUP_PERIODS,
+    { "segments", "STORE", run_segments, GROUPS_STORE | GROUP_AS_OF | GROUP_RFM | GROUP_CUTS | GROUP_SPAN | GROUP_PERIODS,
       "customers and money by segment",
       "Prints one row for each segment of rfm: customers, orders, money, shares and means; with --every, --from "
       "and --to for each of several instants, as rfm does." },

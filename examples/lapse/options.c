@@ -276,7 +276,7 @@ const struct option option_table[] = {
       "ntile: bins of equal size as NTILE of SQL makes them, ties are split by id. rfm-r: as the R package rfm, "
       "quantiles plus one day, order or major unit. fixed:R/F/M: given thresholds, days/orders/money, as in "
       "fixed:30,90,180,365/2,3,5,8/10,50,100,500. fixed:FILE: those that --save-cuts wrote." },
-    { "save-cuts", "FILE", GROUP_RFM, take_text, TO(save_cuts), 0, 0,
+    { "save-cuts", "FILE", GROUP_CUTS, take_text, TO(save_cuts), 0, 0,
       "Write the thresholds of this answer to FILE, so that --cuts fixed:FILE scores others by them: CSV "
       "axis,bin,above. Not with ntile, --nested, --every." },
     { "bins", "N", GROUP_RFM, take_bins, TO(bins), 2, 10,

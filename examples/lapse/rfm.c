@@ -44,7 +44,6 @@ static void fill_options(const struct work *work, lapse_rfm_options *options)
 /* Options that exclude each other. `span`: the command always has one. */
 static int check_options(const struct args *args, bool span)
 {
-    bool many = span || args->every;
     bool fixed = args->cuts == LAPSE_CUTS_FIXED;
     const char *why = NULL;
 
@@ -54,11 +53,11 @@ static int check_options(const struct args *args, bool span)
         why = "--nested: fixed cuts are the same for all";
     else if (args->save_cuts && (args->nested || args->cuts == LAPSE_CUTS_NTILE))
         why = "--save-cuts: ntile and nested cuts are no thresholds that could be saved";
-    else if (args->save_cuts && many)
+    else if (args->save_cuts && args->every)
         why = "--save-cuts: each instant has cuts of its own; save those of one by rfm";
-    else if (!many && (args->from || args->to))
+    else if (!span && !args->every && (args->from || args->to))
         why = "--from and --to are for --every";
-    else if (many && args->as_of)
+    else if (args->every && args->as_of)
         why = "--as-of and --every exclude each other: the span is --from and --to";
     else if (args->save_cuts && args->output && strcmp(args->save_cuts, args->output) == 0)
         why = "--save-cuts and --output name one file";

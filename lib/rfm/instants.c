@@ -1,25 +1,27 @@
 /* Customers as several instants see them, from one fold.
  *
- * The fold goes through each customer once and keeps what changed from one instant to the next: the new values, linked
- * to those of other customers at the same instant. Then instant after instant is worked out: its changes are put into
+ * The fold goes through each customer once and keeps what changed from one instant to the next: the new values, beside
+ * those of other customers at the same instant. Then instant after instant is worked out: its changes are put into
  * the state of all customers, those who have a row now are copied together, and scored as those of a single instant are.
- * So memory is one state, the rows of one instant, and 32 bytes a change; a step costs the changes and the customers. */
+ * So memory is one state, the rows of one instant, and 32 bytes a change until it is put in (half as much again for
+ * growing); a step costs the changes and the customers. */
 #include "rfm/rfm.h"
 
-enum { NONE = -1, APART = 128 };
+enum { NONE = -1, APART = 128, SHORT = 16 /* bytes of an id that are copied whatever its size */ };
 #define NOBODY UINT32_MAX
 
 struct change {
     int64_t last, monetary;
     uint32_t frequency, orders, customer;
-    uint32_t next; /* of the same instant, from 1; 0: none */
+};
+struct changes {
+    struct change *items;
+    size_t count, capacity;
 };
 /* What one part of the fold found, in the order of ids. */
 struct part {
     struct lapse_orders orders;
-    struct change *changes;
-    size_t count, capacity;
-    uint32_t *head;                   /* first change of each instant, from 1 */
+    struct changes *changes;           /* of each instant, by customer */
     int64_t *left_out, *without_order; /* of each instant, how many more than at the one before */
     uint8_t *id_size;
     size_t customers, id_capacity;
@@ -46,10 +48,10 @@ struct lapse_rfm_instants {
 static bool begin_part(struct lapse_rfm_instants *s, struct part *p)
 {
     size_t n = (size_t)s->count;
-    p->head = lapse_mem_zero(&s->rfm->mem, n, sizeof *p->head);
+    p->changes = lapse_mem_zero(&s->rfm->mem, n, sizeof *p->changes);
     p->left_out = lapse_mem_zero(&s->rfm->mem, n, sizeof *p->left_out);
     p->without_order = lapse_mem_zero(&s->rfm->mem, n, sizeof *p->without_order);
-    return p->head && p->left_out && p->without_order;
+    return p->changes && p->left_out && p->without_order;
 }
 
 static void count_found(struct part *p, int32_t instant, int now)
@@ -80,14 +82,11 @@ static bool put_customer(struct lapse_rfm_instants *s, struct part *p, struct la
     return !p->ids.failed;
 }
 
-static bool put_change(struct lapse_rfm_instants *s, struct part *p, int32_t instant, const struct change *change)
+static bool put_change(struct lapse_rfm_instants *s, struct changes *to, const struct change *change)
 {
-    if (p->count >= NOBODY ||
-        !lapse_mem_reserve(&s->rfm->mem, &p->changes, &p->capacity, p->count + 1, sizeof *p->changes))
+    if (!lapse_mem_reserve(&s->rfm->mem, &to->items, &to->capacity, to->count + 1, sizeof *to->items))
         return false;
-    p->changes[p->count] = *change;
-    p->changes[p->count].next = p->head[instant];
-    p->head[instant] = (uint32_t)++p->count;
+    to->items[to->count++] = *change;
     return true;
 }
 
@@ -98,7 +97,7 @@ static lapse_status see_customer(void *user, int32_t index, const struct lapse_h
     int64_t value[LAPSE_RFM_VALUES];
     enum lapse_rfm_found found;
 
-    if (!p->head && !begin_part(s, p))
+    if (!p->without_order && !begin_part(s, p))
         return lapse_fail_memory(error);
     if (history->count > UINT32_MAX) /* counts of orders are 32 bits wide */
         return lapse_fail_memory(error);
@@ -125,7 +124,7 @@ static lapse_status see_customer(void *user, int32_t index, const struct lapse_h
         return lapse_fail_memory(error);
     now.customer = p->before.customer;
     p->before = now;
-    return put_change(s, p, history->instant, &now) ? LAPSE_OK : lapse_fail_memory(error);
+    return put_change(s, &p->changes[history->instant], &now) ? LAPSE_OK : lapse_fail_memory(error);
 }
 
 /* What is needed once all changes are known: states, and room for the rows of any instant. */
@@ -141,18 +140,19 @@ static bool make_room(struct lapse_rfm_instants *s, struct part *p)
     if (s->with_ids) {
         ok = (rows->id_size = lapse_mem_alloc(mem, n)) && ok;
         ok = (rows->id_mark = lapse_mem_alloc(mem, (n / LAPSE_ID_MARK + 1) * sizeof(int64_t))) && ok;
-        ok = lapse_buffer_room(&rows->ids, p->ids.size) && ok;
+        ok = lapse_buffer_room(&rows->ids, p->ids.size + SHORT) && lapse_buffer_room(&p->ids, SHORT) && ok;
     }
     for (int a = 0; a < 3; a++)
         ok = (rows->scores[a] = lapse_mem_alloc(mem, n)) && ok;
     return ok;
 }
 
-static void free_part(const lapse_allocator *mem, struct part *p)
+static void free_part(const lapse_allocator *mem, struct part *p, int32_t instants)
 {
     lapse_orders_free(&p->orders);
+    for (int32_t i = 0; p->changes && i < instants; i++)
+        lapse_mem_free(mem, p->changes[i].items);
     lapse_mem_free(mem, p->changes);
-    lapse_mem_free(mem, p->head);
     lapse_mem_free(mem, p->left_out);
     lapse_mem_free(mem, p->without_order);
     lapse_mem_free(mem, p->id_size);
@@ -175,7 +175,7 @@ static lapse_status fold(struct lapse_rfm_instants *s, lapse_error *error)
     lapse_status status = s->count ? lapse_view_fold(s->view, &fold, error) : LAPSE_OK;
     for (int p = 0; p < LAPSE_FOLD_PARTS && status == LAPSE_OK; p++) {
         struct part *part = &s->parts[p];
-        for (int32_t i = 0; part->head && i < s->count; i++) {
+        for (int32_t i = 0; part->changes && i < s->count; i++) {
             s->left_out += part->left_out[i];
             s->without_order += part->without_order[i];
         }
@@ -231,7 +231,7 @@ void lapse_rfm_instants_free(struct lapse_rfm_instants *s)
     lapse_view *view = s->view;
     const lapse_allocator *mem = lapse_view_memory(view);
     for (int p = 0; p < LAPSE_FOLD_PARTS; p++)
-        free_part(mem, &s->parts[p]);
+        free_part(mem, &s->parts[p], s->count);
     lapse_rfm_free(s->rfm);
     lapse_mem_free(mem, s->instants);
     lapse_mem_free(mem, s->after);
@@ -267,26 +267,31 @@ const struct lapse_rfm_now *lapse_rfm_instants_part(const struct lapse_rfm_insta
     return part->now;
 }
 
+/* They are not needed any more then. */
 static void apply_changes(const struct lapse_rfm_instants *s, struct part *p, int32_t instant)
 {
-    for (uint32_t at = p->head[instant]; at; at = p->changes[at - 1].next) {
-        const struct change *c = &p->changes[at - 1];
+    struct changes *changes = &p->changes[instant];
+    for (size_t i = 0; i < changes->count; i++) {
+        const struct change *c = &changes->items[i];
         p->now[c->customer] = (struct lapse_rfm_now){ .last = c->last,
                                                       .day = c->frequency ? lapse_zone_day(s->reader.zone, c->last) : 0,
                                                       .monetary = c->monetary,
                                                       .frequency = c->frequency,
                                                       .orders = c->orders };
     }
+    lapse_mem_free(&s->rfm->mem, changes->items);
+    *changes = (struct changes){ .items = NULL };
 }
 
 /* Puts the customers that have a row now together. */
 static void copy_rows(const struct lapse_rfm_instants *s, const struct part *p, int64_t today, struct lapse_rfm_part *rows)
 {
-    const char *id = p->ids.data;
+    const char *from = p->ids.data;
+    char *to = rows->ids.data;
     int64_t n = 0;
-    rows->ids.size = 0;
     for (size_t i = 0; i < p->customers; i++) {
         const struct lapse_rfm_now *now = &p->now[i];
+        size_t size = s->with_ids ? p->id_size[i] : 0;
         if (now->frequency) {
             rows->value[LAPSE_RFM_LAST_ORDER][n] = now->last;
             rows->value[LAPSE_RFM_RECENCY][n] = lapse_rfm_days_since(today, now->day);
@@ -295,16 +300,19 @@ static void copy_rows(const struct lapse_rfm_instants *s, const struct part *p, 
             rows->value[LAPSE_RFM_ORDERS][n] = now->orders;
             if (s->with_ids) {
                 if (n % LAPSE_ID_MARK == 0)
-                    rows->id_mark[n / LAPSE_ID_MARK] = (int64_t)rows->ids.size;
-                rows->id_size[n] = p->id_size[i];
-                memcpy(rows->ids.data + rows->ids.size, id, p->id_size[i]);
-                rows->ids.size += p->id_size[i];
+                    rows->id_mark[n / LAPSE_ID_MARK] = to - rows->ids.data;
+                rows->id_size[n] = (uint8_t)size;
+                if (size <= SHORT)
+                    memcpy(to, from, SHORT); /* both have room for it */
+                else
+                    memcpy(to, from, size);
+                to += size;
             }
             n++;
         }
-        if (s->with_ids)
-            id += p->id_size[i];
+        from += size;
     }
+    rows->ids.size = s->with_ids ? (size_t)(to - rows->ids.data) : 0;
     rows->count = n;
 }
 
@@ -325,7 +333,7 @@ lapse_status lapse_rfm_instants_next(struct lapse_rfm_instants *s, lapse_error *
     rfm->as_of = s->instants[s->next];
     lapse_parallel(rfm->options.threads, rfm->part_count, work_part, s);
     for (int p = 0; p < LAPSE_FOLD_PARTS; p++)
-        if (s->parts[p].head) {
+        if (s->parts[p].changes) {
             rfm->left_out += s->parts[p].left_out[s->next];
             rfm->without_order += s->parts[p].without_order[s->next];
         }

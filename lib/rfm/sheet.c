@@ -46,7 +46,7 @@ lapse_status lapse_sheet_next(struct lapse_sheet *s, lapse_error *error)
         return refuse(s, s->record.fault_field < (uint32_t)s->count ? (int)s->record.fault_field : -1,
                       lapse_csv_syntax_rule(s->record.fault), error);
     if (s->record.fields != (uint32_t)s->count)
-        return refuse(s, -1, header_rule(s, "header and rows have these fields: ", rule), error);
+        return refuse(s, -1, header_rule(s, "header and rows have a field for each column: ", rule), error);
     char *spare = s->spare;
     for (int i = 0; i < s->count; i++)
         if (s->field[i].escaped)
