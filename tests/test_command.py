@@ -929,6 +929,37 @@ class Upkeep(Command):
             f.truncate(5000)
         self.assertNotEqual(self.run_lapse('verify', store, code=3)[1], '')
 
+    def test_salvage(self):
+        store = self.store()
+        whole = self.run_lapse('export', store)[0]
+        self.assertEqual(self.run_lapse('export', store, '--salvage'), (whole, ''))
+        self.run_lapse('export', store, '--salvage', '--as-of', '2024-01-01', code=2)
+        self.run_lapse('export', 'orders.csv', '--salvage', code=3)
+        self.run_lapse('export', 'missing', '--salvage', code=3)
+        self.run_lapse('export', store, '--salvage', '--digits', '3', code=1)
+        self.write('more.csv', 'customer,time,event_id\neve,2024-01-05,1\n')
+        self.run_lapse('import', store, 'more.csv')
+        rows = self.rows('export', store)
+        self.damage("UPDATE block SET data = zeroblob(length(data)) WHERE id = 1")
+        before = self.read_bytes(store)
+        self.run_lapse('export', store, code=3)
+        out, err = self.run_lapse('export', store, '--salvage', code=3)
+        self.assertEqual(len(out.splitlines()), 2)
+        self.assertIn('eve,', out)
+        self.assertIn('customers "ann" to "cleo"', err)
+        out, err = self.run_lapse('export', store, '--salvage', '--output', 'saved.csv', code=3)
+        self.assertEqual(out, '')
+        self.assertEqual(self.rows('info', 'saved.csv')[1]['value'], '1')
+        self.damage("UPDATE meta SET value = '9' WHERE name = 'digits'")
+        out, err = self.run_lapse('export', store, '--salvage', code=3)
+        self.assertEqual(out, '')
+        self.assertIn('digits', err)
+        self.assertIn('eve,', self.run_lapse('export', store, '--salvage', '--digits', '2', code=3)[0])
+        self.assertEqual(len(rows), 5)
+        with open(self.path(store), 'r+b') as f:
+            f.write(b'nothing of SQLite')
+        self.assertNotEqual(self.run_lapse('export', store, '--salvage', code=3)[1], '')
+
     def read_bytes(self, name):
         with open(self.path(name), 'rb') as f:
             return f.read()
@@ -965,7 +996,7 @@ class Help(Command):
                   'digits': '3', 'replace': None, 'upgrade': None, 'from': '2024-01-01', 'to': '2024-05-01',
                   'every': 'quarter', 'basis': 'activity', 'lost': 'inactive', 'hazard': None, 'summary': None,
                   'horizon': '30', 'quantiles': '0.5,0.99', 'method': 'linear', 'channels': None, 'purpose': 'survey',
-                  'channel': 'email', 'customer': 'ann', 'topic': 'news'}
+                  'channel': 'email', 'customer': 'ann', 'topic': 'news', 'salvage': None}
         self.write('seg.csv', 'segment,r_min,r_max,f_min,f_max,m_min,m_max\nall,,,,,,\n')
         self.write('p', '')
         operands = {'create': ['new'], 'import': ['new', 'orders.csv'], 'history': ['orders.csv', 'ann'],
@@ -981,7 +1012,8 @@ class Help(Command):
             for option in self.options_of(command):
                 with self.subTest((command, option)):
                     value = values[option]
-                    self.run_lapse(command, *operands.get(command, ['orders.csv']), *needs.get((command, option), []),
+                    operand = ['s.lapse'] if option == 'salvage' else operands.get(command, ['orders.csv'])
+                    self.run_lapse(command, *operand, *needs.get((command, option), []),
                                    '--' + option,
                                    *([value] if value is not None else []))
                     if os.path.exists(self.path('new')):

@@ -278,6 +278,8 @@ static int ask(uint32_t flags, struct text *const exports, int count, uint64_t s
     lapse_error error = { .size = sizeof error };
     int outcome = NAMED;
     lapse_status status = open_with(flags, -1, &store, &error);
+    assert_int_equal(error.status, status); /* also where opening had to recover first */
+    assert_int_equal(error.message[0] == 0, status == LAPSE_OK);
     if (status == LAPSE_OK && (status = deeds_export(store, &now)) == LAPSE_OK) {
         int i = count - 1;
         while (i >= 0 && strcmp(now.data, exports[i].data) != 0)

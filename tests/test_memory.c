@@ -1165,6 +1165,58 @@ static void compacting(void **state)
         }
 }
 
+/* A store with a block lost, and a directory that is damaged but proves another. The same is saved each time there is memory. */
+static void salvaging(void **state)
+{
+    (void)state;
+    lapse_store *store = with_runs(store_path);
+    struct lapse_buffer block;
+    int64_t proof[8] = { 0 };
+    lapse_buffer_init(&block, &store->mem);
+    assert_int_equal(lapse_file_begin(store->file, NULL), LAPSE_OK);
+    int64_t ids[] = { store->manifest->runs[0]->blocks[0].id };
+    assert_int_equal(lapse_file_get_block(store->file, ids[0], &block, NULL), LAPSE_OK);
+    assert_int_equal(lapse_file_put_block(store->file, block.data, block.size, &proof[2], NULL), LAPSE_OK);
+    proof[3] = (int64_t)lapse_hash(block.data, block.size, (uint64_t)proof[2]);
+    assert_int_equal(lapse_file_put_run(store->file, LAPSE_RUN_EVENTS, proof, sizeof proof, &proof[0], NULL), LAPSE_OK);
+    assert_int_equal(lapse_file_drop_blocks(store->file, ids, 1, NULL), LAPSE_OK);
+    assert_int_equal(lapse_file_commit(store->file, NULL), LAPSE_OK);
+    lapse_buffer_free(&block);
+    close_store(store);
+    struct text saved = { NULL, 0 };
+    for (int for_good = 0; for_good < 2; for_good++) {
+        bool fired = true;
+        for (long n = 0; fired || n == 1; n++) { /* 0: none fails */
+            lapse_result *result = NULL;
+            struct text now = { NULL, 0 };
+            lapse_error error = { .size = sizeof error };
+            fail_from(n, for_good);
+            lapse_status status = open_store(store_path, LAPSE_STORE_VERIFY, &store, &error);
+            if (status == LAPSE_OK)
+                status = lapse_store_salvage(store, NULL, &result, &error);
+            bool damaged = status == LAPSE_DAMAGED && result;
+            if (damaged)
+                status = lapse_result_write_csv(result, add_bytes, &now, &error);
+            fired = atomic_load(&hook.fired);
+            fail_from(0, false);
+            assert_int_equal(status, damaged && now.data && status == LAPSE_OK ? LAPSE_OK : LAPSE_NO_MEMORY);
+            assert_true(status == LAPSE_OK || fired);
+            if (status == LAPSE_OK && !saved.data)
+                saved = now;
+            else if (status == LAPSE_OK)
+                assert_string_equal(now.data, saved.data);
+            if (now.data != saved.data)
+                free(now.data);
+            lapse_result_free(result);
+            close_store(store);
+            fired |= n == 0;
+        }
+    }
+    assert_non_null(strstr(saved.data, "\n"));
+    free(saved.data);
+    unlink(store_path);
+}
+
 /* ---- all of it ------------------------------------------------------------------------------------------------------------ */
 
 static int make_folder(void **state)
@@ -1199,6 +1251,7 @@ int main(void)
         cmocka_unit_test(merging),
         cmocka_unit_test(asking),
         cmocka_unit_test(copying_and_verifying),
+        cmocka_unit_test(salvaging),
         cmocka_unit_test(compacting),
     };
     return cmocka_run_group_tests_name("memory", tests, make_folder, remove_folder);

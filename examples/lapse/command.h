@@ -21,25 +21,25 @@ enum {
 
 /* Groups of options; a command names those that it takes. */
 enum {
-    GROUP_OUTPUT = 1,
-    GROUP_CREATE = 2,   /* what is fixed when a store is made, or for one run on an event file */
-    GROUP_READ = 4,     /* how event files are read */
-    GROUP_IMPORT = 8,   /* of `import` alone */
-    GROUP_POLICY = 16,
-    GROUP_AS_OF = 32,
-    GROUP_RFM = 64,
-    GROUP_THREADS = 128,
-    GROUP_BACKUP = 256,
-    GROUP_COMPACT = 512,
-    GROUP_SPAN = 1024,
-    GROUP_CLOCK = 2048,     /* which clock loses customers */
-    GROUP_PERIODS = 4096,
-    GROUP_SURVIVAL = 8192,
-    GROUP_GAPS = 16384,
-    GROUP_STATES = 32768,
-    GROUP_PERMIT = 65536,
-    GROUP_EXPORT = 262144,
-    GROUP_CUTS = 131072,    /* of one instant */
+    GROUP_OUTPUT = 1 << 0,
+    GROUP_CREATE = 1 << 1,   /* what is fixed when a store is made, or for one run on an event file */
+    GROUP_READ = 1 << 2,     /* how event files are read */
+    GROUP_IMPORT = 1 << 3,   /* of `import` alone */
+    GROUP_POLICY = 1 << 4,
+    GROUP_AS_OF = 1 << 5,
+    GROUP_RFM = 1 << 6,
+    GROUP_THREADS = 1 << 7,
+    GROUP_BACKUP = 1 << 8,
+    GROUP_COMPACT = 1 << 9,
+    GROUP_SPAN = 1 << 10,
+    GROUP_CLOCK = 1 << 11,     /* which clock loses customers */
+    GROUP_PERIODS = 1 << 12,
+    GROUP_SURVIVAL = 1 << 13,
+    GROUP_GAPS = 1 << 14,
+    GROUP_STATES = 1 << 15,
+    GROUP_PERMIT = 1 << 16,
+    GROUP_EXPORT = 1 << 17,
+    GROUP_CUTS = 1 << 18,    /* of one instant */
     /* what every command takes whose STORE may be an event file */
     GROUPS_STORE = GROUP_OUTPUT | GROUP_CREATE | GROUP_READ | GROUP_POLICY | GROUP_THREADS
 };

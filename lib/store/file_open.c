@@ -134,15 +134,18 @@ static lapse_status open_to_read(struct lapse_file *file, const char *path, cons
                                  lapse_error *error)
 {
     bool empty = false;
-    lapse_status status = check_format(file, path, &empty, error);
+    lapse_error why = { .size = sizeof why };
+    lapse_status status = check_format(file, path, &empty, &why);
     if (status == LAPSE_READ_ONLY || status == LAPSE_IO) {
         recover(file, path, options->timeout_ms);
-        status = check_format(file, path, &empty, error);
+        why = (lapse_error){ .size = sizeof why };
+        status = check_format(file, path, &empty, &why);
     }
     if (status == LAPSE_OK && empty)
         return lapse_fail(error, LAPSE_DAMAGED, "%s is no store of lapse: it is empty", path);
-    return status == LAPSE_READ_ONLY ? lapse_fail(error, LAPSE_IO, "%s needs recovery, and cannot be written", path)
-                                     : status;
+    if (status == LAPSE_READ_ONLY)
+        return lapse_fail(error, LAPSE_IO, "%s needs recovery, and cannot be written", path);
+    return status == LAPSE_OK ? LAPSE_OK : lapse_fail_again(error, &why);
 }
 
 /* *made: the transaction that makes the store is open, the caller puts its values in and ends it. */

@@ -249,9 +249,12 @@ lapse_status lapse_store_sweep(struct lapse_store *store, lapse_error *error)
         return status;
     /* Looked at again inside the transaction: what was left may be what another writer has just published. */
     left = NULL;
-    status = lapse_file_begin(store->file, error);
+    lapse_error why = { .size = sizeof why };
+    status = lapse_file_begin(store->file, &why);
     if (status == LAPSE_BUSY)
         return LAPSE_OK; /* another time */
+    if (status != LAPSE_OK)
+        lapse_fail_again(error, &why);
     if (status == LAPSE_OK)
         status = find_left(store, &left, &count, error);
     if (status == LAPSE_OK)

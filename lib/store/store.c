@@ -257,30 +257,29 @@ static lapse_status open_store(struct lapse_store *store, const char *path, cons
                                lapse_error *error)
 {
     bool made = false;
+    lapse_error why = { .size = sizeof why };
+    struct lapse_manifest *m = NULL;
     lapse_status status = lapse_file_open(&store->mem, path, o, &made, &store->file, error);
+    if (status == LAPSE_OK && made)
+        status = write_values(store, o, path != NULL, error);
+    if (status == LAPSE_OK && made)
+        status = lapse_file_commit(store->file, error);
     if (status != LAPSE_OK)
         return status;
-    if (made) {
-        status = write_values(store, o, path != NULL, error);
-        if (status == LAPSE_OK)
-            status = lapse_file_commit(store->file, error);
-    }
-    if (status == LAPSE_OK)
-        status = lapse_store_read_values(store, error);
+    status = lapse_store_read_values(store, &why);
     if (status == LAPSE_OK && !made)
-        status = agree(store, o, error);
-    struct lapse_manifest *m = NULL;
+        status = agree(store, o, &why);
     if (status == LAPSE_OK)
-        status = lapse_store_manifest(store, &m, error); /* a damaged directory is told now */
+        status = lapse_store_manifest(store, &m, &why); /* a damaged directory is told now */
     lapse_manifest_release(m);
     if (status == LAPSE_DAMAGED && o->flags & LAPSE_STORE_VERIFY) {
         store->unsound = true;
         store->digits = o->digits; /* the host may know them */
         return LAPSE_OK;
     }
-    if (status == LAPSE_OK && !made && !lapse_file_read_only(store->file))
-        status = lapse_store_sweep(store, error);
-    return status;
+    if (status != LAPSE_OK)
+        return lapse_fail_again(error, &why);
+    return !made && !lapse_file_read_only(store->file) ? lapse_store_sweep(store, error) : LAPSE_OK;
 }
 
 lapse_status lapse_store_open(const char *path, const lapse_store_options *options, lapse_store **out,

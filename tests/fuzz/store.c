@@ -1,5 +1,7 @@
-/* A store's file with bytes changed: it opens and answers as before, or a status says that it does not. Input: a byte
- * of options, then changes to a file that is made once: how, where (three bytes), what. */
+/* A store's file with bytes changed: it opens and answers as before, or a status says that it does not; what verify finds
+ * nothing in answers as before; what salvage saves are lines of the export. Or the log of a writer that was killed: an
+ * export of an earlier commit. Input: a byte of options, then changes to a file that is made once: how, where (three
+ * bytes), what. */
 #define _POSIX_C_SOURCE 200809L
 
 #include <unistd.h>
@@ -8,8 +10,10 @@
 
 #include "store/store.h"
 
+enum { COMMITS = 3 };
 static char path[64], beside[80];
 static struct text image, events, info;
+static struct text killed[2], commits[COMMITS + 1]; /* file and log in the middle; the export after each commit */
 
 /* ---- the file --------------------------------------------------------------------------------------------------------- */
 
@@ -22,18 +26,17 @@ static void remove_file(void)
     }
 }
 
-static void write_file(const struct text *bytes)
+static void write_file(const char *name, const struct text *bytes)
 {
-    remove_file();
-    FILE *f = fopen(path, "wb");
+    FILE *f = fopen(name, "wb");
     CHECK(f && (bytes->size == 0 || fwrite(bytes->data, 1, bytes->size, f) == bytes->size) && fclose(f) == 0);
 }
 
-static void read_file(struct text *bytes)
+static void read_file(const char *name, struct text *bytes)
 {
     char buffer[4096];
     size_t n;
-    FILE *f = fopen(path, "rb");
+    FILE *f = fopen(name, "rb");
     CHECK(f);
     while ((n = fread(buffer, 1, sizeof buffer, f)) > 0)
         text_put(bytes, buffer, n);
@@ -70,7 +73,8 @@ static void make_image(void)
     lapse_store_close(store);
     store = open_file(0, &status, &error);
     CHECK(store);
-    for (int part = 0; part < 3; part++) {
+    CHECK(text_of_store(&commits[0], store) == LAPSE_OK);
+    for (int part = 0; part < COMMITS; part++) {
         struct text file = { 0 };
         lapse_import_options import;
         text_put(&file, "customer,time,amount,ref,channel,topic,endpoint,source,event_id\n", 64);
@@ -86,10 +90,14 @@ static void make_image(void)
         struct stream stream = { file.data, file.size, file.size };
         CHECK(lapse_import_options_init(&import, sizeof import) == LAPSE_OK);
         CHECK(lapse_store_import_stream(store, stream_read, &stream, &import, NULL, NULL) == LAPSE_OK);
+        CHECK(text_of_store(&commits[part + 1], store) == LAPSE_OK);
         text_free(&file);
     }
+    read_file(path, &killed[0]);
+    snprintf(beside, sizeof beside, "%s-wal", path);
+    read_file(beside, &killed[1]);
     lapse_store_close(store);
-    read_file(&image);
+    read_file(path, &image);
     store = open_file(LAPSE_STORE_READ_ONLY, &status, &error);
     lapse_result *result = NULL;
     CHECK(store && text_of_store(&events, store) == LAPSE_OK);
@@ -187,21 +195,91 @@ static void ask(uint32_t flags, bool same_size)
     lapse_store_close(store);
 }
 
+/* All that verify and salvage have to say. */
+static void look_over(void)
+{
+    lapse_status status;
+    lapse_error error;
+    lapse_result *result = NULL;
+    struct text out = { 0 };
+    lapse_store *store = open_file(LAPSE_STORE_VERIFY, &status, &error);
+    check_clear(status, &error);
+    if (!store)
+        return;
+    bool sound = lapse_store_verify(store, NULL, &result, NULL) == LAPSE_OK;
+    lapse_result_free(result);
+    result = NULL;
+    status = lapse_store_salvage(store, NULL, &result, &error);
+    check_clear(status, &error);
+    if (result) {
+        bool whole = status == LAPSE_OK;
+        CHECK(whole == (lapse_result_notes(result) == 0) && (whole || !sound));
+        error = (lapse_error){ .size = sizeof error };
+        CHECK(lapse_result_write_csv(result, text_write, &out, &error) == LAPSE_OK);
+        CHECK(!whole || text_same(&out, &events));
+        CHECK(out.size <= events.size);
+        const char *customers = strchr(out.data, '\n');
+        for (const char *at = customers; at && at[1]; at = strchr(at + 1, '\n')) { /* its line begins as one of the export */
+            char begin[80];
+            const char *end = strchr(strchr(at + 1, ',') + 1, ',');
+            CHECK(end && snprintf(begin, sizeof begin, "%.*s", (int)(end - at), at) < (int)sizeof begin);
+            CHECK(strstr(events.data, begin));
+        }
+    }
+    lapse_result_free(result);
+    lapse_store_close(store);
+    text_free(&out);
+}
+
+/* What a killed writer left, its log changed: the store as it was after one of the commits, or a status says why not. */
+static void ask_killed(struct fuzz *in, uint32_t flags)
+{
+    struct text log = { 0 }, out = { 0 };
+    lapse_status status;
+    lapse_error error;
+    text_put(&log, killed[1].data, killed[1].size);
+    while (in->left)
+        change(&log, in);
+    remove_file();
+    write_file(path, &killed[0]);
+    snprintf(beside, sizeof beside, "%s-wal", path); /* removing used it */
+    write_file(beside, &log);
+    lapse_store *store = open_file(flags, &status, &error);
+    check_clear(status, &error);
+    if (store && text_of_store(&out, store) == LAPSE_OK) {
+        bool known = false;
+        for (int i = 0; i <= COMMITS; i++)
+            known |= text_same(&out, &commits[i]);
+        CHECK(known);
+    }
+    lapse_store_close(store);
+    text_free(&log);
+    text_free(&out);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct fuzz in = { data, size < 256 ? size : 256 };
     struct text bytes = { 0 };
     if (image.size == 0)
         make_image();
-    text_put(&bytes, image.data, image.size);
     uint8_t options = fuzz_byte(&in);
+    if (options & 2) {
+        ask_killed(&in, options & 1 ? 0 : LAPSE_STORE_READ_ONLY);
+        remove_file();
+        return 0;
+    }
+    text_put(&bytes, image.data, image.size);
     while (in.left)
         change(&bytes, &in);
-    write_file(&bytes);
+    remove_file();
+    write_file(path, &bytes);
     bool same_size = bytes.size == image.size;
     ask(LAPSE_STORE_READ_ONLY, same_size);
+    look_over();
     if (options & 1 && bytes.size > 0) { /* a file without bytes is a new store */
-        write_file(&bytes);
+        remove_file();
+        write_file(path, &bytes);
         ask(0, same_size);
     }
     remove_file();
