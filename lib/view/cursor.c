@@ -65,6 +65,11 @@ void lapse_cursor_close(struct lapse_cursor *c)
     lapse_view_close(view);
 }
 
+lapse_status lapse_cursor_seek(struct lapse_cursor *c, struct lapse_text customer, lapse_error *error)
+{
+    return lapse_merge_seek(c->merge, customer, error);
+}
+
 int64_t lapse_cursor_events(const struct lapse_cursor *c)
 {
     return c->events;

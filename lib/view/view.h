@@ -56,6 +56,8 @@ struct lapse_cursor;
 lapse_status lapse_cursor_open(lapse_view *view, uint32_t fields, const struct lapse_text *from,
                                const struct lapse_text *to, struct lapse_cursor **out, lapse_error *error);
 lapse_status lapse_cursor_next(struct lapse_cursor *cursor, const struct lapse_history **out, lapse_error *error);
+/* The next step goes to the first customer from this one on; never back. */
+lapse_status lapse_cursor_seek(struct lapse_cursor *cursor, struct lapse_text customer, lapse_error *error);
 int64_t lapse_cursor_events(const struct lapse_cursor *cursor); /* gone through so far, for progress */
 void lapse_cursor_close(struct lapse_cursor *cursor);
 
@@ -199,5 +201,9 @@ void lapse_track_free(struct lapse_track *track);
 lapse_status lapse_rights_at(const struct lapse_history *history, const struct lapse_zone *zone,
                              struct lapse_setting_value token, const lapse_allocator *mem, int32_t *out,
                              lapse_error *error);
+/* The row of the event that began them; -1: they were none from the beginning. */
+lapse_status lapse_rights_since(const struct lapse_history *history, const struct lapse_zone *zone,
+                                struct lapse_setting_value token, const lapse_allocator *mem, int64_t *row,
+                                lapse_error *error);
 
 #endif
