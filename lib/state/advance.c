@@ -175,7 +175,8 @@ static lapse_status put_deadline(struct advance *a, struct lapse_text customer, 
     return lapse_sorter_put(&a->deadlines, key.key, &cells, error);
 }
 
-/* `history` NULL: there are no events of hers (any more), and nobody is told of her. */
+/* `history` NULL: there are no events of hers (any more), and nobody is told of her. An event that lies after the instant
+ * is a deadline too. */
 static lapse_status look_at(struct advance *a, struct lapse_text customer, const struct lapse_history *history,
                             const struct lapse_group *group, lapse_error *error)
 {
@@ -184,13 +185,17 @@ static lapse_status look_at(struct advance *a, struct lapse_text customer, const
     bool changed = false;
     lapse_status status = lapse_told_read(group, &was, error);
     a->presents.count = 0;
+    if (history) {
+        deadline = history->next;
+        history = history->count ? history : NULL;
+    }
     if (status == LAPSE_OK && history)
         status = lapse_person_fold(&a->person, history, error);
     if (status == LAPSE_OK && history)
         status = lapse_presents_read(&a->presents, &a->person, error);
     if (status != LAPSE_OK)
         return status;
-    if (history)
+    if (history && lapse_present_deadline(&a->person) < deadline)
         deadline = lapse_present_deadline(&a->person);
     deadline = deadline == LAPSE_NEVER ? LAPSE_MISSING : deadline;
     wake = was.wake;
@@ -459,8 +464,8 @@ static lapse_status open_all(struct advance *a, lapse_error *error)
         return status;
     lapse_rules_read(&a->rules, a->view, a->options.policy);
     lapse_person_begin(&a->person, &a->rules, lapse_present_regions);
-    status = lapse_cursor_open(a->view, lapse_person_fields(lapse_present_regions) | LAPSE_ORDER_FIELDS, NULL, NULL,
-                               &a->cursor, error);
+    status = lapse_cursor_open(a->view, lapse_person_fields(lapse_present_regions) | LAPSE_ORDER_FIELDS | LAPSE_UNSEEN, NULL,
+                               NULL, &a->cursor, error);
     size_t n = runs_of(a, LAPSE_RUN_TOLD);
     if (status == LAPSE_OK)
         status = lapse_merge_open(a->store, a->telling.runs, n, LAPSE_ALL_FIELDS, NULL, NULL, &a->told, error);

@@ -100,7 +100,7 @@ static struct lapse_reach *reach_of(struct lapse_endpoints *s, int32_t channel)
         r->removed = r->blocked = r->lifted = r->spam = -1;
         r->held_count = 0;
         r->facts = 0;
-        r->known = false;
+        r->known = r->nameless = false;
         memset(r->lists, 0, sizeof r->lists);
         memset(&r->blocked_since, 0, sizeof r->blocked_since);
         memset(&r->removed_since, 0, sizeof r->removed_since);
@@ -161,7 +161,7 @@ static void note_block(struct lapse_endpoints *s, struct lapse_reach *r, const s
 
 static void note_shown(struct lapse_reach *r, const struct lapse_event *e)
 {
-    lapse_cross(&r->shown, r->messages && !r->known, e);
+    lapse_cross(&r->shown, r->nameless || (r->messages && !r->known), e);
 }
 
 /* ---- the endpoints of a channel, their events ---------------------------------------------------------- */
@@ -215,6 +215,7 @@ static bool hold(struct lapse_endpoints *s, int32_t channel, const struct lapse_
         drop_held(r, r->held[0]);
     r->held[r->held_count++] = number;
     r->known |= known;
+    r->nameless |= known && item->hash.size == 0;
     note(s, item, e);
     note_shown(r, e);
     return true;

@@ -263,7 +263,7 @@ static bool put_endpoint(struct lapse_presents *p, const struct lapse_person *pe
         { cell ? &cell->spam : &never, LAPSE_DELIVERABILITY_SPAM_REPORTED },
         { &item->since[LAPSE_SINCE_SOFT], LAPSE_DELIVERABILITY_SOFT_BOUNCING },
     };
-    const struct lapse_crossing *shown = item->known ? &item->shown : &r->shown, *last = &never;
+    const struct lapse_crossing *shown = item->hash.size ? &item->shown : &r->shown, *last = &never;
     int32_t state = LAPSE_DELIVERABILITY_OK;
     for (size_t i = 0; i < sizeof facts / sizeof facts[0] && state == LAPSE_DELIVERABILITY_OK; i++) {
         if (facts[i].since->kind && (!last->kind || facts[i].since->order > last->order))

@@ -254,9 +254,10 @@ struct lapse_reach {          /* of one channel */
     uint32_t held[LAPSE_HELD_MAX];
     uint8_t facts;            /* of the endpoint that decides (rulings C14); settled */
     uint32_t lists[LAPSE_ENDPOINT_LISTS]; /* number + 1 of the first */
-    /* Removed: of an endpoint never held. Shown: messages, and no endpoint known. */
+    /* Removed: of an endpoint never held. Shown: the record without address, for it is known, or there are messages and
+     * no endpoint is. */
     struct lapse_crossing blocked_since, removed_since, shown;
-    bool known;               /* some endpoint is */
+    bool known, nameless;     /* some endpoint is; the one without address */
 };
 struct lapse_endpoints {
     struct lapse_names names;

@@ -12,6 +12,7 @@ struct lapse_cursor {
     uint8_t fields[CLASSES][LAPSE_FIELDS]; /* asked for, by class */
     int count[CLASSES];
     bool raw;                      /* retracted events stay */
+    bool unseen;                   /* so do customers without events */
     int64_t events;
     struct lapse_history history;
     struct lapse_rows rows;        /* of a customer with a retraction */
@@ -31,6 +32,7 @@ lapse_status lapse_cursor_open(lapse_view *view, uint32_t fields, const struct l
     if (!c)
         return lapse_fail_memory(error);
     c->raw = fields & LAPSE_RETRACTED;
+    c->unseen = fields & LAPSE_UNSEEN;
     fields = (fields & LAPSE_ALL_FIELDS) | LAPSE_FIELD_BIT(LAPSE_F_TIME);
     for (int f = 0; f < LAPSE_FIELDS; f++)
         if (fields & LAPSE_FIELD_BIT(f))
@@ -224,6 +226,7 @@ lapse_status lapse_cursor_next(struct lapse_cursor *c, const struct lapse_histor
         struct lapse_history *h = &c->history;
         size_t first = g->first, n = visible(g, c->view->as_of);
         const uint8_t *kind = from->name[LAPSE_F_KIND];
+        h->next = n < (size_t)g->count ? from->number[LAPSE_F_TIME][first + n] : INT64_MAX;
         lapse_history_note_kinds(h, kind ? kind + first : NULL, kind ? n : 0);
         if (!c->raw && lapse_history_has(h, LAPSE_KIND_EVENT_RETRACTED)) {
             if (!take_out(c, from, first, n))
@@ -234,7 +237,7 @@ lapse_status lapse_cursor_next(struct lapse_cursor *c, const struct lapse_histor
             n = c->rows.count;
             lapse_history_note_kinds(h, kept.name[LAPSE_F_KIND], n);
         }
-        if (n == 0)
+        if (n == 0 && !c->unseen)
             continue;
         h->customer = g->key;
         if (!fill(c, from, first, n))

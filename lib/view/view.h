@@ -27,7 +27,8 @@ lapse_status lapse_view_check(const lapse_view *view, lapse_error *error);
  * fields asked for; texts are read with lapse_history_text(). All live until the next step of the cursor. */
 struct lapse_history {
     struct lapse_text customer;
-    int64_t count;                                /* at least 1 */
+    int64_t count;                                /* at least 1, but with LAPSE_UNSEEN */
+    int64_t next;                                 /* time of the first event after the instant; INT64_MAX: there is none */
     uint64_t kinds[2];                            /* bit k: an event of kind k is among them; if kinds are asked for */
     const int64_t *number[LAPSE_FIELDS];          /* CLASS_NUMBER */
     const uint8_t *name[LAPSE_FIELDS];            /* CLASS_NAME */
@@ -50,6 +51,7 @@ static inline bool lapse_history_has(const struct lapse_history *h, int kind)
 void lapse_history_note_kinds(struct lapse_history *h, const uint8_t *kind, size_t n); /* of all events */
 
 #define LAPSE_RETRACTED (UINT32_C(1) << 31) /* among the fields asked for: retracted events are shown too */
+#define LAPSE_UNSEEN (UINT32_C(1) << 30) /* likewise: customers come too of whom the instant sees nothing yet */
 struct lapse_cursor;
 /* Customers with from <= id < to; NULL is open. `fields` is a set of LAPSE_FIELD_BIT; time is always there. The
  * cursor keeps what it needs of the view alive. One thread at a time; any number of cursors at once. */
