@@ -1,6 +1,7 @@
-/* What it costs to tell changes: changes STORE CUSTOMERS. Makes the store if it is not there (5 orders a customer), takes
+/* What it costs to tell changes: changes STORE CUSTOMERS [DAYS]. Makes the store if it is not there (5 orders a customer), takes
  * a baseline, and then times advance with nothing due, and after new orders of 1,000, 10,000 and 100,000 customers drawn
- * by chance. Prints milliseconds, and microseconds for each record told and for each customer looked at. */
+ * by chance (the first of which finds nothing in the cache). With a third number the store is there, and so many days have
+ * passed since it was made. Prints milliseconds, and microseconds for each record told and for each customer looked at. */
 #define _POSIX_C_SOURCE 200809L
 #include <lapse.h>
 
@@ -71,6 +72,13 @@ static void append(lapse_store *store, int64_t rows, int64_t first, int64_t all,
     free(amounts);
 }
 
+static double cpu(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
 /* Seconds of one call; *records and *last are what was told. */
 static double advance(lapse_store *store, int64_t as_of, uint32_t flags, int64_t *records, int64_t *last)
 {
@@ -98,7 +106,7 @@ static double advance(lapse_store *store, int64_t as_of, uint32_t flags, int64_t
 
 int main(int argc, char **argv)
 {
-    static const int64_t sizes[] = { 1000, 10000, 100000 };
+    static const int64_t sizes[] = { 1000, 1000, 1000, 1000, 1000, 10000, 100000 };
     int64_t customers = argc > 2 ? strtoll(argv[2], NULL, 10) : 0, records, last = 0, as_of = start + 230 * DAY;
     lapse_error error = { .size = sizeof error };
     lapse_store *store;
@@ -107,6 +115,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: changes STORE CUSTOMERS\n");
         return 2;
     }
+    seed += argc > 3 ? (uint64_t)strtoull(argv[3], NULL, 10) : 0;
     bool made = access(argv[1], F_OK) != 0;
     check(lapse_store_open(argv[1], NULL, &store, &error), &error);
     if (made) {
@@ -121,9 +130,10 @@ int main(int argc, char **argv)
         lapse_store_close(store);
         check(lapse_store_open(argv[1], NULL, &store, &error), &error);
     } else {
-        while (advance(store, as_of, 0, &records, &last) < 0)
-            ;
-        as_of += DAY;
+        as_of += (argc > 3 ? strtoll(argv[3], NULL, 10) : 1) * DAY;
+        printf("to day %" PRId64 ": %.1f s\n", as_of / DAY, advance(store, as_of, 0, &records, &last));
+        check(lapse_store_acknowledge(store, last, &error), &error);
+        check(lapse_store_compact(store, NULL, &error), &error);
     }
     for (int i = 0; i < 3; i++) {
         int64_t deadline;
@@ -136,9 +146,10 @@ int main(int argc, char **argv)
     }
     for (size_t s = 0; s < sizeof sizes / sizeof sizes[0]; s++) {
         append(store, sizes[s], 0, customers, as_of - DAY, 1);
-        double seconds = advance(store, as_of, 0, &records, &last);
-        printf("%" PRId64 " orders: %.1f ms, %" PRId64 " records, %.2f us a record, %.2f us an order\n", sizes[s],
-               1e3 * seconds, records, records ? 1e6 * seconds / (double)records : 0, 1e6 * seconds / (double)sizes[s]);
+        double used = cpu(), seconds = advance(store, as_of, 0, &records, &last);
+        used = cpu() - used;
+        printf("%" PRId64 " orders: %.1f ms (processor %.1f), %" PRId64 " records, %.2f us a record (%.2f)\n", sizes[s],
+               1e3 * seconds, 1e3 * used, records, 1e6 * seconds / (double)records, 1e6 * used / (double)records);
         begin = now();
         check(lapse_store_acknowledge(store, last, &error), &error);
         printf("  acknowledged in %.2f ms\n", 1e3 * (now() - begin));

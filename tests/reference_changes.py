@@ -72,6 +72,8 @@ def began(h, policy, region, key, state):
     here = [e for e in h.own if e.time == entered]
     if seen(before, entered) == state or not here:
         return entered, 'timer'
+    if region == 'endpoint':                         # several facts may meet in one instant: any of these
+        return entered, '|'.join(sorted({e.kind for e in here}))
     if region == 'purchase':
         return entered, here[turning(before, here, policy)].kind
     cause = None

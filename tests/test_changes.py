@@ -85,6 +85,14 @@ def told_of(out):
     return list(csv.reader(io.StringIO(out.decode(), newline=''), strict=True))
 
 
+def choose(expected, got):
+    """Takes over the cause told where the reference leaves a choice; for good, since records share their lists."""
+    for one, other in zip(expected[1:], got[1:]):
+        if '|' in one[7] and other[7] in one[7].split('|'):
+            one[7] = other[7]
+    return expected
+
+
 def schedule(seed):
     rng = histories.seeded(seed)
     settings = histories.draw_policy(rng)
@@ -119,7 +127,7 @@ def schedule(seed):
             more += ['--baseline']
         expected = one.teller.advance(one.view(as_of), as_of, settings, first)
         ran = lapse(*one.words(as_of, settings, more))
-        same(told_of(ran.out), expected, 'seed %d, call %d' % (seed, n))
+        same(told_of(ran.out), choose(expected, told_of(ran.out)), 'seed %d, call %d' % (seed, n))
         assert lapse(*two.words(as_of, settings, more)).out == ran.out, 'seed %d, call %d: the pieces decide' % (seed, n)
         if first:
             host.states = {(h.customer, region, C.printed(region, key)): state for h in one.view(as_of)

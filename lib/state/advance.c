@@ -10,7 +10,7 @@
  * her events and what was told of her, and of a fold. */
 #include "state/outbox.h"
 
-enum { STEPS = 4, TOLD_EVERY = 4096 };
+enum { TOLD_EVERY = 4096 };
 
 struct advance {
     struct lapse_store *store;
@@ -222,13 +222,13 @@ static lapse_status look_at(struct advance *a, struct lapse_text customer, const
     return status;
 }
 
-/* ---- to a customer in what was told, and in the events: a few steps, for the next is often near; else a leap ------- */
+/* ---- to a customer in what was told, and in the events: by steps when all are looked at, else by leaps ------------- */
 
 static lapse_status go_to_told(struct advance *a, struct lapse_text customer, lapse_error *error)
 {
     lapse_status status = LAPSE_OK;
-    for (int steps = 0; status == LAPSE_OK && !a->no_more_told && (!a->group || compare(a->group->key, customer) < 0); steps++) {
-        if (steps == STEPS || !a->group)
+    while (status == LAPSE_OK && !a->no_more_told && (!a->group || compare(a->group->key, customer) < 0)) {
+        if (!a->full)
             status = lapse_merge_seek(a->told, customer, error);
         if (status == LAPSE_OK)
             status = lapse_merge_next(a->told, &a->group, error);
@@ -240,10 +240,8 @@ static lapse_status go_to_told(struct advance *a, struct lapse_text customer, la
 static lapse_status go_to_events(struct advance *a, struct lapse_text customer, lapse_error *error)
 {
     lapse_status status = LAPSE_OK;
-    for (int steps = 0; status == LAPSE_OK && !a->no_more_events &&
-                        (!a->history || compare(a->history->customer, customer) < 0); steps++) {
-        if (steps == STEPS || !a->history)
-            status = lapse_cursor_seek(a->cursor, customer, error);
+    while (status == LAPSE_OK && !a->no_more_events && (!a->history || compare(a->history->customer, customer) < 0)) {
+        status = lapse_cursor_seek(a->cursor, customer, error);
         if (status == LAPSE_OK)
             status = lapse_cursor_next(a->cursor, &a->history, error);
     }
