@@ -298,7 +298,8 @@ static lapse_status find_due(struct advance *a, lapse_error *error)
     lapse_numbered_set(&to, a->as_of + 1, text_of(""));
     lapse_status status = lapse_merge_open(a->store, a->telling.runs, n, LAPSE_ALL_FIELDS, &from.key, &to.key, &merge, error);
     while (status == LAPSE_OK && (status = lapse_merge_next(merge, &g, error)) == LAPSE_OK)
-        status = put_due(a, lapse_numbered_customer(g->key, g->columns, g->first, id), error);
+        for (size_t i = g->first; i < g->first + (size_t)g->count && status == LAPSE_OK; i++)
+            status = put_due(a, lapse_numbered_customer(g->key, g->columns, i, id), error);
     lapse_merge_close(merge);
     return status == LAPSE_DONE ? LAPSE_OK : status;
 }
@@ -344,7 +345,42 @@ static lapse_status look_at_some(struct advance *a, lapse_error *error)
 
 /* ---- records ----------------------------------------------------------------------------------------------------------- */
 
-/* Sorted by what they are numbered in the order of: the instant takes the place of the number, and that its. */
+static int order_rest(const void *user, uint32_t a, uint32_t b)
+{
+    const struct lapse_columns *c = user;
+    int order = compare(lapse_columns_text(c, LAPSE_T_REST, a), lapse_columns_text(c, LAPSE_T_REST, b));
+    int64_t x = lapse_columns_number(c, LAPSE_F_TIME, a), y = lapse_columns_number(c, LAPSE_F_TIME, b);
+    return order ? order : (x > y) - (x < y);
+}
+
+/* The changes of one key get numbers: the place of the instant in the key is taken by that, and its by the instant. They are
+ * of one customer, or of several whose ids are alike as far as they fit. */
+static lapse_status number_group(struct advance *a, struct lapse_run_writer *w, const struct lapse_group *g, lapse_error *error)
+{
+    const lapse_allocator *mem = &a->store->mem;
+    const int64_t time = lapse_number_of(g->key);
+    struct lapse_columns c = *g->columns;
+    struct lapse_numbered key;
+    size_t n = (size_t)g->count;
+    char bytes[LAPSE_TEXT_MAX];
+    uint32_t *order = lapse_mem_alloc(mem, 2 * n * sizeof *order);
+    lapse_status status = order ? LAPSE_OK : lapse_fail_memory(error);
+    for (size_t i = 0; order && i < n; i++)
+        order[i] = (uint32_t)(g->first + i);
+    if (order && g->key.size == LAPSE_TEXT_MAX)
+        lapse_sort_indices(order, n, order + n, order_rest, g->columns);
+    c.number[LAPSE_F_TIME] = &time;
+    c.constant |= LAPSE_FIELD_BIT(LAPSE_F_TIME);
+    memcpy(bytes, g->key.data, g->key.size);
+    for (size_t i = 0; i < n && status == LAPSE_OK; i++) {
+        lapse_numbered_set(&key, a->telling.call.seq++, text_of(""));
+        memcpy(bytes, key.bytes, LAPSE_NUMBER_SIZE);
+        status = lapse_run_writer_put(w, (struct lapse_text){ bytes, g->key.size }, &c, LAPSE_ALL_FIELDS, order[i], 1, error);
+    }
+    lapse_mem_free(mem, order);
+    return status;
+}
+
 static lapse_status number_changes(struct advance *a, struct lapse_run *changes, lapse_error *error)
 {
     struct lapse_run_writer w;
@@ -355,21 +391,8 @@ static lapse_status number_changes(struct advance *a, struct lapse_run *changes,
         return status;
     lapse_run_writer_expect(&w, changes->rows);
     status = lapse_merge_open(a->store, &changes, 1, LAPSE_ALL_FIELDS, NULL, NULL, &merge, error);
-    while (status == LAPSE_OK && (status = lapse_merge_next(merge, &g, error)) == LAPSE_OK) {
-        const int64_t time = lapse_number_of(g->key);
-        struct lapse_columns c = *g->columns;
-        char bytes[LAPSE_TEXT_MAX];
-        c.number[LAPSE_F_TIME] = &time;
-        c.constant |= LAPSE_FIELD_BIT(LAPSE_F_TIME);
-        memcpy(bytes, g->key.data, g->key.size);
-        for (int64_t i = 0; i < g->count && status == LAPSE_OK; i++) {
-            struct lapse_numbered key;
-            lapse_numbered_set(&key, a->telling.call.seq++, (struct lapse_text){ "", 0 });
-            memcpy(bytes, key.bytes, LAPSE_NUMBER_SIZE);
-            status = lapse_run_writer_put(&w, (struct lapse_text){ bytes, g->key.size }, &c, LAPSE_ALL_FIELDS,
-                                          g->first + (size_t)i, 1, error);
-        }
-    }
+    while (status == LAPSE_OK && (status = lapse_merge_next(merge, &g, error)) == LAPSE_OK)
+        status = number_group(a, &w, g, error);
     lapse_merge_close(merge);
     if (status == LAPSE_DONE)
         return lapse_run_writer_finish(&w, &a->added[a->added_count++], error);

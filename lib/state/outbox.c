@@ -203,14 +203,15 @@ static lapse_status from_entries(lapse_store *store, struct lapse_merge *merge, 
     const struct lapse_group *g;
     char id[LAPSE_TEXT_MAX];
     lapse_status status;
-    while ((status = lapse_merge_next(merge, &g, error)) == LAPSE_OK && lapse_number_of(g->key) < *least) {
-        struct lapse_told was;
-        status = read_told(store, told, n, lapse_numbered_customer(g->key, g->columns, g->first, id), &was, error);
-        if (status != LAPSE_OK)
-            return status;
-        if (was.wake == lapse_number_of(g->key) && was.deadline < *least)
-            *least = was.deadline;
-    }
+    while ((status = lapse_merge_next(merge, &g, error)) == LAPSE_OK && lapse_number_of(g->key) < *least)
+        for (size_t i = g->first; i < g->first + (size_t)g->count; i++) {
+            struct lapse_told was;
+            status = read_told(store, told, n, lapse_numbered_customer(g->key, g->columns, i, id), &was, error);
+            if (status != LAPSE_OK)
+                return status;
+            if (was.wake == lapse_number_of(g->key) && was.deadline < *least)
+                *least = was.deadline;
+        }
     return status == LAPSE_DONE ? LAPSE_OK : status;
 }
 
