@@ -15,6 +15,7 @@
 #define LAPSE_H
 
 #include <lapse/base.h>
+#include <lapse/changes.h>
 #include <lapse/churn.h>
 #include <lapse/event.h>
 #include <lapse/policy.h>

@@ -40,6 +40,7 @@ enum {
     GROUP_PERMIT = 1 << 16,
     GROUP_EXPORT = 1 << 17,
     GROUP_CUTS = 1 << 18,    /* of one instant */
+    GROUP_ADVANCE = 1 << 19,
     /* what every command takes whose STORE may be an event file */
     GROUPS_STORE = GROUP_OUTPUT | GROUP_CREATE | GROUP_READ | GROUP_POLICY | GROUP_THREADS
 };
@@ -90,6 +91,7 @@ struct args {
     int64_t channels;
     int64_t channel, purpose; /* LAPSE_CHANNEL_, LAPSE_PURPOSE_ */
     const char *customer, *topic;
+    int64_t baseline, adopt_policy, limit, mode;
 };
 
 struct option {
@@ -102,6 +104,8 @@ struct option {
     const char *help;
 };
 extern const struct option option_table[]; /* ends with a NULL name */
+/* Digits only, so no sign and no blanks; *end is the first byte after them. */
+bool whole_number(const char *text, int64_t *out, const char **end);
 
 /* The columns of event files, in their order. */
 #define COLUMNS                                                                                              \
@@ -239,6 +243,13 @@ int work_needs_span(const struct work *work);
 int work_view_span(struct work *work, int64_t *from);
 int work_print(struct work *work);                          /* the result, and its notes */
 
+/* upkeep.c: an answer of `name,value` rows of numbers */
+struct number {
+    const char *name;
+    int64_t value;
+};
+int print_numbers(struct work *work, const struct number *numbers, int count);
+
 /* import.c */
 /* Reads one event file into the store; `reader` NULL: by its path. */
 int import_events(struct work *work, const char *path, struct reader *reader, lapse_counts *counts);
@@ -248,7 +259,7 @@ int import_rejects_open(struct work *work);
 void hint_at_header(const struct args *args, const char *path, const char *head, size_t size,
                     const lapse_error *error);
 
-/* The commands: import.c, answers.c, rfm.c, states.c, churn.c, upkeep.c */
+/* The commands: import.c, answers.c, rfm.c, states.c, churn.c, changes.c, upkeep.c */
 int run_create(struct work *work);
 int run_import(struct work *work);
 int run_info(struct work *work);
@@ -264,6 +275,8 @@ int run_states(struct work *work);
 int run_consent(struct work *work);
 int run_permit(struct work *work);
 int run_export(struct work *work);
+int run_advance(struct work *work);
+int run_ack(struct work *work);
 int run_backup(struct work *work);
 int run_compact(struct work *work);
 int run_verify(struct work *work);

@@ -80,6 +80,16 @@ const struct command command_table[] = {
       "Prints one row for each customer and channel: allow or deny, the first reason and all reasons. A "
       "customer of --customer that nothing is known of has rows too. Nothing but endpoints, blocks and "
       "erasure stops the purposes transactional and service. It is no legal advice." },
+    { "advance", "STORE", run_advance, GROUP_OUTPUT | GROUP_POLICY | GROUP_AS_OF | GROUP_ADVANCE,
+      "what has changed since the last time, each change once",
+      "Compares the states of customers at --as-of, which is required, with what was told before, keeps a record of each "
+      "difference in STORE, and prints all records that are not confirmed yet: seq, customer, region, key, from, to, "
+      "effective_time (since when it is so), cause (the kind of the event, timer, or policy), corrected (1: what was told "
+      "before has turned out wrong). Call it with the present instant, act on each record, then confirm the last one with "
+      "`lapse ack`. A record that was not confirmed comes again with the same seq; one that was, never. Only customers with "
+      "new events or a deadline that has passed are looked at. The next deadline is told on standard error." },
+    { "ack", "STORE SEQ", run_ack, GROUP_OUTPUT, "confirm the records of advance up to SEQ",
+      "Confirms all records up to SEQ, which are then not told again. To confirm twice changes nothing." },
     { "churn", "STORE", run_churn, GROUPS_STORE | GROUP_SPAN | GROUP_CLOCK | GROUP_PERIODS,
       "how many customers were lost, came back and came new, by period",
       "Prints for the span from --from to --to, or for each period of it: churn (here at the start and not at the "

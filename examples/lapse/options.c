@@ -22,8 +22,7 @@ static bool refuse(const struct option *option, const char *value, const char *r
     return false;
 }
 
-/* Digits only, so no sign and no blanks; *end is the first byte after them. */
-static bool whole(const char *text, int64_t *out, const char **end)
+bool whole_number(const char *text, int64_t *out, const char **end)
 {
     int64_t n = 0;
 
@@ -55,7 +54,7 @@ static bool take_number(struct args *args, const struct option *option, const ch
     const char *end;
     int64_t n;
 
-    if (whole(value, &n, &end) && *end == '\0' && n >= option->low && n <= option->high) {
+    if (whole_number(value, &n, &end) && *end == '\0' && n >= option->low && n <= option->high) {
         *number_of(args, option) = n;
         return true;
     }
@@ -90,7 +89,7 @@ static bool take_three(struct args *args, const struct option *option, const cha
     int count = 0;
 
     for (bool more = true; more; at += more) {
-        if (!whole(at, &n[count], &at) || n[count] < option->low || n[count] > option->high)
+        if (!whole_number(at, &n[count], &at) || n[count] < option->low || n[count] > option->high)
             return refuse(option, value, rule);
         count++;
         more = *at == ',' && count < 3;
@@ -146,7 +145,7 @@ static bool take_window(struct args *args, const struct option *option, const ch
     const char *letter;
     int64_t n;
 
-    if (!whole(value, &n, &end) || n < option->low || n > option->high || *end == '\0' || end[1] != '\0' ||
+    if (!whole_number(value, &n, &end) || n < option->low || n > option->high || *end == '\0' || end[1] != '\0' ||
         (letter = strchr(letters, *end)) == NULL)
         return refuse(option, value, "a span of days, months or years such as 90d, 6m, 1y");
     args->window = n;
@@ -190,7 +189,7 @@ static bool take_quantiles(struct args *args, const struct option *option, const
         int64_t whole_part, millionths = 0;
         int decimals = 0;
 
-        if (count == QUANTILES_MOST || !whole(at, &whole_part, &at) || whole_part > 1)
+        if (count == QUANTILES_MOST || !whole_number(at, &whole_part, &at) || whole_part > 1)
             return refuse(option, value, option->help);
         if (*at == '.' && at[1] >= '0' && at[1] <= '9') {
             for (at++; *at >= '0' && *at <= '9'; at++, decimals++)
@@ -306,6 +305,14 @@ const struct option option_table[] = {
     { "customer", "X", GROUP_PERMIT, take_short, TO(customer), 0, 0, "Only this customer." },
     { "topic", "T", GROUP_PERMIT, take_short, TO(topic), 0, 0,
       "Ask the preference for this topic too. Default: topics are not asked." },
+    { "baseline", NULL, GROUP_ADVANCE, take_flag, TO(baseline), 0, 0,
+      "Take the states at --as-of as told, and tell nothing: for a host that begins with years of history." },
+    { "adopt-policy", NULL, GROUP_ADVANCE, take_flag, TO(adopt_policy), 0, 0,
+      "The policy may be another one than that of the last advance. What it changes is told with the cause policy." },
+    { "limit", "N", GROUP_ADVANCE, take_number, TO(limit), 1, INT64_MAX,
+      "So many records at most, the first that are not confirmed. After ack, the same call goes on with the next." },
+    { "mode", "net|path", GROUP_ADVANCE, take_choice, TO(mode), 0, 0,
+      "Tell the difference since the last call (net, the default). path is not in this release." },
     { "from", "T0", GROUP_SPAN, take_time, TO(from), 0, 0,
       "Where the span begins. All events of T0 are seen at its start." },
     { "to", "T1", GROUP_SPAN, take_time, TO(to), 0, 0,

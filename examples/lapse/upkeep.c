@@ -19,13 +19,7 @@ static int64_t bytes_of(const char *path)
     return stat(path, &info) == 0 ? (int64_t)info.st_size : 0;
 }
 
-/* `name,value` rows of numbers. */
-struct number {
-    const char *name;
-    int64_t value;
-};
-
-static int print_numbers(struct work *work, const struct number *numbers, int count)
+int print_numbers(struct work *work, const struct number *numbers, int count)
 {
     struct answer answer;
     char line[80];

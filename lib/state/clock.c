@@ -34,8 +34,12 @@ static bool fold(void *state, const struct lapse_rules *rules, const struct laps
 {
     struct lapse_engagement *s = state;
     bool active = lapse_activity_is(&rules->activity, e->history, e->row);
-    if (active)
+    if (active) {
+        struct lapse_touches before = s->touches;
         lapse_touch(&s->touches, &rules->engagement, e->time);
+        if (!before.started || before.run != s->touches.run)
+            s->run_kind = e->kind;
+    }
     if (active || (lapse_kinds[e->kind].flags & LAPSE_KIND_CONTACT)) {
         s->contacted = true;
         s->last_contact = e->time;

@@ -63,7 +63,7 @@ static const uint8_t kinds[] = { LAPSE_KIND_CONSENT_IMPORTED,
 
 static struct lapse_cause cause_of(const struct lapse_event *e)
 {
-    return (struct lapse_cause){ e->time, lapse_event_text(e, LAPSE_F_REASON),
+    return (struct lapse_cause){ e->time, e->kind, lapse_event_text(e, LAPSE_F_REASON),
                                  lapse_event_text(e, LAPSE_F_SOURCE) };
 }
 
@@ -137,8 +137,12 @@ static bool apply(struct lapse_consents *c, const struct lapse_rules *rules, uin
         change_base(cell, base, e);
     if (base == LAPSE_CONSENT_GRANTED && strengths[effect] > cell->strength)
         cell->strength = strengths[effect];
-    if (effect == LAPSE_EFFECT_GRANTED || effect == LAPSE_EFFECT_CONFIRMED)
+    if (effect == LAPSE_EFFECT_GRANTED || effect == LAPSE_EFFECT_CONFIRMED) {
         cell->granted = e->order;
+        lapse_cross(&cell->spam, 0, e);
+    }
+    if (e->kind == LAPSE_KIND_MESSAGE_SPAM_REPORTED)
+        lapse_cross(&cell->spam, 1, e);
     if (effect == LAPSE_EFFECT_DECLINED || effect == LAPSE_EFFECT_WITHDRAWN)
         cell->voided = e->order;
     return true;

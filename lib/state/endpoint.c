@@ -100,9 +100,71 @@ static struct lapse_reach *reach_of(struct lapse_endpoints *s, int32_t channel)
         r->removed = r->blocked = r->lifted = r->spam = -1;
         r->held_count = 0;
         r->facts = 0;
+        r->known = r->nameless = false;
+        memset(r->lists, 0, sizeof r->lists);
+        memset(&r->blocked_since, 0, sizeof r->blocked_since);
+        memset(&r->removed_since, 0, sizeof r->removed_since);
+        memset(&r->shown, 0, sizeof r->shown);
     }
     return r;
 }
+
+/* ---- since when facts hold ---------------------------------------------------------------------------- */
+
+static void enlist(struct lapse_endpoints *s, struct lapse_endpoint *item, int list)
+{
+    struct lapse_reach *r = &s->reach[item->channel];
+    if (item->listed >> list & 1)
+        return;
+    item->listed |= (uint8_t)(1u << list);
+    item->next[list] = r->lists[list];
+    r->lists[list] = (uint32_t)(item - s->items) + 1;
+}
+
+/* After an event that may have changed the facts of an endpoint. */
+static void note(struct lapse_endpoints *s, struct lapse_endpoint *item, const struct lapse_event *e)
+{
+    unsigned facts = lapse_endpoint_facts(s, item);
+    lapse_cross(&item->since[LAPSE_SINCE_REMOVED], (facts & LAPSE_FACT_REMOVED) != 0, e);
+    lapse_cross(&item->since[LAPSE_SINCE_HARD], (facts & LAPSE_FACT_HARD) != 0, e);
+    lapse_cross(&item->since[LAPSE_SINCE_SOFT], (facts & LAPSE_FACT_SOFT) != 0, e);
+    if (item->listed >> LAPSE_LIST_LIFTED & 1)
+        lapse_cross(&item->since[LAPSE_SINCE_BLOCKED], (facts & LAPSE_FACT_BLOCKED) != 0, e);
+    lapse_cross(&item->shown, item->known, e);
+    if (!(facts & LAPSE_FACT_REMOVED))
+        enlist(s, item, LAPSE_LIST_HELD);
+    if (facts & (LAPSE_FACT_HARD | LAPSE_FACT_SOFT))
+        enlist(s, item, LAPSE_LIST_BOUNCED);
+}
+
+/* After an event about a whole channel: the endpoints of a list, which is built anew. */
+static void note_list(struct lapse_endpoints *s, struct lapse_reach *r, int list, const struct lapse_event *e)
+{
+    uint32_t at = r->lists[list];
+    for (r->lists[list] = 0; at;) {
+        struct lapse_endpoint *item = &s->items[at - 1];
+        at = item->next[list];
+        item->listed &= (uint8_t)~(list == LAPSE_LIST_LIFTED ? 0u : 1u << list);
+        if (list == LAPSE_LIST_LIFTED) { /* once lifted alone, always by itself */
+            item->next[list] = r->lists[list];
+            r->lists[list] = (uint32_t)(item - s->items) + 1;
+        }
+        note(s, item, e);
+    }
+}
+
+static void note_block(struct lapse_endpoints *s, struct lapse_reach *r, const struct lapse_event *e)
+{
+    lapse_cross(&r->blocked_since, r->blocked > r->lifted, e);
+    note_list(s, r, LAPSE_LIST_LIFTED, e);
+}
+
+static void note_shown(struct lapse_reach *r, const struct lapse_event *e)
+{
+    lapse_cross(&r->shown, r->nameless || (r->messages && !r->known), e);
+}
+
+/* ---- the endpoints of a channel, their events ---------------------------------------------------------- */
 
 /* NULL: no memory. */
 static struct lapse_endpoint *put(struct lapse_endpoints *s, int32_t channel, struct lapse_text hash)
@@ -152,22 +214,28 @@ static bool hold(struct lapse_endpoints *s, int32_t channel, const struct lapse_
     if (r->held_count == LAPSE_HELD_MAX)
         drop_held(r, r->held[0]);
     r->held[r->held_count++] = number;
+    r->known |= known;
+    r->nameless |= known && item->hash.size == 0;
+    note(s, item, e);
+    note_shown(r, e);
     return true;
 }
 
 /* All endpoints of a channel are gone. */
-static void drop_all(struct lapse_endpoints *s, int32_t channel, int64_t order)
+static void drop_all(struct lapse_endpoints *s, int32_t channel, const struct lapse_event *e)
 {
     struct lapse_reach *r = reach_of(s, channel);
-    r->removed = order;
+    r->removed = e->order;
     r->held_count = 0;
+    lapse_cross(&r->removed_since, 1, e);
+    note_list(s, r, LAPSE_LIST_HELD, e);
 }
 
 static bool drop(struct lapse_endpoints *s, int32_t channel, const struct lapse_event *e)
 {
     struct lapse_text hash = lapse_event_text(e, LAPSE_F_ENDPOINT);
     if (hash.size == 0) {
-        drop_all(s, channel, e->order);
+        drop_all(s, channel, e);
         return true;
     }
     struct lapse_endpoint *item = put(s, channel, hash);
@@ -175,6 +243,7 @@ static bool drop(struct lapse_endpoints *s, int32_t channel, const struct lapse_
         return false;
     item->removed = e->order;
     drop_held(reach_of(s, channel), (uint32_t)(item - s->items));
+    note(s, item, e);
     return true;
 }
 
@@ -193,6 +262,9 @@ static void tell(struct lapse_endpoints *s, struct lapse_endpoint *item, const s
         }
         break;
     case LAPSE_KIND_SUPPRESSION_REMOVED:
+        if (!(item->listed >> LAPSE_LIST_LIFTED & 1))
+            item->since[LAPSE_SINCE_BLOCKED] = s->reach[item->channel].blocked_since;
+        enlist(s, item, LAPSE_LIST_LIFTED);
         item->lifted = e->order;
         break;
     default:
@@ -207,6 +279,7 @@ static void tell(struct lapse_endpoints *s, struct lapse_endpoint *item, const s
             break;
         }
     }
+    note(s, item, e);
 }
 
 /* An event about how an endpoint fares: the one named, or all held; where none is held, the record without
@@ -241,8 +314,8 @@ static bool fold_app(struct lapse_endpoints *s, const struct lapse_event *e, int
     case LAPSE_KIND_APP_INSTALLED:
         return hold(s, LAPSE_CHANNEL_PUSH, e, true) && hold(s, LAPSE_CHANNEL_IN_APP, e, true);
     case LAPSE_KIND_APP_UNINSTALLED:
-        drop_all(s, LAPSE_CHANNEL_PUSH, e->order);
-        drop_all(s, LAPSE_CHANNEL_IN_APP, e->order);
+        drop_all(s, LAPSE_CHANNEL_PUSH, e);
+        drop_all(s, LAPSE_CHANNEL_IN_APP, e);
         return true;
     case LAPSE_KIND_PUSH_TOKEN_INVALIDATED:
         return drop(s, channel ? channel : LAPSE_CHANNEL_PUSH, e);
@@ -266,7 +339,7 @@ static bool fold(void *state, const struct lapse_rules *rules, const struct laps
     bool ok = true;
     switch (e->kind) {
     case LAPSE_KIND_ENDPOINT_CHANGED:
-        drop_all(s, channel, e->order);
+        drop_all(s, channel, e);
         return hold(s, channel, e, true);
     case LAPSE_KIND_ENDPOINT_ADDED:
         return hold(s, channel, e, true);
@@ -277,18 +350,23 @@ static bool fold(void *state, const struct lapse_rules *rules, const struct laps
         return drop(s, channel, e);
     case LAPSE_KIND_SUPPRESSION_ADDED:
         r->blocked = e->order;
+        note_block(s, r, e);
         return true;
     case LAPSE_KIND_SUPPRESSION_REMOVED:
         if (lapse_event_text(e, LAPSE_F_ENDPOINT).size)
             return tell_named(s, channel, rules, e);
         r->lifted = e->order;
+        note_block(s, r, e);
+        note_list(s, r, LAPSE_LIST_BOUNCED, e);
         return true;
     case LAPSE_KIND_MESSAGE_SPAM_REPORTED:
         r->messages = true;
         r->spam = e->order;
+        note_shown(r, e);
         return true;
     default:
         r->messages = true;
+        note_shown(r, e);
         return (e->kind != LAPSE_KIND_MESSAGE_BOUNCED && e->kind != LAPSE_KIND_MESSAGE_DELIVERED) ||
                tell_named(s, channel, rules, e);
     }

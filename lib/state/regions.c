@@ -22,6 +22,23 @@ bool lapse_region_reads(const struct lapse_region *region, int kind)
     return listed;
 }
 
+void lapse_cross(struct lapse_crossing *c, int32_t state, const struct lapse_event *e)
+{
+    if (state == c->state)
+        return;
+    if (c->instant != e->time) {
+        c->was = c->state;
+        c->was_kind = c->kind;
+        c->was_since = c->since;
+        c->was_order = c->order;
+        c->instant = e->time;
+    }
+    c->state = state;
+    c->kind = state == c->was ? c->was_kind : e->kind;
+    c->since = state == c->was ? c->was_since : e->time;
+    c->order = state == c->was ? c->was_order : e->order;
+}
+
 static void *state_of(struct lapse_person *p, int r)
 {
     return (char *)p + table[r]->at;

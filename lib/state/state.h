@@ -88,6 +88,18 @@ static inline bool lapse_event_says(const struct lapse_event *e, enum lapse_fiel
     return t.size == strlen(text) && memcmp(t.data, text, t.size) == 0;
 }
 
+/* A value of a region over time: since when it has been what it is, and by which event. Each instant is seen after all
+ * its events, so a value that is left and taken up again inside one instant was not interrupted. All zero: it was 0
+ * from the beginning. */
+struct lapse_crossing {
+    int32_t state, was;       /* now, and as the instant of the last change found it */
+    uint8_t kind, was_kind;   /* of the event that began it; 0: it was so from the beginning */
+    int64_t since, was_since;
+    int64_t order, was_order; /* of that event */
+    int64_t instant;
+};
+void lapse_cross(struct lapse_crossing *crossing, int32_t state, const struct lapse_event *event);
+
 enum lapse_region_number {
     LAPSE_REGION_STAGE,
     LAPSE_REGION_ENGAGEMENT,
@@ -119,9 +131,11 @@ bool lapse_region_reads(const struct lapse_region *region, int kind);
 
 /* ---- stage.c: visits, registration, advocacy --------------------------------------------------------- */
 
+enum { LAPSE_STEP_VISITED, LAPSE_STEP_REGISTERED, LAPSE_STEP_ADVOCATES, LAPSE_STAGE_STEPS };
 struct lapse_progress {
     bool visited, registered, advocates;
     int64_t advocate_since;
+    struct lapse_crossing steps[LAPSE_STAGE_STEPS]; /* when each of these came to be */
 };
 extern const struct lapse_region lapse_region_stage;
 int32_t lapse_stage_of(bool visited, bool registered, bool buys, bool advocates);
@@ -141,6 +155,7 @@ int64_t lapse_touches_deadline(const struct lapse_touches *touches, const struct
 
 struct lapse_engagement {
     struct lapse_touches touches;
+    uint8_t run_kind;         /* of the event that began the run */
     bool contacted;
     int64_t last_contact;
 };
@@ -168,6 +183,7 @@ extern const uint8_t lapse_consent_next[LAPSE_EFFECTS][LAPSE_CONSENT_WITHDRAWN +
 
 struct lapse_cause { /* when a state began, and what the event then said */
     int64_t since;
+    uint8_t kind;             /* of that event; 0: time alone began it */
     struct lapse_text reason, source;
 };
 struct lapse_cell {
@@ -181,6 +197,7 @@ struct lapse_cell {
     int64_t left_at;
     struct lapse_cause left_cause;
     int64_t granted, voided;  /* order of the last grant or confirmation that counted; of what voids tokens; -1: none */
+    struct lapse_crossing spam; /* reported, and not granted since */
 };
 struct lapse_token {
     uint32_t cell;
@@ -208,6 +225,13 @@ enum { /* facts that hold of an endpoint */
     LAPSE_FACT_REMOVED = 1, LAPSE_FACT_HARD = 2, LAPSE_FACT_BLOCKED = 4, LAPSE_FACT_SOFT = 8,
     LAPSE_FACT_UNHEARD = 16   /* of a channel: no endpoint was ever heard of */
 };
+enum { LAPSE_SINCE_REMOVED, LAPSE_SINCE_HARD, LAPSE_SINCE_SOFT, LAPSE_SINCE_BLOCKED, LAPSE_ENDPOINT_FACTS };
+enum {
+    LAPSE_LIST_HELD,          /* not removed */
+    LAPSE_LIST_BOUNCED,       /* with a bounce to lift */
+    LAPSE_LIST_LIFTED,        /* lifted by themselves once, so that the block of the channel is not theirs */
+    LAPSE_ENDPOINT_LISTS
+};
 struct lapse_endpoint {
     uint8_t channel;
     bool known;               /* rulings S31 */
@@ -216,6 +240,11 @@ struct lapse_endpoint {
     /* Orders of events, -1 where there was none: what came later holds. */
     int64_t held, removed, hard, lifted, added;
     int64_t soft_order, soft_count, soft_first; /* the run of soft bounces: its first event, how many, its time */
+    /* When facts began or ended. What concerns a whole channel is noted of the endpoints whose facts it changes, which
+     * lie in lists: each of these steps takes an endpoint off, or is one event of the endpoint itself. */
+    struct lapse_crossing since[LAPSE_ENDPOINT_FACTS], shown;
+    uint32_t next[LAPSE_ENDPOINT_LISTS]; /* number + 1 of the next of a list, 0: none */
+    uint8_t listed;           /* set of 1 << list */
 };
 enum { LAPSE_HELD_MAX = 64 }; /* an event that names no endpoint concerns so many of those added last */
 struct lapse_reach {          /* of one channel */
@@ -224,6 +253,11 @@ struct lapse_reach {          /* of one channel */
     uint32_t held_count;
     uint32_t held[LAPSE_HELD_MAX];
     uint8_t facts;            /* of the endpoint that decides (rulings C14); settled */
+    uint32_t lists[LAPSE_ENDPOINT_LISTS]; /* number + 1 of the first */
+    /* Removed: of an endpoint never held. Shown: the record without address, for it is known, or there are messages and
+     * no endpoint is. */
+    struct lapse_crossing blocked_since, removed_since, shown;
+    bool known, nameless;     /* some endpoint is; the one without address */
 };
 struct lapse_endpoints {
     struct lapse_names names;
@@ -241,6 +275,7 @@ const struct lapse_endpoint *lapse_endpoint_nameless(const struct lapse_endpoint
 
 struct lapse_account {
     bool closed, erased;
+    struct lapse_crossing now; /* LAPSE_ACCOUNT_, but 0 for one that was open from the beginning */
 };
 extern const struct lapse_region lapse_region_account;
 struct lapse_rights {
@@ -279,6 +314,7 @@ int64_t lapse_person_deadline(const struct lapse_person *p); /* LAPSE_NEVER: non
  */
 int32_t lapse_person_consent(const struct lapse_person *p, int32_t channel, int32_t purpose, struct lapse_text topic,
                              const struct lapse_cell *cell, struct lapse_cause *cause);
+int64_t lapse_person_implied_end(const struct lapse_person *p); /* of implied consent in some cell; LAPSE_NEVER */
 bool lapse_person_spam(const struct lapse_person *p, int32_t channel); /* reported, and not granted since */
 
 /* ---- gate.c ------------------------------------------------------------------------------------------ */

@@ -26,7 +26,7 @@ static struct lapse_cause last_order(const struct lapse_person *p, int64_t time)
 {
     const struct lapse_history *h = p->history;
     const int64_t *times = h->number[LAPSE_F_TIME];
-    struct lapse_cause cause = { .since = time };
+    struct lapse_cause cause = { .since = time, .kind = LAPSE_KIND_ORDER_PLACED };
     int64_t i = h->count;
     while (i > 0 && times[i - 1] > time)
         i--;
@@ -41,12 +41,13 @@ static struct lapse_cause last_order(const struct lapse_person *p, int64_t time)
 }
 
 /* Of a purchase and an inquiry the one whose window ends last; none: the state none. */
-static int32_t implied(const struct lapse_person *p, struct lapse_cause *cause)
+static int32_t implied(const struct lapse_person *p, struct lapse_cause *cause, int64_t *until)
 {
     const struct lapse_rules *rules = p->rules;
     const struct lapse_purchases *bought = &p->purchases;
     int64_t end = INT64_MIN;
     bool found = false, order = false;
+    *until = LAPSE_NEVER;
     if (rules->implied_purchase.unit != LAPSE_UNIT_NONE && bought->valid) {
         cause->since = bought->orders.items[bought->orders.count - 1].time;
         end = lapse_rules_add(rules, cause->since, rules->implied_purchase);
@@ -69,19 +70,36 @@ static int32_t implied(const struct lapse_person *p, struct lapse_cause *cause)
     }
     if (order)
         *cause = last_order(p, cause->since);
+    *until = end;
     return LAPSE_CONSENT_IMPLIED;
 }
 
 int32_t lapse_person_consent(const struct lapse_person *p, int32_t channel, int32_t purpose,
                              struct lapse_text topic, const struct lapse_cell *cell, struct lapse_cause *cause)
 {
+    int64_t unused;
     if (cell && cell->base != LAPSE_CONSENT_NONE) {
         *cause = cell->cause;
         return cell->base;
     }
     if (purpose == LAPSE_PURPOSE_MARKETING && topic.size == 0 && (p->rules->implied_channels >> channel & 1))
-        return implied(p, cause);
+        return implied(p, cause, &unused);
     return LAPSE_CONSENT_NONE;
+}
+
+int64_t lapse_person_implied_end(const struct lapse_person *p)
+{
+    struct lapse_cause cause;
+    int64_t until;
+    if (implied(p, &cause, &until) != LAPSE_CONSENT_IMPLIED)
+        return LAPSE_NEVER;
+    for (int32_t channel = 1; channel < LAPSE_CHANNELS; channel++) {
+        const struct lapse_cell *cell =
+            lapse_consents_cell(&p->consents, channel, LAPSE_PURPOSE_MARKETING, (struct lapse_text){ "", 0 });
+        if ((p->rules->implied_channels >> channel & 1) && (!cell || cell->base == LAPSE_CONSENT_NONE))
+            return until;
+    }
+    return LAPSE_NEVER;
 }
 
 bool lapse_person_spam(const struct lapse_person *p, int32_t channel)

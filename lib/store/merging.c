@@ -10,7 +10,7 @@
  * are in the file but in no run; it is thrown away when the process ends, when another process commits (which may sweep
  * these blocks), or when a run it reads is no longer published. Where merges fall behind nevertheless, because every
  * process commits once only, one is done as a whole. */
-#include "store/store.h"
+#include "store/telling.h"
 
 const struct lapse_merging_limits lapse_merging_defaults = {
     .small = LAPSE_BLOCK_ROWS,
@@ -32,22 +32,45 @@ struct lapse_merging {
 
 /* ---- writing one run of many ------------------------------------------------------------------------------- */
 
-static lapse_status write_chunk(struct lapse_run_writer *writer, const struct lapse_chunk *chunk,
-                                lapse_error *error)
+/* How many of the first rows of a key are of versions that a later one has taken the place of. */
+static size_t outdated(const struct lapse_run_writer *writer, const struct lapse_chunk *chunk, size_t k)
+{
+    size_t first = chunk->start[k], last = chunk->start[k + 1] - 1, at = first;
+    if (!lapse_families[writer->run->family].latest)
+        return 0;
+#define VERSION(i) (lapse_columns_number(chunk->columns, LAPSE_F_TIME, chunk->order ? chunk->order[i] : chunk->first + (i)) >> \
+                    LAPSE_VERSION_SHIFT)
+    while (VERSION(at) != VERSION(last))
+        at++;
+#undef VERSION
+    return at - first;
+}
+
+static lapse_status hand_over(struct lapse_run_writer *writer, const struct lapse_chunk *chunk, size_t from,
+                              lapse_error *error)
+{
+    return lapse_run_writer_rows(writer, chunk->columns, LAPSE_ALL_FIELDS, chunk->order ? chunk->order + from : NULL,
+                                 chunk->first + from, error);
+}
+
+lapse_status lapse_run_writer_chunk(struct lapse_run_writer *writer, const struct lapse_chunk *chunk, lapse_error *error)
 {
     size_t given = 0; /* rows handed over */
     lapse_status status = LAPSE_OK;
     for (size_t k = 0; k <= chunk->keys && status == LAPSE_OK; k++) {
         bool last = k == chunk->keys;
-        for (size_t at = chunk->start[k], end = last ? at : chunk->start[k + 1], fit; status == LAPSE_OK;
+        size_t skipped = last ? 0 : outdated(writer, chunk, k);
+        if (skipped) {
+            status = hand_over(writer, chunk, given, error);
+            given = chunk->start[k] + skipped;
+        }
+        for (size_t at = chunk->start[k] + skipped, end = last ? at : chunk->start[k + 1], fit; status == LAPSE_OK;
              at += fit) {
             fit = 0;
             if (at < end)
                 status = lapse_run_writer_key(writer, chunk->text[k], end - at, &fit, error);
             if (status == LAPSE_OK && (last || fit < end - at)) { /* that is all, or the block is full */
-                status = lapse_run_writer_rows(writer, chunk->columns, LAPSE_ALL_FIELDS,
-                                               chunk->order ? chunk->order + given : NULL, chunk->first + given,
-                                               error);
+                status = hand_over(writer, chunk, given, error);
                 given = at + fit;
             }
             if (at + fit == end)
@@ -82,7 +105,7 @@ lapse_status lapse_runs_merge(struct lapse_store *store, struct lapse_run *const
     if (status == LAPSE_OK)
         lapse_run_writer_expect(&writer, rows);
     while (status == LAPSE_OK && (status = lapse_merge_chunk(merge, &chunk, error)) == LAPSE_OK) {
-        status = write_chunk(&writer, chunk, error);
+        status = lapse_run_writer_chunk(&writer, chunk, error);
         if (status == LAPSE_OK && go_on)
             status = go_on(user, chunk->start[chunk->keys] - chunk->start[0], error);
     }
@@ -279,7 +302,7 @@ static lapse_status go_on(struct lapse_store *store, const struct lapse_manifest
         status = lapse_merge_chunk(g->merge, &chunk, NULL);
         if (status == LAPSE_OK) {
             *budget -= chunk->start[chunk->keys];
-            status = write_chunk(&g->writer, chunk, NULL);
+            status = lapse_run_writer_chunk(&g->writer, chunk, NULL);
         }
     }
     if (status == LAPSE_OK)

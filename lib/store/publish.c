@@ -2,7 +2,7 @@
  *
  * Runs that were merged away keep their blocks until no manifest names them any more; the next commit deletes those.
  * What a crash leaves of this is swept when the store is opened for writing. */
-#include "store/store.h"
+#include "store/telling.h"
 
 /* Deletes blocks of runs that only `dropped` still knows. In a transaction. */
 static lapse_status sweep_dropped(struct lapse_store *store, size_t *swept, lapse_error *error)
@@ -105,6 +105,8 @@ static lapse_status fold_tail(struct lapse_store *store, const struct lapse_mani
                               struct lapse_run **folded, lapse_error *error)
 {
     size_t n = lapse_tail_choose(store, m, family, c->added, c->added_count, c->tail), kept = 0;
+    for (size_t i = 0; i < c->removed_count; i++) /* the tail may be about to become shorter: another time */
+        n = c->removed[i]->family == family ? 0 : n;
     if (n == 0 || store->damaged)
         return LAPSE_OK;
     lapse_status status = lapse_runs_merge(store, c->tail, n, NULL, NULL, folded, NULL);
@@ -129,30 +131,58 @@ static lapse_status fold_tail(struct lapse_store *store, const struct lapse_mani
     return LAPSE_OK;
 }
 
-/* `runs`: what is left of each staged run, then the run of fingerprints; NULL where there is none. */
-static lapse_status publish_change(struct lapse_store *store, struct lapse_commit *commit,
-                                   const struct lapse_manifest *m, struct lapse_run **runs, lapse_error *error)
+lapse_status lapse_store_replace(struct lapse_store *store, const struct lapse_manifest *m, struct lapse_run *const *added,
+                                 size_t added_count, struct lapse_run *const *removed, size_t removed_count,
+                                 lapse_error *error)
 {
-    size_t all = m->count + commit->staged_count + LAPSE_FAMILIES;
+    size_t all = m->count + added_count + LAPSE_FAMILIES;
     lapse_status status = LAPSE_OK;
     struct change c = { .added = lapse_mem_zero(&store->mem, 3 * all, sizeof(struct lapse_run *)) };
     if (!c.added)
         return lapse_fail_memory(error);
     c.removed = c.added + all;
     c.tail = c.removed + all;
-    for (size_t i = 0; i <= commit->staged_count; i++)
-        if (runs[i] && runs[i]->rows)
-            c.added[c.added_count++] = runs[i];
-    bool keep = !(commit->flags & LAPSE_IMPORT_DRY_RUN) && c.added_count > 0;
-    if (!keep)
-        lapse_file_rollback(store->file);
-    for (int f = 0; f < LAPSE_FAMILIES && status == LAPSE_OK && keep; f++)
+    for (; c.added_count < added_count; c.added_count++)
+        c.added[c.added_count] = added[c.added_count];
+    for (; c.removed_count < removed_count; c.removed_count++)
+        c.removed[c.removed_count] = removed[c.removed_count];
+    for (int f = 0; f < LAPSE_FAMILIES && status == LAPSE_OK; f++)
         status = fold_tail(store, m, f, &c, &c.folded[f], error);
-    if (status == LAPSE_OK && keep)
+    if (status == LAPSE_OK)
         status = lapse_store_publish(store, m, c.added, c.added_count, c.removed, c.removed_count, error);
     for (int f = 0; f < LAPSE_FAMILIES; f++)
         lapse_run_release(c.folded[f]);
     lapse_mem_free(&store->mem, c.added);
+    return status;
+}
+
+/* `runs`: what is left of each staged run, then the run of fingerprints; NULL where there is none. */
+static lapse_status publish_change(struct lapse_commit *commit, const struct lapse_manifest *m, struct lapse_run **runs,
+                                   lapse_error *error)
+{
+    struct lapse_store *store = commit->store;
+    struct lapse_run *touched = NULL;
+    size_t n = 0;
+    for (size_t i = 0; i <= commit->staged_count; i++)
+        n += runs[i] && runs[i]->rows;
+    if (commit->flags & LAPSE_IMPORT_DRY_RUN || n == 0) {
+        lapse_file_rollback(store->file);
+        return LAPSE_OK;
+    }
+    lapse_status status = lapse_touched_of(store, m, runs, commit->staged_count, &touched, error);
+    struct lapse_run **added = lapse_mem_zero(&store->mem, n + 1, sizeof(struct lapse_run *));
+    if (status == LAPSE_OK && !added)
+        status = lapse_fail_memory(error);
+    n = 0;
+    for (size_t i = 0; i <= commit->staged_count && status == LAPSE_OK; i++)
+        if (runs[i] && runs[i]->rows)
+            added[n++] = runs[i];
+    if (status == LAPSE_OK && touched)
+        added[n++] = touched;
+    if (status == LAPSE_OK)
+        status = lapse_store_replace(store, m, added, n, NULL, 0, error);
+    lapse_run_release(touched);
+    lapse_mem_free(&store->mem, added);
     return status;
 }
 
@@ -172,7 +202,7 @@ static lapse_status publish_commit(struct lapse_store *store, struct lapse_commi
         if (events[i])
             events[i]->family = LAPSE_RUN_EVENTS;
     if (status == LAPSE_OK)
-        status = publish_change(store, commit, m, events, error);
+        status = publish_change(commit, m, events, error);
     for (size_t i = 0; i <= staged; i++)
         lapse_run_release(events[i]);
     lapse_mem_free(&store->mem, events);

@@ -28,12 +28,24 @@ enum {
     LAPSE_RUN_EVENTS = 1,
     LAPSE_RUN_FINGERPRINTS = 2,
     LAPSE_RUN_STAGED = 3, /* events of a call under way; published as EVENTS */
+    LAPSE_RUN_TOUCHED = 4, /* this and what follows: telling.h */
+    LAPSE_RUN_TOLD = 5,
+    LAPSE_RUN_DEADLINES = 6,
+    LAPSE_RUN_CHANGES = 7,
+    LAPSE_RUN_OUTBOX = 8,
+    LAPSE_RUN_CALLS = 9,
     LAPSE_FAMILIES
 };
+/* What a key is, and so how the rows of one customer are found: by her id itself; behind a number of eight bytes
+ * (lapse_numbered_customer() puts her id together); or not at all, for rows are of no customer. */
+enum lapse_keys_kind { LAPSE_KEYS_OTHER, LAPSE_KEYS_CUSTOMERS, LAPSE_KEYS_NUMBERED };
 struct lapse_family {
     const char *keys;         /* what they are, for messages */
-    bool text;                /* they are texts */
+    enum lapse_keys_kind kind;
     bool published;           /* runs of it are in manifests */
+    bool latest;              /* of a key only the rows of the latest version count (telling.h); merges drop the others */
+    bool derived;             /* all runs of it may be thrown away: it is made anew from other families */
+    uint32_t rows;            /* of a block at most; 0: LAPSE_BLOCK_ROWS */
     enum { LAPSE_FILTER_NONE, LAPSE_FILTER_OF_KEYS, LAPSE_FILTER_OF_LATEST } filter; /* recent.c, filter.c */
     uint32_t needed, allowed; /* columns that each block has, and may have */
 };
@@ -215,6 +227,7 @@ struct lapse_recent {
 struct lapse_run_writer {
     struct lapse_store *store;
     struct lapse_run *run;
+    size_t most;                     /* rows of a block */
     struct lapse_rows rows;
     struct lapse_buffer key_bytes, encoded;
     uint32_t *key_begin, *key_start; /* of the block under construction; room for LAPSE_BLOCK_ROWS + 1 */
@@ -365,6 +378,9 @@ size_t lapse_manifest_family(const struct lapse_manifest *m, int family, struct 
 
 /* ---- merging.c: which runs are merged, and when --------------------------------------------------------------- */
 
+/* Whole keys, in order after those before; of families with versions only the latest of each. */
+lapse_status lapse_run_writer_chunk(struct lapse_run_writer *w, const struct lapse_chunk *chunk, lapse_error *error);
+
 /* One run of all rows of n >= 1 runs of one family. In a transaction. */
 lapse_status lapse_runs_merge(struct lapse_store *store, struct lapse_run *const *runs, size_t n,
                               lapse_status (*go_on)(void *user, int64_t rows, lapse_error *error), void *user,
@@ -469,6 +485,10 @@ lapse_status lapse_store_commit(struct lapse_store *store, struct lapse_commit *
  * nobody needs any more, and commits; then everybody sees it. `m` is the manifest of this transaction. */
 lapse_status lapse_store_publish(struct lapse_store *store, const struct lapse_manifest *m, struct lapse_run **added,
                                  size_t added_count, struct lapse_run **removed, size_t removed_count,
+                                 lapse_error *error);
+/* The same with the tails folded that this makes too long. In a transaction, which is ended when that went well. */
+lapse_status lapse_store_replace(struct lapse_store *store, const struct lapse_manifest *m, struct lapse_run *const *added,
+                                 size_t added_count, struct lapse_run *const *removed, size_t removed_count,
                                  lapse_error *error);
 /* Deletes blocks that no published run has: what a crash left. */
 lapse_status lapse_store_sweep(struct lapse_store *store, lapse_error *error);

@@ -246,9 +246,11 @@ static lapse_status verify(struct lapse_verify *v, lapse_result **out, lapse_err
     for (size_t i = 0; i < v->run_count && status == LAPSE_OK; i++)
         status = lapse_verify_run(v, v->runs[i], error);
     /* What is lost cannot be compared or counted. */
-    bool whole = v->damages == 0;
+    const bool whole = v->damages == 0;
     if (status == LAPSE_OK && whole)
         status = check_identities(v, error);
+    if (status == LAPSE_OK && whole)
+        status = lapse_verify_tellings(v, error);
     if (status == LAPSE_OK && whole)
         status = count_customers(v, &customers, error);
     return status == LAPSE_OK ? report(v, customers, whole, out, error) : status;

@@ -25,6 +25,8 @@ struct lapse_verify {
     struct lapse_block block[2];       /* the one under way, and the one before */
     struct lapse_buffer scratch;
     struct lapse_identities identities[256][2]; /* of events, of fingerprints */
+    int64_t last_version, last_seq;    /* the greatest of TOLD, of OUTBOX */
+    bool told;                         /* there is a row of TOLD, DEADLINES or OUTBOX */
 };
 /* Notes what is damaged. LAPSE_NO_MEMORY, or LAPSE_OK. */
 lapse_status lapse_verify_note(struct lapse_verify *v, lapse_error *error, const char *format, ...)
@@ -38,6 +40,10 @@ lapse_status lapse_verify_begin(struct lapse_store *store, const lapse_upkeep_op
 void lapse_verify_end(struct lapse_verify *v);
 lapse_status lapse_verify_values(struct lapse_verify *v, lapse_error *error); /* that the store was made with */
 lapse_status lapse_verify_list(struct lapse_verify *v, lapse_error *error);   /* v->runs, and that none is lost */
+/* What is wrong with a block of a family of telling.h, which belongs to it by its shape; NULL: nothing. And what does not
+ * fit together across runs of these families: noted. */
+const char *lapse_verify_telling(struct lapse_verify *v, const struct lapse_run *run, const struct lapse_block *block);
+lapse_status lapse_verify_tellings(struct lapse_verify *v, lapse_error *error);
 /* Every block of a run, and what its directory says of all of them. With v->salvage the run loses the blocks that have a
  * fault, and nothing but blocks is looked at. */
 lapse_status lapse_verify_run(struct lapse_verify *v, struct lapse_run *run, lapse_error *error);

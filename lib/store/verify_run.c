@@ -22,7 +22,7 @@ static bool equal(struct lapse_text a, struct lapse_text b)
 static void put_key(struct lapse_buffer *out, const struct lapse_run *run, struct lapse_text key)
 {
     static const char hex[] = "0123456789abcdef";
-    bool text = lapse_families[run->family].text && lapse_utf8_valid(key.data, key.size);
+    bool text = lapse_families[run->family].kind == LAPSE_KEYS_CUSTOMERS && lapse_utf8_valid(key.data, key.size);
     if (text)
         lapse_buffer_byte(out, '"');
     for (uint32_t i = 0; i < key.size && !text; i++) {
@@ -175,6 +175,8 @@ static bool add_identities(struct lapse_verify *v, const struct lapse_run *run, 
 {
     const struct lapse_columns *c = &block->columns;
     bool ok = true;
+    if (run->family != LAPSE_RUN_EVENTS && run->family != LAPSE_RUN_FINGERPRINTS)
+        return true;
     for (uint32_t k = 0; k < block->keys.count && ok; k++) {
         struct lapse_text key = lapse_keys_text(&block->keys, k);
         if (run->family == LAPSE_RUN_FINGERPRINTS) {
@@ -221,7 +223,9 @@ static lapse_status check_block(struct lapse_verify *v, const struct lapse_run *
     if (!fault)
         fault = check_shape(run, b, block);
     if (!fault)
-        fault = run->family == LAPSE_RUN_EVENTS ? check_events(v, run, block, seen) : check_prints(block);
+        fault = run->family == LAPSE_RUN_EVENTS         ? check_events(v, run, block, seen)
+                : run->family == LAPSE_RUN_FINGERPRINTS ? check_prints(block)
+                                                        : lapse_verify_telling(v, run, block);
     if (!fault && seen->before)
         fault = check_border(v, run, &v->block[1], block);
     seen->before = !fault;

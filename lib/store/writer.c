@@ -20,6 +20,7 @@ lapse_status lapse_run_writer_open(struct lapse_run_writer *w, struct lapse_stor
     w->key_length = lapse_mem_alloc(mem, LAPSE_BLOCK_ROWS);
     w->scratch = lapse_mem_alloc(mem, LAPSE_ENCODE_SCRATCH * sizeof *w->scratch);
     w->store = store;
+    w->most = lapse_families[family].rows ? lapse_families[family].rows : LAPSE_BLOCK_ROWS;
     w->run = lapse_run_new(store, family);
     if (w->key_begin && w->key_start && w->key_length && w->scratch && w->run)
         return LAPSE_OK;
@@ -171,12 +172,12 @@ lapse_status lapse_run_writer_key(struct lapse_run_writer *w, struct lapse_text 
                                   lapse_error *error)
 {
     *fit = 0;
-    if (w->rows.count == LAPSE_BLOCK_ROWS) {
+    if (w->rows.count == w->most) {
         lapse_status status = cut(w, error);
         if (status != LAPSE_OK)
             return status;
     }
-    size_t room = LAPSE_BLOCK_ROWS - w->rows.count - w->pending;
+    size_t room = w->most - w->rows.count - w->pending;
     if (room == 0)
         return LAPSE_OK;
     *fit = n < room ? n : room;

@@ -18,6 +18,7 @@ struct lapse_cursor {
     bool first;                    /* nothing of the group has been shown */
     const struct lapse_group *group;
     size_t seen;                   /* rows of the group that the instant before saw */
+    bool unseen;                   /* customers without events are shown too */
     int64_t events;
     struct lapse_history history;
     struct lapse_rows rows;        /* of a customer with a retraction */
@@ -37,6 +38,7 @@ lapse_status lapse_cursor_open(lapse_view *view, uint32_t fields, const struct l
     if (!c)
         return lapse_fail_memory(error);
     c->raw = fields & LAPSE_RETRACTED;
+    c->unseen = fields & LAPSE_UNSEEN;
     fields = (fields & LAPSE_ALL_FIELDS) | LAPSE_FIELD_BIT(LAPSE_F_TIME);
     for (int f = 0; f < LAPSE_FIELDS; f++)
         if (fields & LAPSE_FIELD_BIT(f))
@@ -77,6 +79,11 @@ void lapse_cursor_close(struct lapse_cursor *c)
     lapse_mem_free(mem, c->missing);
     lapse_mem_free(mem, c);
     lapse_view_close(view);
+}
+
+lapse_status lapse_cursor_seek(struct lapse_cursor *c, struct lapse_text customer, lapse_error *error)
+{
+    return lapse_merge_seek(c->merge, customer, error);
 }
 
 int64_t lapse_cursor_events(const struct lapse_cursor *c)
@@ -236,7 +243,7 @@ static lapse_status next_instant(struct lapse_cursor *c, size_t *n, lapse_error 
         }
         size_t before = c->seen;
         c->seen = visible(c->group, before, c->instants[c->next++]);
-        if (c->seen > before || (c->always && c->seen)) {
+        if (c->seen > before || (c->seen ? c->always : c->unseen)) {
             *n = c->seen;
             return LAPSE_OK;
         }
@@ -259,6 +266,7 @@ lapse_status lapse_cursor_next(struct lapse_cursor *c, const struct lapse_histor
         struct lapse_columns kept;
         size_t first = g->first;
         const uint8_t *kind = from->name[LAPSE_F_KIND];
+        h->next = n < (size_t)g->count ? from->number[LAPSE_F_TIME][first + n] : INT64_MAX;
         lapse_history_note_kinds(h, kind ? kind + first : NULL, kind ? n : 0);
         if (!c->raw && lapse_history_has(h, LAPSE_KIND_EVENT_RETRACTED)) {
             if (!take_out(c, from, first, n))
@@ -273,9 +281,9 @@ lapse_status lapse_cursor_next(struct lapse_cursor *c, const struct lapse_histor
         h->instant = c->next - 1;
         h->first = c->first;
         c->first = false;
-        if (n && !fill(c, from, first, n))
+        if (!fill(c, from, first, n))
             return lapse_fail_memory(error);
-    } while (n == 0);
+    } while (n == 0 && !c->unseen);
     *out = h;
     return LAPSE_OK;
 }

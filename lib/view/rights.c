@@ -11,7 +11,7 @@ struct seek {
     const struct lapse_history *h;
     const struct lapse_zone *zone;
     struct lapse_setting_value token;
-    int64_t objection;     /* row */
+    int64_t objection, end; /* rows: what is looked at lies between them */
     int64_t voided[256];   /* row of the last event that voided the tokens of a channel; names are bytes */
     uint32_t *requests;    /* rows of profiling requests after the objection, by channel, token and row */
     size_t count;
@@ -102,22 +102,46 @@ static bool lifts(struct seek *s, int64_t row)
 static bool collect_requests(struct seek *s, const lapse_allocator *mem)
 {
     const uint8_t *kind = s->h->name[LAPSE_F_KIND];
-    size_t n = (size_t)(s->h->count - s->objection);
+    size_t n = (size_t)(s->end - s->objection);
     s->requests = lapse_mem_alloc(mem, 2 * n * sizeof *s->requests);
     if (!s->requests)
         return false;
-    for (int64_t row = s->objection + 1; row < s->h->count; row++)
+    for (int64_t row = s->objection + 1; row < s->end; row++)
         if (kind[row] == LAPSE_KIND_CONSENT_REQUESTED && is_profiling(s->h, row))
             s->requests[s->count++] = (uint32_t)row;
     lapse_sort_indices(s->requests, s->count, s->requests + n, order_tokens, s->h);
     return true;
 }
 
+/* The first row between `objection` and `end` that lifts the objection, -1: none. False: no memory. */
+static bool find_lift(const struct lapse_history *h, const struct lapse_zone *zone, struct lapse_setting_value token,
+                      const lapse_allocator *mem, int64_t objection, int64_t end, int64_t *lift)
+{
+    struct seek s = { .h = h, .zone = zone, .token = token, .objection = objection, .end = end };
+    void_tokens(&s, s.objection, 0);
+    *lift = -1;
+    if (!collect_requests(&s, mem))
+        return false;
+    for (int64_t row = s.objection + 1; row < end && *lift < 0; row++)
+        if (lifts(&s, row))
+            *lift = row;
+    lapse_mem_free(mem, s.requests);
+    return true;
+}
+
+static int64_t last_of(const struct lapse_history *h, uint8_t kind, int64_t before)
+{
+    int64_t row = before - 1;
+    while (row >= 0 && h->name[LAPSE_F_KIND][row] != kind)
+        row--;
+    return row;
+}
+
 lapse_status lapse_rights_at(const struct lapse_history *h, const struct lapse_zone *zone,
                              struct lapse_setting_value token, const lapse_allocator *mem, int32_t *out,
                              lapse_error *error)
 {
-    const uint8_t *kind = h->name[LAPSE_F_KIND];
+    int64_t lift;
     *out = LAPSE_RIGHTS_NONE;
     if (lapse_history_has(h, LAPSE_KIND_CUSTOMER_ERASED)) {
         *out = LAPSE_RIGHTS_ERASED;
@@ -125,17 +149,37 @@ lapse_status lapse_rights_at(const struct lapse_history *h, const struct lapse_z
     }
     if (!lapse_history_has(h, LAPSE_KIND_CONSENT_OBJECTED))
         return LAPSE_OK;
-    struct seek s = { .h = h, .zone = zone, .token = token };
-    for (s.objection = h->count - 1; kind[s.objection] != LAPSE_KIND_CONSENT_OBJECTED; s.objection--)
-        ;
-    void_tokens(&s, s.objection, 0);
-    if (!collect_requests(&s, mem))
+    if (!find_lift(h, zone, token, mem, last_of(h, LAPSE_KIND_CONSENT_OBJECTED, h->count), h->count, &lift))
         return lapse_fail_memory(error);
-    *out = LAPSE_RIGHTS_OBJECTED;
-    for (int64_t row = s.objection + 1; row < h->count && *out == LAPSE_RIGHTS_OBJECTED; row++)
-        if (lifts(&s, row))
-            *out = LAPSE_RIGHTS_NONE;
-    lapse_mem_free(mem, s.requests);
+    *out = lift < 0 ? LAPSE_RIGHTS_OBJECTED : LAPSE_RIGHTS_NONE;
+    return LAPSE_OK;
+}
+
+/* An objection goes on through those before it, until one that was lifted at an instant before the next. Each stretch
+ * between two of them is looked at once. */
+lapse_status lapse_rights_since(const struct lapse_history *h, const struct lapse_zone *zone,
+                                struct lapse_setting_value token, const lapse_allocator *mem, int64_t *row,
+                                lapse_error *error)
+{
+    const int64_t *time = h->number[LAPSE_F_TIME];
+    int64_t objection = last_of(h, LAPSE_KIND_CONSENT_OBJECTED, h->count), lift, before;
+    *row = -1;
+    if (lapse_history_has(h, LAPSE_KIND_CUSTOMER_ERASED)) {
+        for (*row = 0; h->name[LAPSE_F_KIND][*row] != LAPSE_KIND_CUSTOMER_ERASED; ++*row)
+            ;
+        return LAPSE_OK;
+    }
+    if (objection < 0)
+        return LAPSE_OK;
+    if (!find_lift(h, zone, token, mem, objection, h->count, row))
+        return lapse_fail_memory(error);
+    for (bool goes_on = *row < 0; goes_on; objection = before) {
+        *row = objection;
+        before = last_of(h, LAPSE_KIND_CONSENT_OBJECTED, objection);
+        if (before >= 0 && !find_lift(h, zone, token, mem, before, objection, &lift))
+            return lapse_fail_memory(error);
+        goes_on = before >= 0 && (lift < 0 || time[lift] == time[objection]);
+    }
     return LAPSE_OK;
 }
 

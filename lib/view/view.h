@@ -27,7 +27,8 @@ lapse_status lapse_view_check(const lapse_view *view, lapse_error *error);
  * fields asked for; texts are read with lapse_history_text(). All live until the next step of the cursor. */
 struct lapse_history {
     struct lapse_text customer;
-    int64_t count;                                /* at least 1 */
+    int64_t count;                                /* at least 1, but with LAPSE_UNSEEN */
+    int64_t next;                                 /* time of the first event after the instant; INT64_MAX: there is none */
     int32_t instant;                              /* which of the cursor's instants sees these events */
     bool first;                                   /* the first one of this customer */
     uint64_t kinds[2];                            /* bit k: an event of kind k is among them; if kinds are asked for */
@@ -52,6 +53,7 @@ static inline bool lapse_history_has(const struct lapse_history *h, int kind)
 void lapse_history_note_kinds(struct lapse_history *h, const uint8_t *kind, size_t n); /* of all events */
 
 #define LAPSE_RETRACTED (UINT32_C(1) << 31) /* among the fields asked for: retracted events are shown too */
+#define LAPSE_UNSEEN (UINT32_C(1) << 30) /* likewise: customers come too of whom the instant sees nothing yet */
 struct lapse_cursor;
 /* Customers with from <= id < to; NULL is open. `fields` is a set of LAPSE_FIELD_BIT; time is always there. The
  * cursor keeps what it needs of the view alive. One thread at a time; any number of cursors at once. */
@@ -62,6 +64,8 @@ lapse_status lapse_cursor_open(lapse_view *view, uint32_t fields, const struct l
  * see an event. Borrowed. Before the first step. */
 void lapse_cursor_instants(struct lapse_cursor *cursor, const int64_t *instants, int32_t count, bool always);
 lapse_status lapse_cursor_next(struct lapse_cursor *cursor, const struct lapse_history **out, lapse_error *error);
+/* The next step goes to the first customer from this one on; never back. */
+lapse_status lapse_cursor_seek(struct lapse_cursor *cursor, struct lapse_text customer, lapse_error *error);
 int64_t lapse_cursor_events(const struct lapse_cursor *cursor); /* gone through so far, for progress */
 void lapse_cursor_close(struct lapse_cursor *cursor);
 
@@ -208,5 +212,9 @@ void lapse_track_free(struct lapse_track *track);
 lapse_status lapse_rights_at(const struct lapse_history *history, const struct lapse_zone *zone,
                              struct lapse_setting_value token, const lapse_allocator *mem, int32_t *out,
                              lapse_error *error);
+/* The row of the event that began them; -1: they were none from the beginning. */
+lapse_status lapse_rights_since(const struct lapse_history *history, const struct lapse_zone *zone,
+                                struct lapse_setting_value token, const lapse_allocator *mem, int64_t *row,
+                                lapse_error *error);
 
 #endif

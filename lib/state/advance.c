@@ -1,0 +1,631 @@
+/* lapse_store_advance(): who may have changed is looked at, and what is not as it was told becomes a record.
+ *
+ * Who: customers that commits have touched, and those whose deadline has passed; everybody when nothing was told yet or
+ * the policy is another one. Their states are worked out from their events as every other answer does it, so that what was
+ * forgotten to be looked at could only come late, never wrong. Differences are sorted by the instant from which they hold,
+ * numbered, and published with the new told states, deadlines and the call itself in one transaction.
+ *
+ * Each customer of TOLD has one valid entry in DEADLINES, at her deadline or before it: who is active again and again does
+ * not get a new one each time, but is looked at when the old one comes. Cost: of each customer looked at that of reading
+ * her events and what was told of her, and of a fold. */
+#include "state/outbox.h"
+
+enum { TOLD_EVERY = 4096 };
+
+struct advance {
+    struct lapse_store *store;
+    lapse_advance_options options;
+    struct lapse_telling telling;
+    lapse_view *view;
+    struct lapse_rules rules;
+    struct lapse_person person;
+    struct lapse_presents presents;
+    int64_t as_of, last_as_of;     /* last: INT64_MIN when there was no call */
+    bool full, adopts, rewrites;   /* all customers; another policy; all entries of deadlines are made anew */
+    uint32_t fresh;                /* regions that the last call did not know */
+    struct lapse_cursor *cursor;
+    const struct lapse_history *history;
+    bool no_more_events;
+    struct lapse_merge *told;
+    const struct lapse_group *group;
+    bool no_more_told;
+    struct lapse_rows version;     /* of the customer under way */
+    struct lapse_run_writer writer; /* of TOLD */
+    struct lapse_sorter changes, deadlines, due;
+    struct lapse_run *added[3], *scratch[2];
+    size_t added_count, scratch_count;
+    int64_t looked_at;
+};
+
+static struct lapse_text text_of(const char *text)
+{
+    return (struct lapse_text){ text, (uint32_t)strlen(text) };
+}
+
+static int compare(struct lapse_text a, struct lapse_text b)
+{
+    return lapse_text_compare(a.data, a.size, b.data, b.size);
+}
+
+/* The runs of a family in the scratch of the telling. */
+static size_t runs_of(struct advance *a, int family)
+{
+    return lapse_manifest_family(a->telling.manifest, family, a->telling.runs);
+}
+
+/* ---- one customer: what was told, and what is ------------------------------------------------------------------ */
+
+static lapse_status damaged(struct lapse_text customer, lapse_error *error)
+{
+    return lapse_fail(error, LAPSE_DAMAGED, "what was told of customer \"%.*s\" is damaged", (int)customer.size, customer.data);
+}
+
+lapse_status lapse_told_read(const struct lapse_group *g, struct lapse_told *out, lapse_error *error)
+{
+    *out = (struct lapse_told){ .wake = LAPSE_MISSING, .deadline = LAPSE_MISSING };
+    if (!g)
+        return LAPSE_OK;
+    const struct lapse_columns *c = out->columns = g->columns;
+    size_t end = g->first + (size_t)g->count;
+    int64_t version = lapse_columns_number(c, LAPSE_F_TIME, end - 1) >> LAPSE_VERSION_SHIFT;
+    out->first = g->first;
+    while (lapse_columns_number(c, LAPSE_F_TIME, out->first) >> LAPSE_VERSION_SHIFT != version)
+        out->first++;
+    if (lapse_columns_number(c, LAPSE_T_REGION, out->first) != 0)
+        return damaged(g->key, error);
+    out->wake = lapse_columns_number(c, LAPSE_T_WAKE, out->first);
+    out->deadline = lapse_columns_number(c, LAPSE_T_DEADLINE, out->first);
+    out->first++;
+    out->count = end - out->first;
+    return LAPSE_OK;
+}
+
+static bool keep(struct advance *a, struct lapse_cells *cells)
+{
+    int64_t time = a->telling.call.number << LAPSE_VERSION_SHIFT | (int64_t)a->version.count;
+    lapse_cells_number(cells, LAPSE_F_TIME, time);
+    return lapse_rows_gather(&a->version, &cells->columns, cells->columns.fields, NULL, 0, 1);
+}
+
+static bool keep_state(struct advance *a, const struct lapse_told_key *key, int32_t state)
+{
+    struct lapse_cells cells = { .begin = 0 };
+    lapse_cells_key(&cells, key);
+    lapse_cells_number(&cells, LAPSE_T_STATE, state);
+    return keep(a, &cells);
+}
+
+static bool keep_head(struct advance *a, int64_t wake, int64_t deadline)
+{
+    struct lapse_cells cells = { .begin = 0 };
+    lapse_rows_clear(&a->version);
+    lapse_cells_number(&cells, LAPSE_T_REGION, 0);
+    lapse_cells_number(&cells, LAPSE_T_WAKE, wake);
+    lapse_cells_number(&cells, LAPSE_T_DEADLINE, deadline);
+    return keep(a, &cells);
+}
+
+/* A record, unless the host is to be told nothing. Those of one customer come in the order of regions and keys. */
+static lapse_status tell(struct advance *a, struct lapse_text customer, const struct lapse_present *now, int32_t from,
+                         lapse_error *error)
+{
+    struct lapse_cells cells = { .begin = 0 };
+    struct lapse_numbered key;
+    bool corrected = a->telling.before && now->since <= a->last_as_of;
+    int64_t cause = a->adopts ? LAPSE_CAUSE_POLICY : now->kind;
+    if (a->options.flags & LAPSE_ADVANCE_BASELINE || a->fresh >> now->key.region & 1)
+        return LAPSE_OK;
+    lapse_numbered_set(&key, now->since, customer);
+    lapse_cells_number(&cells, LAPSE_F_TIME, (int64_t)a->version.count);
+    lapse_cells_key(&cells, &now->key);
+    lapse_cells_number(&cells, LAPSE_T_FROM, from);
+    lapse_cells_number(&cells, LAPSE_T_TO, now->state);
+    lapse_cells_number(&cells, LAPSE_T_CAUSE, 2 * cause + corrected);
+    if (key.rest.size)
+        lapse_cells_text(&cells, LAPSE_T_REST, key.rest);
+    return lapse_sorter_put(&a->changes, key.key, &cells, error);
+}
+
+/* Goes through what was told and what is, both in the order of keys, together. The version gets what is not as at the
+ * beginning; *changed: something was not as told. */
+static lapse_status compare_states(struct advance *a, struct lapse_text customer, const struct lapse_told *was, bool *changed,
+                                   lapse_error *error)
+{
+    const struct lapse_presents *p = &a->presents;
+    size_t i = 0, j = 0;
+    lapse_status status = LAPSE_OK;
+    while ((i < was->count || j < p->count) && status == LAPSE_OK) {
+        struct lapse_told_key told = { .region = 0 };
+        if (i < was->count)
+            lapse_told_key_read(was->columns, was->first + i, &told);
+        const struct lapse_present *item = j < p->count ? &p->items[p->order[j]] : NULL;
+        int order = i == was->count ? 1 : !item ? -1 : lapse_told_key_compare(&told, &item->key);
+        /* What nothing is known of any more is as at the beginning, and was so from the first event on. */
+        struct lapse_present now = { told, 0, p->first_time, p->first_kind };
+        if (order >= 0)
+            now = *item;
+        if (now.key.region <= 0 || now.key.region >= LAPSE_TOLD_REGIONS || !lapse_told_regions[now.key.region].name)
+            return damaged(customer, error);
+        const struct lapse_told_region *region = &lapse_told_regions[now.key.region];
+        if (order < 0)
+            now.state = region->initial;
+        int64_t from = order <= 0 ? lapse_columns_number(was->columns, LAPSE_T_STATE, was->first + i) : region->initial;
+        if (from < 0 || from > INT32_MAX || !region->name_of((int32_t)from))
+            return damaged(customer, error);
+        if (now.state != from) {
+            *changed = true;
+            status = tell(a, customer, &now, (int32_t)from, error);
+        }
+        if (status == LAPSE_OK && now.state != region->initial && !keep_state(a, &now.key, now.state))
+            status = lapse_fail_memory(error);
+        i += order <= 0;
+        j += order >= 0;
+    }
+    return status;
+}
+
+static lapse_status put_deadline(struct advance *a, struct lapse_text customer, int64_t time, lapse_error *error)
+{
+    struct lapse_cells cells = { .begin = 0 };
+    struct lapse_numbered key;
+    lapse_numbered_set(&key, time, customer);
+    lapse_cells_number(&cells, LAPSE_F_TIME, time);
+    if (key.rest.size)
+        lapse_cells_text(&cells, LAPSE_T_REST, key.rest);
+    return lapse_sorter_put(&a->deadlines, key.key, &cells, error);
+}
+
+/* `history` NULL: there are no events of hers (any more), and nobody is told of her. An event that lies after the instant
+ * is a deadline too. */
+static lapse_status look_at(struct advance *a, struct lapse_text customer, const struct lapse_history *history,
+                            const struct lapse_group *group, lapse_error *error)
+{
+    struct lapse_told was;
+    int64_t deadline = LAPSE_NEVER, wake;
+    bool changed = false;
+    lapse_status status = lapse_told_read(group, &was, error);
+    a->presents.count = 0;
+    if (history) {
+        deadline = history->next;
+        history = history->count ? history : NULL;
+    }
+    if (status == LAPSE_OK && history)
+        status = lapse_person_fold(&a->person, history, error);
+    if (status == LAPSE_OK && history)
+        status = lapse_presents_read(&a->presents, &a->person, error);
+    if (status != LAPSE_OK)
+        return status;
+    if (history && lapse_present_deadline(&a->person) < deadline)
+        deadline = lapse_present_deadline(&a->person);
+    deadline = deadline == LAPSE_NEVER ? LAPSE_MISSING : deadline;
+    wake = was.wake;
+    bool entry = deadline != LAPSE_MISSING &&
+                 (a->rewrites || wake == LAPSE_MISSING || wake <= a->as_of || deadline < wake);
+    if (entry || deadline == LAPSE_MISSING)
+        wake = deadline;
+    if (!keep_head(a, wake, deadline))
+        return lapse_fail_memory(error);
+    if (history)
+        status = compare_states(a, customer, &was, &changed, error);
+    else
+        changed = was.count > 0;
+    if (status == LAPSE_OK && entry)
+        status = put_deadline(a, customer, deadline, error);
+    if (status == LAPSE_OK && (changed || wake != was.wake || deadline != was.deadline)) {
+        struct lapse_columns c;
+        lapse_rows_columns(&a->version, &c);
+        status = lapse_run_writer_put(&a->writer, customer, &c, c.fields, 0, a->version.count, error);
+    }
+    if (status == LAPSE_OK && a->options.on_progress && ++a->looked_at % TOLD_EVERY == 0 &&
+        a->options.on_progress(a->options.progress_user, a->looked_at, -1))
+        return lapse_fail(error, LAPSE_CANCELLED, "cancelled");
+    return status;
+}
+
+/* ---- to a customer in what was told, and in the events: by steps when all are looked at, else by leaps ------------- */
+
+static lapse_status go_to_told(struct advance *a, struct lapse_text customer, lapse_error *error)
+{
+    lapse_status status = LAPSE_OK;
+    while (status == LAPSE_OK && !a->no_more_told && (!a->group || compare(a->group->key, customer) < 0)) {
+        if (!a->full)
+            status = lapse_merge_seek(a->told, customer, error);
+        if (status == LAPSE_OK)
+            status = lapse_merge_next(a->told, &a->group, error);
+    }
+    a->no_more_told |= status == LAPSE_DONE;
+    return status == LAPSE_DONE ? LAPSE_OK : status;
+}
+
+static lapse_status go_to_events(struct advance *a, struct lapse_text customer, lapse_error *error)
+{
+    lapse_status status = LAPSE_OK;
+    while (status == LAPSE_OK && !a->no_more_events && (!a->history || compare(a->history->customer, customer) < 0)) {
+        status = lapse_cursor_seek(a->cursor, customer, error);
+        if (status == LAPSE_OK)
+            status = lapse_cursor_next(a->cursor, &a->history, error);
+    }
+    a->no_more_events |= status == LAPSE_DONE;
+    return status == LAPSE_DONE ? LAPSE_OK : status;
+}
+
+static lapse_status look_at_named(struct advance *a, struct lapse_text customer, lapse_error *error)
+{
+    lapse_status status = go_to_events(a, customer, error);
+    if (status == LAPSE_OK)
+        status = go_to_told(a, customer, error);
+    if (status != LAPSE_OK)
+        return status;
+    bool has = !a->no_more_events && a->history && compare(a->history->customer, customer) == 0;
+    bool told = !a->no_more_told && a->group && compare(a->group->key, customer) == 0;
+    return has || told ? look_at(a, customer, has ? a->history : NULL, told ? a->group : NULL, error) : LAPSE_OK;
+}
+
+/* ---- who is to be looked at ---------------------------------------------------------------------------------------- */
+
+static lapse_status look_at_all(struct advance *a, lapse_error *error)
+{
+    lapse_status status;
+    while ((status = lapse_cursor_next(a->cursor, &a->history, error)) == LAPSE_OK) {
+        status = go_to_told(a, a->history->customer, error);
+        bool told = !a->no_more_told && a->group && compare(a->group->key, a->history->customer) == 0;
+        if (status == LAPSE_OK)
+            status = look_at(a, a->history->customer, a->history, told ? a->group : NULL, error);
+        if (status != LAPSE_OK)
+            break;
+    }
+    return status == LAPSE_DONE ? LAPSE_OK : status;
+}
+
+static lapse_status put_due(struct advance *a, struct lapse_text customer, lapse_error *error)
+{
+    struct lapse_cells cells = { .begin = 0 };
+    lapse_cells_number(&cells, LAPSE_F_TIME, 0);
+    return lapse_sorter_put(&a->due, customer, &cells, error);
+}
+
+/* Customers with an entry after the last call, up to this one. */
+static lapse_status find_due(struct advance *a, lapse_error *error)
+{
+    struct lapse_numbered from, to;
+    struct lapse_merge *merge = NULL;
+    const struct lapse_group *g;
+    char id[LAPSE_TEXT_MAX];
+    size_t n = runs_of(a, LAPSE_RUN_DEADLINES);
+    if (n == 0 || a->last_as_of >= a->as_of)
+        return LAPSE_OK;
+    lapse_numbered_set(&from, a->last_as_of + 1, text_of(""));
+    lapse_numbered_set(&to, a->as_of + 1, text_of(""));
+    lapse_status status = lapse_merge_open(a->store, a->telling.runs, n, LAPSE_ALL_FIELDS, &from.key, &to.key, &merge, error);
+    while (status == LAPSE_OK && (status = lapse_merge_next(merge, &g, error)) == LAPSE_OK)
+        for (size_t i = g->first; i < g->first + (size_t)g->count && status == LAPSE_OK; i++)
+            status = put_due(a, lapse_numbered_customer(g->key, g->columns, i, id), error);
+    lapse_merge_close(merge);
+    return status == LAPSE_DONE ? LAPSE_OK : status;
+}
+
+/* The entries were thrown away: they are made anew from what was told. */
+static lapse_status restore_deadlines(struct advance *a, lapse_error *error)
+{
+    struct lapse_merge *merge = NULL;
+    const struct lapse_group *g;
+    struct lapse_told was;
+    size_t n = runs_of(a, LAPSE_RUN_TOLD);
+    lapse_status status = lapse_merge_open(a->store, a->telling.runs, n, LAPSE_ALL_FIELDS, NULL, NULL, &merge, error);
+    while (status == LAPSE_OK && (status = lapse_merge_next(merge, &g, error)) == LAPSE_OK) {
+        status = lapse_told_read(g, &was, error);
+        if (status == LAPSE_OK && was.wake != LAPSE_MISSING)
+            status = was.wake <= a->as_of ? put_due(a, g->key, error) : put_deadline(a, g->key, was.wake, error);
+    }
+    lapse_merge_close(merge);
+    return status == LAPSE_DONE ? LAPSE_OK : status;
+}
+
+static lapse_status look_at_some(struct advance *a, lapse_error *error)
+{
+    struct lapse_merge *merge = NULL;
+    const struct lapse_group *g;
+    struct lapse_run *due = NULL;
+    bool lost = a->telling.call.waits && runs_of(a, LAPSE_RUN_DEADLINES) == 0;
+    lapse_status status = lost ? restore_deadlines(a, error) : find_due(a, error);
+    if (status == LAPSE_OK)
+        status = lapse_sorter_finish(&a->due, &due, error);
+    size_t n = status == LAPSE_OK ? runs_of(a, LAPSE_RUN_TOUCHED) : 0;
+    if (due) {
+        a->scratch[a->scratch_count++] = due;
+        a->telling.runs[n++] = due; /* there is room for one more than the manifest has */
+    }
+    if (status == LAPSE_OK && n)
+        status = lapse_merge_open(a->store, a->telling.runs, n, LAPSE_FIELD_BIT(LAPSE_F_TIME), NULL, NULL, &merge, error);
+    while (status == LAPSE_OK && n && (status = lapse_merge_next(merge, &g, error)) == LAPSE_OK)
+        status = look_at_named(a, g->key, error);
+    lapse_merge_close(merge);
+    return status == LAPSE_DONE ? LAPSE_OK : status;
+}
+
+/* ---- records ----------------------------------------------------------------------------------------------------------- */
+
+static int order_rest(const void *user, uint32_t a, uint32_t b)
+{
+    const struct lapse_columns *c = user;
+    int order = compare(lapse_columns_text(c, LAPSE_T_REST, a), lapse_columns_text(c, LAPSE_T_REST, b));
+    int64_t x = lapse_columns_number(c, LAPSE_F_TIME, a), y = lapse_columns_number(c, LAPSE_F_TIME, b);
+    return order ? order : (x > y) - (x < y);
+}
+
+/* The changes of one key get numbers: the place of the instant in the key is taken by that, and its by the instant. They are
+ * of one customer, or of several whose ids are alike as far as they fit. */
+static lapse_status number_group(struct advance *a, struct lapse_run_writer *w, const struct lapse_group *g, lapse_error *error)
+{
+    const lapse_allocator *mem = &a->store->mem;
+    const int64_t time = lapse_number_of(g->key);
+    struct lapse_columns c = *g->columns;
+    struct lapse_numbered key;
+    size_t n = (size_t)g->count;
+    char bytes[LAPSE_TEXT_MAX];
+    uint32_t *order = lapse_mem_alloc(mem, 2 * n * sizeof *order);
+    lapse_status status = order ? LAPSE_OK : lapse_fail_memory(error);
+    for (size_t i = 0; order && i < n; i++)
+        order[i] = (uint32_t)(g->first + i);
+    if (order && g->key.size == LAPSE_TEXT_MAX)
+        lapse_sort_indices(order, n, order + n, order_rest, g->columns);
+    c.number[LAPSE_F_TIME] = &time;
+    c.constant |= LAPSE_FIELD_BIT(LAPSE_F_TIME);
+    memcpy(bytes, g->key.data, g->key.size);
+    for (size_t i = 0; i < n && status == LAPSE_OK; i++) {
+        lapse_numbered_set(&key, a->telling.call.seq++, text_of(""));
+        memcpy(bytes, key.bytes, LAPSE_NUMBER_SIZE);
+        status = lapse_run_writer_put(w, (struct lapse_text){ bytes, g->key.size }, &c, LAPSE_ALL_FIELDS, order[i], 1, error);
+    }
+    lapse_mem_free(mem, order);
+    return status;
+}
+
+static lapse_status number_changes(struct advance *a, struct lapse_run *changes, lapse_error *error)
+{
+    struct lapse_run_writer w;
+    struct lapse_merge *merge = NULL;
+    const struct lapse_group *g;
+    lapse_status status = lapse_run_writer_open(&w, a->store, LAPSE_RUN_OUTBOX, error);
+    if (status != LAPSE_OK)
+        return status;
+    lapse_run_writer_expect(&w, changes->rows);
+    status = lapse_merge_open(a->store, &changes, 1, LAPSE_ALL_FIELDS, NULL, NULL, &merge, error);
+    while (status == LAPSE_OK && (status = lapse_merge_next(merge, &g, error)) == LAPSE_OK)
+        status = number_group(a, &w, g, error);
+    lapse_merge_close(merge);
+    if (status == LAPSE_DONE)
+        return lapse_run_writer_finish(&w, &a->added[a->added_count++], error);
+    lapse_run_writer_abort(&w);
+    return status;
+}
+
+/* ---- the call ------------------------------------------------------------------------------------------------------------ */
+
+static void digest_policy(const lapse_policy *policy, const lapse_allocator *mem, uint8_t out[32], bool *ok)
+{
+    struct lapse_buffer text;
+    const char *value;
+    lapse_buffer_init(&text, mem);
+    for (int i = 0; i < LAPSE_SETTINGS; i++) {
+        lapse_policy_get(policy, lapse_settings[i].name, &value);
+        if (strcmp(value, lapse_settings[i].text) == 0)
+            continue; /* what a later release adds changes nothing as long as it is not set */
+        lapse_buffer_text(&text, lapse_settings[i].name);
+        lapse_buffer_byte(&text, '=');
+        lapse_buffer_text(&text, value);
+        lapse_buffer_byte(&text, '\n');
+    }
+    *ok = !text.failed;
+    if (*ok)
+        lapse_sha256(text.size ? text.data : "", text.size, out);
+    lapse_buffer_free(&text);
+}
+
+static bool has_word(const char *words, const char *word)
+{
+    size_t n = strlen(word);
+    for (const char *at = words; (at = strstr(at, word)) != NULL; at += n)
+        if ((at == words || at[-1] == ' ') && (at[n] == ' ' || at[n] == 0))
+            return true;
+    return false;
+}
+
+/* Which regions are new to the store, and all their names. */
+static void name_regions(struct advance *a)
+{
+    char names[LAPSE_TEXT_MAX + 1] = "";
+    for (int r = 1; r < LAPSE_TOLD_REGIONS; r++) {
+        const char *name = lapse_told_regions[r].name;
+        if (!name)
+            continue;
+        if (a->telling.before && !has_word(a->telling.call.regions, name))
+            a->fresh |= UINT32_C(1) << r;
+        if (*names)
+            strcat(names, " ");
+        strcat(names, name);
+    }
+    strcpy(a->telling.call.regions, names);
+}
+
+/* What kind of call it is; *idle: there is nothing to do. */
+static lapse_status begin_call(struct advance *a, bool *idle, lapse_error *error)
+{
+    struct lapse_call *call = &a->telling.call;
+    uint8_t policy[32];
+    bool ok, told = runs_of(a, LAPSE_RUN_TOLD) > 0;
+    char last[32];
+    digest_policy(a->options.policy, &a->store->mem, policy, &ok);
+    if (!ok)
+        return lapse_fail_memory(error);
+    a->last_as_of = a->telling.before ? call->as_of : INT64_MIN;
+    if (a->as_of < a->last_as_of) {
+        last[lapse_instant_format(a->last_as_of, last)] = 0;
+        return lapse_fail(error, LAPSE_BAD_INPUT, "as_of is before %s, that of the last advance: what was told cannot be "
+                          "taken back", last);
+    }
+    a->adopts = a->telling.before && memcmp(policy, call->policy, sizeof policy) != 0;
+    if (a->adopts && !(a->options.flags & LAPSE_ADVANCE_ADOPT_POLICY))
+        return lapse_fail(error, LAPSE_BAD_INPUT, "the policy is not the one of the last advance: give that, or adopt this one "
+                          "(--adopt-policy), and what it changes is told");
+    name_regions(a);
+    a->full = !told || a->adopts || a->fresh;
+    a->rewrites = a->full && (!told || runs_of(a, LAPSE_RUN_DEADLINES) == 0);
+    *idle = a->telling.before && !a->full && a->as_of == a->last_as_of && runs_of(a, LAPSE_RUN_TOUCHED) == 0;
+    memcpy(call->policy, policy, sizeof policy);
+    call->as_of = a->as_of;
+    call->number++;
+    return LAPSE_OK;
+}
+
+static lapse_status open_all(struct advance *a, lapse_error *error)
+{
+    lapse_status status = lapse_view_open(a->store, a->as_of, &a->view, error);
+    if (status != LAPSE_OK)
+        return status;
+    lapse_rules_read(&a->rules, a->view, a->options.policy);
+    lapse_person_begin(&a->person, &a->rules, lapse_present_regions);
+    status = lapse_cursor_open(a->view, lapse_person_fields(lapse_present_regions) | LAPSE_ORDER_FIELDS | LAPSE_UNSEEN, NULL,
+                               NULL, &a->cursor, error);
+    size_t n = runs_of(a, LAPSE_RUN_TOLD);
+    if (status == LAPSE_OK)
+        status = lapse_merge_open(a->store, a->telling.runs, n, LAPSE_ALL_FIELDS, NULL, NULL, &a->told, error);
+    return status == LAPSE_OK ? lapse_run_writer_open(&a->writer, a->store, LAPSE_RUN_TOLD, error) : status;
+}
+
+static lapse_status finish_runs(struct advance *a, lapse_error *error)
+{
+    struct lapse_run *changes = NULL, *deadlines = NULL;
+    lapse_status status = lapse_run_writer_finish(&a->writer, &a->added[a->added_count], error);
+    a->added_count += status == LAPSE_OK;
+    if (status == LAPSE_OK && a->added[a->added_count - 1]->rows == 0)
+        lapse_run_release(a->added[--a->added_count]);
+    if (status == LAPSE_OK)
+        status = lapse_sorter_finish(&a->deadlines, &deadlines, error);
+    if (deadlines)
+        a->added[a->added_count++] = deadlines;
+    if (status == LAPSE_OK)
+        status = lapse_sorter_finish(&a->changes, &changes, error);
+    if (changes)
+        a->scratch[a->scratch_count++] = changes;
+    a->telling.call.waits = deadlines != NULL;
+    return status == LAPSE_OK && changes ? number_changes(a, changes, error) : status;
+}
+
+static lapse_status publish(struct advance *a, bool *ended, lapse_error *error)
+{
+    const struct lapse_manifest *m = a->telling.manifest;
+    struct lapse_run **gone = a->telling.runs;
+    size_t n = 0;
+    lapse_status status = LAPSE_OK;
+    for (size_t i = 0; i < m->count; i++) {
+        struct lapse_run *run = m->runs[i];
+        bool entries = run->family == LAPSE_RUN_DEADLINES;
+        if (run->family == LAPSE_RUN_TOUCHED || (entries && (a->rewrites || run->last_time <= a->as_of)))
+            gone[n++] = run;
+        else
+            a->telling.call.waits |= entries;
+    }
+    for (size_t i = 0; i < a->scratch_count && status == LAPSE_OK; i++)
+        status = lapse_run_drop_blocks(a->scratch[i], error);
+    if (status != LAPSE_OK)
+        return status;
+    lapse_view_close(a->view);
+    a->view = NULL;
+    *ended = true;
+    return lapse_telling_end(&a->telling, a->added, a->added_count, gone, n, error);
+}
+
+static void let_go(struct advance *a)
+{
+    lapse_cursor_close(a->cursor);
+    a->cursor = NULL;
+    lapse_merge_close(a->told);
+    a->told = NULL;
+}
+
+static lapse_status advance(struct advance *a, lapse_error *error)
+{
+    bool idle = false, ended = false;
+    lapse_status status = lapse_telling_begin(&a->telling, a->store, error);
+    if (status != LAPSE_OK)
+        return status;
+    status = begin_call(a, &idle, error);
+    if (status == LAPSE_OK && !idle) {
+        status = open_all(a, error);
+        if (status == LAPSE_OK)
+            status = a->full ? look_at_all(a, error) : look_at_some(a, error);
+        let_go(a);
+        if (status == LAPSE_OK)
+            status = finish_runs(a, error);
+        if (status == LAPSE_OK)
+            status = publish(a, &ended, error);
+    }
+    if (!ended)
+        lapse_telling_abort(&a->telling);
+    return status;
+}
+
+static const lapse_advance_options defaults = { .size = sizeof defaults, .mode = LAPSE_ADVANCE_NET };
+
+/* The struct of 0.9 ended here. */
+#define OLDEST (offsetof(lapse_advance_options, progress_user) + sizeof(void *))
+
+lapse_status lapse_advance_options_init(lapse_advance_options *options, uint32_t size)
+{
+    return lapse_options_write(options, size, &defaults, sizeof defaults, OLDEST);
+}
+
+static lapse_status check_options(const lapse_advance_options *o, int64_t as_of, lapse_error *error)
+{
+    if (o->flags & ~(uint32_t)(LAPSE_ADVANCE_BASELINE | LAPSE_ADVANCE_ADOPT_POLICY))
+        return lapse_fail(error, LAPSE_INVALID, "lapse_advance_options has flags that this library does not know");
+    if (o->reserved || o->limit < 0)
+        return lapse_fail(error, LAPSE_INVALID, "lapse_advance_options: limit is 0 or more, reserved is 0");
+    if (o->mode == LAPSE_ADVANCE_PATH)
+        return lapse_fail(error, LAPSE_UNSUPPORTED, "mode path is not there yet: net is");
+    if (o->mode != LAPSE_ADVANCE_NET)
+        return lapse_fail(error, LAPSE_INVALID, "lapse_advance_options: mode is none of LAPSE_ADVANCE_");
+    if (as_of < LAPSE_TIME_MIN || as_of > LAPSE_TIME_MAX)
+        return lapse_fail(error, LAPSE_BAD_INPUT, "as_of is from 1900-01-01 to 2999-12-31");
+    return LAPSE_OK;
+}
+
+lapse_status lapse_store_advance(lapse_store *store, int64_t as_of, const lapse_advance_options *options,
+                                 lapse_result **out, lapse_error *error)
+{
+    struct advance a = { .store = store, .options = defaults, .as_of = as_of };
+    lapse_status status = lapse_store_check(store, error);
+    if (status == LAPSE_OK && !out)
+        status = lapse_fail(error, LAPSE_INVALID, "out is NULL");
+    if (out)
+        *out = NULL;
+    if (status == LAPSE_OK && options)
+        status = lapse_options_read(&a.options, sizeof a.options, options, OLDEST, "lapse_advance_options", error);
+    if (status == LAPSE_OK)
+        status = check_options(&a.options, as_of, error);
+    if (status != LAPSE_OK)
+        return status;
+    lapse_presents_init(&a.presents, &store->mem);
+    lapse_rows_init(&a.version, &store->mem);
+    lapse_sorter_init(&a.changes, store, LAPSE_RUN_CHANGES);
+    lapse_sorter_init(&a.deadlines, store, LAPSE_RUN_DEADLINES);
+    lapse_sorter_init(&a.due, store, LAPSE_RUN_TOUCHED);
+    status = advance(&a, error);
+    lapse_view_close(a.view);
+    lapse_run_writer_abort(&a.writer);
+    for (size_t i = 0; i < a.added_count; i++)
+        lapse_run_release(a.added[i]);
+    for (size_t i = 0; i < a.scratch_count; i++)
+        lapse_run_release(a.scratch[i]);
+    lapse_person_end(&a.person);
+    lapse_presents_free(&a.presents);
+    lapse_rows_free(&a.version);
+    lapse_sorter_free(&a.changes);
+    lapse_sorter_free(&a.deadlines);
+    lapse_sorter_free(&a.due);
+    if (status != LAPSE_OK)
+        return status;
+    return lapse_outbox_read(store, a.options.flags & LAPSE_ADVANCE_BASELINE ? 0 : a.options.limit ? a.options.limit : INT64_MAX,
+                             out, error);
+}
