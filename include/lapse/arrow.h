@@ -86,7 +86,8 @@ LAPSE_API lapse_status lapse_table_stream(lapse_table *table, uint32_t flags, st
                                           lapse_error *error);
 
 /** Imports the rows of a stream of tables as events, in one durable commit. The columns are those of an event file, by the
- *  same names; `options` mean what they mean there, but for `delimiter`, and `map` renames without products. What a column
+ *  same names; `options` mean what they mean there, but for `delimiter`; `map` renames without products, and `source` is "" when
+ *  it is NULL, as in lapse_append_options. What a column
  *  can be:
  *    customer, texts      strings, whole numbers
  *    time                 timestamps of any unit: with a zone instants, without one in the zone of the store; dates: their

@@ -36,7 +36,7 @@ static lapse_status check_options(struct import *im, const lapse_import_options 
     if (o->delimiter < 1 || o->delimiter > 127 || o->delimiter == '"' || o->delimiter == '\r' || o->delimiter == '\n')
         return lapse_fail(error, LAPSE_INVALID, "a delimiter is one ASCII character, no quote and no line end");
     im->threads = o->threads;
-    im->source = o->source ? o->source : im->path ? base_name(im->path) : "stdin";
+    im->source = o->source ? o->source : im->path ? base_name(im->path) : im->frames ? "" : "stdin";
     if (strlen(im->source) > 255 || !lapse_utf8_valid(im->source, strlen(im->source)))
         return lapse_fail(error, LAPSE_INVALID, "a source is at most 255 bytes of UTF-8");
     return LAPSE_OK;
