@@ -281,6 +281,9 @@ static void a_result_becomes_a_stream(void **state)
             lapse_result_free(result);
             assert_int_equal(lapse_table_stream(table, 0, &stream, NULL), LAPSE_OK);
         } else {
+            assert_int_equal(lapse_result_schema(result, 0, &schema, NULL), LAPSE_OK);
+            check_schema(&schema, 0);
+            schema.release(&schema);
             assert_int_equal(lapse_result_export(result, 0, &stream, NULL), LAPSE_OK);
         }
         assert_int_equal(stream.get_schema(&stream, &schema), 0);

@@ -62,7 +62,7 @@ struct ArrowArrayStream {
 
 #endif
 
-/** Flags of the three exports. @since 0.9 */
+/** Flags of the exports. @since 0.9 */
 enum {
     LAPSE_ARROW_MONEY_INT64 = 1 /**< money and decimals as int64, in units of 10^-digits as lapse_column tells them, and
                                      so without a copy; else they are decimal128(19, digits), which takes one */
@@ -75,6 +75,10 @@ enum {
  *  the stream answer 0 or a number of <errno.h>, and tell the message of lapse_error as their last error. Threads: one at
  *  a time, that of the result; schemas and arrays are released on any. @since 0.9 */
 LAPSE_API lapse_status lapse_result_export(lapse_result *result, uint32_t flags, struct ArrowArrayStream *out,
+                                           lapse_error *error);
+/** The schema that the stream of a result would have. The result is as before. Everything else as lapse_result_export().
+ *  @since 0.9 */
+LAPSE_API lapse_status lapse_result_schema(const lapse_result *result, uint32_t flags, struct ArrowSchema *out,
                                            lapse_error *error);
 /** A table as one array, which is one owner more of it; `schema` or `array` may be NULL, and is then left out. Everything
  *  else as lapse_result_export(). Threads: any. @since 0.9 */

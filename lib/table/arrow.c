@@ -190,9 +190,9 @@ struct stream_owner {
     uint32_t flags;
     lapse_result *result; /* or */
     lapse_table *table;   /* until it has been given */
+    lapse_table *names;   /* a table that keeps those of `specs`; else `result` does */
+    struct lapse_column_spec *specs;
     int32_t count;
-    struct lapse_column_spec *specs; /* their names live with what is exported */
-    lapse_table *names;   /* a table that keeps them */
     lapse_error error;
 };
 
@@ -259,13 +259,33 @@ static void release_stream(struct ArrowArrayStream *stream)
     memset(stream, 0, sizeof *stream);
 }
 
-static struct stream_owner *make_stream(const lapse_allocator *mem, int32_t count, uint32_t flags,
-                                        struct ArrowArrayStream *out)
+/* The columns of a result or table; NULL: no memory. Names live with what they were taken from. */
+static struct lapse_column_spec *result_specs(const lapse_result *result, int32_t count)
 {
-    struct stream_owner *own = lapse_mem_zero(mem, 1, sizeof *own);
-    struct lapse_column_spec *specs = own ? lapse_mem_zero(mem, (size_t)count + 1, sizeof *specs) : NULL;
-    if (!specs) {
-        lapse_mem_free(mem, own);
+    struct lapse_column_spec *specs = lapse_mem_zero(lapse_result_memory(result), (size_t)count + 1, sizeof *specs);
+    for (int32_t i = 0; specs && i < count; i++) {
+        lapse_column column = { .size = sizeof column };
+        lapse_result_column(result, i, &column);
+        specs[i] = (struct lapse_column_spec){ column.name, column.type, column.digits };
+    }
+    return specs;
+}
+
+static struct lapse_column_spec *table_specs(const lapse_table *table)
+{
+    struct lapse_column_spec *specs = lapse_mem_zero(&table->mem, (size_t)table->count + 1, sizeof *specs);
+    for (int32_t i = 0; specs && i < table->count; i++)
+        specs[i] = table->column[i].spec;
+    return specs;
+}
+
+/* Takes over `specs`, which may be NULL. NULL: no memory. */
+static struct stream_owner *make_stream(const lapse_allocator *mem, struct lapse_column_spec *specs, int32_t count,
+                                        uint32_t flags, struct ArrowArrayStream *out)
+{
+    struct stream_owner *own = specs ? lapse_mem_zero(mem, 1, sizeof *own) : NULL;
+    if (!own) {
+        lapse_mem_free(mem, specs);
         return NULL;
     }
     own->mem = *mem;
@@ -285,16 +305,26 @@ lapse_status lapse_result_export(lapse_result *result, uint32_t flags, struct Ar
     if (status != LAPSE_OK)
         return status;
     int32_t count = lapse_result_columns(result);
-    struct stream_owner *own = make_stream(lapse_result_memory(result), count, flags, out);
+    struct stream_owner *own = make_stream(lapse_result_memory(result), result_specs(result, count), count, flags, out);
     if (!own)
         return lapse_fail_memory(error);
-    for (int32_t i = 0; i < count; i++) {
-        lapse_column column = { .size = sizeof column };
-        lapse_result_column(result, i, &column);
-        own->specs[i] = (struct lapse_column_spec){ column.name, column.type, column.digits };
-    }
     own->result = result;
     return LAPSE_OK;
+}
+
+lapse_status lapse_result_schema(const lapse_result *result, uint32_t flags, struct ArrowSchema *out, lapse_error *error)
+{
+    if (out)
+        memset(out, 0, sizeof *out);
+    lapse_status status = check_flags(result, flags, out, error);
+    if (status != LAPSE_OK)
+        return status;
+    const lapse_allocator *mem = lapse_result_memory(result);
+    int32_t count = lapse_result_columns(result);
+    struct lapse_column_spec *specs = result_specs(result, count);
+    bool good = specs && make_schemas(mem, specs, count, flags, out);
+    lapse_mem_free(mem, specs);
+    return good ? LAPSE_OK : lapse_fail_memory(error);
 }
 
 lapse_status lapse_table_export(lapse_table *table, uint32_t flags, struct ArrowSchema *schema, struct ArrowArray *array,
@@ -307,9 +337,7 @@ lapse_status lapse_table_export(lapse_table *table, uint32_t flags, struct Arrow
     lapse_status status = check_flags(table, flags, table, error);
     if (status != LAPSE_OK)
         return status;
-    struct lapse_column_spec *specs = lapse_mem_zero(&table->mem, (size_t)table->count + 1, sizeof *specs);
-    for (int32_t i = 0; specs && i < table->count; i++)
-        specs[i] = table->column[i].spec;
+    struct lapse_column_spec *specs = table_specs(table);
     bool good = specs && (!schema || make_schemas(&table->mem, specs, table->count, flags, schema));
     lapse_mem_free(&table->mem, specs);
     if (good && array && !make_arrays(table, flags, array)) {
@@ -326,11 +354,9 @@ lapse_status lapse_table_stream(lapse_table *table, uint32_t flags, struct Arrow
     lapse_status status = check_flags(table, flags, out, error);
     if (status != LAPSE_OK)
         return status;
-    struct stream_owner *own = make_stream(&table->mem, table->count, flags, out);
+    struct stream_owner *own = make_stream(&table->mem, table_specs(table), table->count, flags, out);
     if (!own)
         return lapse_fail_memory(error);
-    for (int32_t i = 0; i < table->count; i++)
-        own->specs[i] = table->column[i].spec;
     lapse_table_retain(table);
     own->names = table;
     if (table->rows > 0) {
