@@ -10,7 +10,7 @@ from typing import Any, Iterator, Optional, Union
 
 from . import _arrow
 from ._lib import DONE, OK, STRUCTS, Handle, Raised, call, constants, declared, lib, need
-from ._values import to_datetime, to_decimal
+from ._values import to_datetime, to_decimal, to_short_decimal
 
 TYPES = {value: name for name, value in constants('LAPSE_TYPE_').items()}
 _MONEY_INT64 = declared.CONSTANTS['LAPSE_ARROW_MONEY_INT64']
@@ -73,7 +73,8 @@ class Column:
             if self.type == 'time':
                 out = list(map(to_datetime, out))
             elif self.type in ('money', 'decimal'):
-                out = [to_decimal(units, self.digits) for units in out]
+                of = to_decimal if self.type == 'money' else to_short_decimal
+                out = [of(units, self.digits) for units in out]
         if self.missing:
             bits = self._raw(ctypes.c_uint8, column.validity, (stop + 7) // 8)
             for i in range(start, stop):

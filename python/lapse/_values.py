@@ -53,9 +53,16 @@ def optional(text: Any, what: str) -> Optional[bytes]:
 
 
 def to_decimal(units: int, digits: int) -> Decimal:
-    """Exact, with all digits: 1999, 2 is Decimal('19.99')."""
+    """Exact, with all digits: 1990, 2 is Decimal('19.90')."""
     sign = 1 if units < 0 else 0
     return Decimal((sign, tuple(map(int, str(abs(units)))), -digits))
+
+
+def to_short_decimal(units: int, digits: int) -> Decimal:
+    """The same without zeros at its end: Decimal('19.9')."""
+    while digits > 0 and units % 10 == 0:
+        units, digits = units // 10, digits - 1
+    return to_decimal(units, digits)
 
 
 def number_of(prefix: str, value: Any, what: str) -> int:
