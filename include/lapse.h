@@ -14,6 +14,7 @@
 #ifndef LAPSE_H
 #define LAPSE_H
 
+#include <lapse/arrow.h>
 #include <lapse/base.h>
 #include <lapse/changes.h>
 #include <lapse/churn.h>

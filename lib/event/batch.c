@@ -51,6 +51,14 @@ static const void *member(const lapse_batch *batch, size_t offset)
     return p;
 }
 
+void lapse_batch_set(lapse_batch *batch, int f, const void *data, const void *extra)
+{
+    const struct place *place = f == LAPSE_F_CUSTOMER ? &customer_place : &places[f];
+    memcpy((char *)batch + place->data, &data, sizeof data);
+    if (place->extra)
+        memcpy((char *)batch + place->extra, &extra, sizeof extra);
+}
+
 static bool has_text(const lapse_batch *batch, const struct place *place)
 {
     return member(batch, place->extra) != NULL;
@@ -246,6 +254,13 @@ static bool has(const struct lapse_batch_reader *r, int f)
     return r->rows.fields & LAPSE_FIELD_BIT(f);
 }
 
+/* Does the batch itself have the field? */
+static bool has_own(const struct lapse_batch_reader *r, int f)
+{
+    return lapse_fields[f].class == LAPSE_CLASS_TEXT ? has_text(r->batch, &places[f])
+                                                     : member(r->batch, places[f].data) != NULL;
+}
+
 /* Columns of rows first .. first + n of the batch, and what is wrong with them: names, numbers, texts, what the rules
  * say of them together, endpoints. False: no memory. */
 static bool fill(struct lapse_batch_reader *r, int64_t first, size_t n)
@@ -256,16 +271,20 @@ static bool fill(struct lapse_batch_reader *r, int64_t first, size_t n)
     static const enum lapse_field_class order[] = { LAPSE_CLASS_NAME, LAPSE_CLASS_NUMBER, LAPSE_CLASS_TEXT };
     struct lapse_columns columns;
     for (size_t i = 0; has(r, LAPSE_F_LINE) && i < n; i++)
-        r->rows.number[LAPSE_F_LINE][r->rows.count + i] = first + (int64_t)i;
+        r->rows.number[LAPSE_F_LINE][r->rows.count + i] = r->base + first + (int64_t)i;
+    if (has(r, LAPSE_F_KIND))
+        memset(r->rows.name[LAPSE_F_KIND] + r->rows.count, r->kind, n);
     for (int k = 0; k < 3; k++) {
         if (order[k] == LAPSE_CLASS_TEXT && !fill_text(r, LAPSE_F_CUSTOMER, first, n))
             return false;
         for (int f = 0; f < LAPSE_FIELDS; f++)
-            if (has(r, f) && lapse_fields[f].class == order[k] && f != LAPSE_F_ENDPOINT &&
+            if (has_own(r, f) && lapse_fields[f].class == order[k] && f != LAPSE_F_ENDPOINT &&
                 !fill_class[order[k]](r, f, first, n))
                 return false;
     }
-    if (has(r, LAPSE_F_SOURCE) && !has_text(r->batch, &places[LAPSE_F_SOURCE]) && !fill_source(r, n))
+    if (r->refund)
+        lapse_rows_settle(&r->rows, n, r->kind, true, &r->flaws, 0);
+    if (has(r, LAPSE_F_SOURCE) && !has_own(r, LAPSE_F_SOURCE) && !fill_source(r, n))
         return false;
     if (has(r, LAPSE_F_VALUE))
         check_values(r, n);
@@ -287,7 +306,7 @@ static int report(const struct lapse_batch_reader *r, int64_t row, const struct 
                   const struct lapse_batch_sink *sink)
 {
     uint8_t room[LAPSE_ENDPOINT_SIZE];
-    return sink->bad(sink->self, row, fault, found(r->batch, row, fault->field, room));
+    return sink->bad(sink->self, r->base + row, fault, found(r->batch, row, fault->field, room));
 }
 
 /* Puts the good ones of rows first .. first + count behind the rows, and tells of the bad ones. If there are any, the
@@ -295,6 +314,9 @@ static int report(const struct lapse_batch_reader *r, int64_t row, const struct 
 static int take_block(struct lapse_batch_reader *r, int64_t first, size_t count, const struct lapse_batch_sink *sink)
 {
     size_t before = r->rows.bytes.size, good = 0, n = 0;
+    for (size_t i = 0; r->given && i < count; i++)
+        if (r->given[(size_t)first + i].rule)
+            lapse_flaws_add(&r->flaws, i, r->given[(size_t)first + i].field, r->given[(size_t)first + i].rule);
     if (!fill(r, first, count))
         return no_memory(r);
     if (r->flaws.count == 0) {
@@ -328,9 +350,10 @@ static int hand_over(struct lapse_batch_reader *r, const struct lapse_batch_sink
 static uint32_t fields_of(const struct lapse_batch_reader *r)
 {
     uint32_t fields = LAPSE_FIELD_BIT(LAPSE_F_CUSTOMER) | (r->lines ? LAPSE_FIELD_BIT(LAPSE_F_LINE) : 0);
+    if (r->refund)
+        fields |= LAPSE_FIELD_BIT(LAPSE_F_KIND);
     for (int f = 0; f < LAPSE_FIELDS; f++)
-        if (lapse_fields[f].class == LAPSE_CLASS_TEXT ? has_text(r->batch, &places[f])
-                                                      : member(r->batch, places[f].data) != NULL)
+        if (has_own(r, f))
             fields |= LAPSE_FIELD_BIT(f);
     return fields & LAPSE_FIELD_BIT(LAPSE_F_EVENT_ID) && r->source ? fields | LAPSE_FIELD_BIT(LAPSE_F_SOURCE) : fields;
 }
@@ -339,12 +362,13 @@ void lapse_batch_reader_init(struct lapse_batch_reader *r, const lapse_allocator
 {
     struct lapse_text source = { r->source, r->source ? (uint32_t)strlen(r->source) : 0 };
     uint32_t fields = fields_of(r);
+    r->kind = r->kind ? r->kind : LAPSE_KIND_ORDER_PLACED;
     r->failed = false;
     memset(&r->flaws, 0, sizeof r->flaws);
     lapse_rows_init(&r->rows, mem);
     if (fields & LAPSE_FIELD_BIT(LAPSE_F_SOURCE))
         source.size = 0;
-    lapse_constants_set(&r->constants, fields & LAPSE_FIELD_BIT(LAPSE_F_KIND) ? 0 : LAPSE_KIND_ORDER_PLACED, source);
+    lapse_constants_set(&r->constants, fields & LAPSE_FIELD_BIT(LAPSE_F_KIND) ? 0 : r->kind, source);
 }
 
 void lapse_batch_reader_free(struct lapse_batch_reader *r)

@@ -169,6 +169,43 @@ void lapse_columns_check(const struct lapse_columns *c, size_t first, size_t n, 
         check_needs(&p);
 }
 
+static bool is_negative(int64_t number)
+{
+    return number < 0 && number != LAPSE_MISSING;
+}
+
+/* A negative amount or quantity, which an order line may have if it is a refund. NULL: it is settled. */
+static const char *settle(struct lapse_rows *rows, size_t at, int64_t *number, int field, bool refund)
+{
+    if (!refund)
+        return field == LAPSE_F_AMOUNT
+                   ? "an amount is not negative; --negative refund reads such an order line as a refund"
+                   : "a quantity is not negative; --negative refund reads such an order line as a refund";
+    *number = -*number;
+    if (field == LAPSE_F_AMOUNT)
+        rows->name[LAPSE_F_KIND][at] = LAPSE_KIND_ORDER_REFUNDED;
+    return NULL;
+}
+
+void lapse_rows_settle(struct lapse_rows *rows, size_t n, uint8_t kind, bool refund, struct lapse_flaws *flaws,
+                       size_t first)
+{
+    static const int fields[] = { LAPSE_F_AMOUNT, LAPSE_F_QUANTITY };
+    const uint8_t *kinds = rows->fields & LAPSE_FIELD_BIT(LAPSE_F_KIND) ? rows->name[LAPSE_F_KIND] : NULL;
+    for (int k = 0; k < 2; k++) {
+        if (!(rows->fields & LAPSE_FIELD_BIT(fields[k])))
+            continue;
+        int64_t *number = rows->number[fields[k]] + rows->count;
+        for (size_t i = 0; i < n; i++) {
+            if (!is_negative(number[i]) || !(lapse_kinds[kinds ? kinds[rows->count + i] : kind].flags & LAPSE_KIND_ORDER_LINE))
+                continue; /* the rules for all events refuse it */
+            const char *rule = settle(rows, rows->count + i, &number[i], fields[k], refund);
+            if (rule)
+                lapse_flaws_add(flaws, first + i, fields[k], rule);
+        }
+    }
+}
+
 static int hex_digit(char c)
 {
     if (c >= '0' && c <= '9')

@@ -2,24 +2,29 @@
 #include "event/event.h"
 
 const struct lapse_field_info lapse_fields[LAPSE_FIELDS] = {
-    [LAPSE_F_TIME] = { "time", LAPSE_CLASS_NUMBER, NULL, NULL },
-    [LAPSE_F_KIND] = { "kind", LAPSE_CLASS_NAME, lapse_kind_name, lapse_kind_lookup },
-    [LAPSE_F_AMOUNT] = { "amount", LAPSE_CLASS_NUMBER, NULL, NULL },
-    [LAPSE_F_CHANNEL] = { "channel", LAPSE_CLASS_NAME, lapse_channel_name, lapse_channel_lookup },
-    [LAPSE_F_PURPOSE] = { "purpose", LAPSE_CLASS_NAME, lapse_purpose_name, lapse_purpose_lookup },
-    [LAPSE_F_TOPIC] = { "topic", LAPSE_CLASS_TEXT, NULL, NULL },
-    [LAPSE_F_PLATFORM] = { "platform", LAPSE_CLASS_NAME, lapse_platform_name, lapse_platform_lookup },
-    [LAPSE_F_REF] = { "ref", LAPSE_CLASS_TEXT, NULL, NULL },
-    [LAPSE_F_VALUE] = { "value", LAPSE_CLASS_NUMBER, NULL, NULL },
-    [LAPSE_F_REASON] = { "reason", LAPSE_CLASS_TEXT, NULL, NULL },
-    [LAPSE_F_ITEM] = { "item", LAPSE_CLASS_TEXT, NULL, NULL },
-    [LAPSE_F_QUANTITY] = { "quantity", LAPSE_CLASS_NUMBER, NULL, NULL },
-    [LAPSE_F_CATEGORY] = { "category", LAPSE_CLASS_TEXT, NULL, NULL },
-    [LAPSE_F_PRICE] = { "price", LAPSE_CLASS_NUMBER, NULL, NULL },
-    [LAPSE_F_ENDPOINT] = { "endpoint", LAPSE_CLASS_TEXT, NULL, NULL },
-    [LAPSE_F_EVIDENCE] = { "evidence", LAPSE_CLASS_TEXT, NULL, NULL },
-    [LAPSE_F_SOURCE] = { "source", LAPSE_CLASS_TEXT, NULL, NULL },
-    [LAPSE_F_EVENT_ID] = { "event_id", LAPSE_CLASS_TEXT, NULL, NULL },
+    [LAPSE_F_TIME] = { "time", LAPSE_CLASS_NUMBER, NULL, NULL, NULL },
+    [LAPSE_F_KIND] = { "kind", LAPSE_CLASS_NAME, lapse_kind_name, lapse_kind_lookup, "the kind is unknown" },
+    [LAPSE_F_AMOUNT] = { "amount", LAPSE_CLASS_NUMBER, NULL, NULL, NULL },
+    [LAPSE_F_CHANNEL] = { "channel", LAPSE_CLASS_NAME, lapse_channel_name, lapse_channel_lookup,
+                          "a channel is one of email, sms, push, web_push, in_app, onsite, postal, phone, social, ads" },
+    [LAPSE_F_PURPOSE] = { "purpose", LAPSE_CLASS_NAME, lapse_purpose_name, lapse_purpose_lookup,
+                          "a purpose is one of transactional, service, marketing, profiling, tracking, ad_audience, "
+                          "survey" },
+    [LAPSE_F_TOPIC] = { "topic", LAPSE_CLASS_TEXT, NULL, NULL, NULL },
+    [LAPSE_F_PLATFORM] = { "platform", LAPSE_CLASS_NAME, lapse_platform_name, lapse_platform_lookup,
+                           "a platform is one of app, web, store" },
+    [LAPSE_F_REF] = { "ref", LAPSE_CLASS_TEXT, NULL, NULL, NULL },
+    [LAPSE_F_VALUE] = { "value", LAPSE_CLASS_NUMBER, NULL, NULL, NULL },
+    [LAPSE_F_REASON] = { "reason", LAPSE_CLASS_TEXT, NULL, NULL, NULL },
+    [LAPSE_F_ITEM] = { "item", LAPSE_CLASS_TEXT, NULL, NULL, NULL },
+    [LAPSE_F_QUANTITY] = { "quantity", LAPSE_CLASS_NUMBER, NULL, NULL, "a quantity is a decimal with at most 6 digits after the "
+                           "point, not larger than 9223372036854.775807" },
+    [LAPSE_F_CATEGORY] = { "category", LAPSE_CLASS_TEXT, NULL, NULL, NULL },
+    [LAPSE_F_PRICE] = { "price", LAPSE_CLASS_NUMBER, NULL, NULL, NULL },
+    [LAPSE_F_ENDPOINT] = { "endpoint", LAPSE_CLASS_TEXT, NULL, NULL, NULL },
+    [LAPSE_F_EVIDENCE] = { "evidence", LAPSE_CLASS_TEXT, NULL, NULL, NULL },
+    [LAPSE_F_SOURCE] = { "source", LAPSE_CLASS_TEXT, NULL, NULL, NULL },
+    [LAPSE_F_EVENT_ID] = { "event_id", LAPSE_CLASS_TEXT, NULL, NULL, NULL },
 };
 
 double lapse_value_of_bits(int64_t bits)

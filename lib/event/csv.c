@@ -177,52 +177,6 @@ static bool read_block(struct lapse_csv_block *b, struct lapse_csv_scan *scan, s
 
 /* ---- a block: columns ---------------------------------------------------------------------------------- */
 
-static bool is_negative(int64_t number)
-{
-    return number < 0 && number != LAPSE_MISSING;
-}
-
-/* A negative amount or quantity, which an order line may have if it is a refund (rulings M5, M15, F29). */
-static void settle_negative(struct lapse_csv_block *b, size_t at, size_t record)
-{
-    struct lapse_rows *rows = b->rows;
-    bool has_kind = rows->fields & LAPSE_FIELD_BIT(LAPSE_F_KIND);
-    int64_t none = LAPSE_MISSING;
-    int64_t *amount = rows->fields & LAPSE_FIELD_BIT(LAPSE_F_AMOUNT) ? &rows->number[LAPSE_F_AMOUNT][at] : &none;
-    int64_t *quantity = rows->fields & LAPSE_FIELD_BIT(LAPSE_F_QUANTITY) ? &rows->number[LAPSE_F_QUANTITY][at] : &none;
-    uint8_t kind = has_kind ? rows->name[LAPSE_F_KIND][at] : b->csv->kind;
-    if (!(lapse_kinds[kind].flags & LAPSE_KIND_ORDER_LINE))
-        return; /* the rules for all events refuse it */
-    if (!(b->csv->flags & LAPSE_IMPORT_NEGATIVE_REFUND)) {
-        if (is_negative(*amount))
-            lapse_flaws_add(b->flaws, record, LAPSE_F_AMOUNT,
-                            "an amount is not negative; --negative refund reads such an order line as a refund");
-        else
-            lapse_flaws_add(b->flaws, record, LAPSE_F_QUANTITY,
-                            "a quantity is not negative; --negative refund reads such an order line as a refund");
-        return;
-    }
-    if (is_negative(*amount)) {
-        *amount = -*amount;
-        rows->name[LAPSE_F_KIND][at] = LAPSE_KIND_ORDER_REFUNDED;
-    }
-    if (is_negative(*quantity))
-        *quantity = -*quantity;
-}
-
-static void settle_negatives(struct lapse_csv_block *b, size_t first, size_t n)
-{
-    static const enum lapse_field fields[] = { LAPSE_F_AMOUNT, LAPSE_F_QUANTITY };
-    for (int k = 0; k < 2; k++) {
-        if (!(b->rows->fields & LAPSE_FIELD_BIT(fields[k])))
-            continue;
-        const int64_t *number = b->rows->number[fields[k]] + b->rows->count;
-        for (size_t i = 0; i < n; i++)
-            if (is_negative(number[i]))
-                settle_negative(b, b->rows->count + i, first + i);
-    }
-}
-
 /* Without a column of its own, the source of a row with an id is empty. */
 static bool fill_source(struct lapse_csv_block *b, size_t n)
 {
@@ -249,7 +203,7 @@ static bool fill(struct lapse_csv_block *b, size_t first, size_t n)
     for (int k = 0; k < csv->step_count; k++)
         if (!csv->steps[k].fill(b, &csv->steps[k], first, n))
             return false;
-    settle_negatives(b, first, n);
+    lapse_rows_settle(rows, n, csv->kind, csv->flags & LAPSE_IMPORT_NEGATIVE_REFUND, b->flaws, first);
     if (csv->step_of[LAPSE_F_EVENT_ID + 1] >= 0 && csv->step_of[LAPSE_F_SOURCE + 1] < 0 && !fill_source(b, n))
         return false;
     lapse_rows_columns(rows, &columns);

@@ -76,9 +76,6 @@ static inline bool parse_money(struct lapse_csv_block *b, const struct lapse_csv
     return lapse_money_parse(text.data, text.size, b->csv->check->digits, out, rule);
 }
 
-static const char quantity_rule[] =
-    "a quantity is a decimal with at most 6 digits after the point, not larger than 9223372036854.775807";
-
 static inline bool parse_quantity(struct lapse_csv_block *b, const struct lapse_csv_step *step,
                                   const struct lapse_csv_piece *record, struct lapse_text text, int64_t *out,
                                   const char **rule)
@@ -88,7 +85,7 @@ static inline bool parse_quantity(struct lapse_csv_block *b, const struct lapse_
     (void)record;
     if (lapse_money_parse(text.data, text.size, LAPSE_QUANTITY_DIGITS, out, rule))
         return true;
-    *rule = quantity_rule;
+    *rule = lapse_fields[LAPSE_F_QUANTITY].rule;
     return false;
 }
 
@@ -149,7 +146,7 @@ static bool parse_product(struct lapse_csv_block *block, const struct lapse_csv_
         return lapse_money_product(a, b, block->csv->check->digits, out, rule);
     if (lapse_money_product(a, b, LAPSE_QUANTITY_DIGITS, out, rule))
         return true;
-    *rule = quantity_rule;
+    *rule = lapse_fields[LAPSE_F_QUANTITY].rule;
     return false;
 }
 
@@ -212,26 +209,19 @@ static bool fill_kind(struct lapse_csv_block *b, const struct lapse_csv_step *st
         out[i] = text.size == 0 ? b->csv->kind
                                 : (uint8_t)lapse_kind_index_find(&b->csv->kinds, text.data, text.size);
         if (out[i] == 0)
-            lapse_flaws_add(b->flaws, first + i, LAPSE_F_KIND, "the kind is unknown");
+            lapse_flaws_add(b->flaws, first + i, LAPSE_F_KIND, lapse_fields[LAPSE_F_KIND].rule);
     }
     return true;
 }
 
 static bool fill_name(struct lapse_csv_block *b, const struct lapse_csv_step *step, size_t first, size_t n)
 {
-    static const char *const rules[LAPSE_FIELDS] = {
-        [LAPSE_F_CHANNEL] =
-            "a channel is one of email, sms, push, web_push, in_app, onsite, postal, phone, social, ads",
-        [LAPSE_F_PURPOSE] = "a purpose is one of transactional, service, marketing, profiling, tracking, "
-                            "ad_audience, survey",
-        [LAPSE_F_PLATFORM] = "a platform is one of app, web, store",
-    };
     uint8_t *out = b->rows->name[step->field] + b->rows->count;
     for (size_t i = 0; i < n; i++) {
         struct lapse_text text = text_of(record_at(b, first + i) + step->column);
         out[i] = text.size == 0 ? 0 : (uint8_t)lapse_fields[step->field].find(text.data, text.size);
         if (out[i] == 0 && text.size > 0)
-            lapse_flaws_add(b->flaws, first + i, step->field, rules[step->field]);
+            lapse_flaws_add(b->flaws, first + i, step->field, lapse_fields[step->field].rule);
     }
     return true;
 }

@@ -18,6 +18,7 @@ struct origin {
 struct maker {
     struct lapse_csv *csv;
     const struct lapse_csv_setup *setup;
+    int64_t line; /* of the header; 0: the names are none of a file */
     struct origin origins[LAPSE_CSV_TARGETS];
     lapse_error *error;
 };
@@ -143,7 +144,7 @@ static lapse_status read_options(struct maker *m)
 
 static lapse_status header_fail(const struct maker *m, const char *column, const char *rule)
 {
-    struct lapse_place place = { m->setup->input, 1, -1, column };
+    struct lapse_place place = { m->setup->input, m->line, -1, column };
     return lapse_fail_at(m->error, LAPSE_BAD_INPUT, &place, NULL, 0, rule);
 }
 
@@ -362,7 +363,7 @@ static lapse_status refuse_unknown(const struct maker *m)
     if (!first)
         return LAPSE_OK;
     if (count > 1) {
-        struct lapse_place place = { m->setup->input, 1, -1, first };
+        struct lapse_place place = { m->setup->input, m->line, -1, first };
         return lapse_fail_at(m->error, LAPSE_BAD_INPUT, &place, names, n,
                              "these columns are unknown; --ignore-unknown leaves them out, --map gives them a meaning");
     }
@@ -403,28 +404,63 @@ static lapse_status make_plan(struct maker *m)
     return LAPSE_OK;
 }
 
+static lapse_status begin(struct maker *m)
+{
+    m->csv = lapse_mem_zero(m->setup->mem, 1, sizeof *m->csv);
+    if (!m->csv)
+        return lapse_fail_memory(m->error);
+    m->csv->mem = m->setup->mem;
+    m->csv->zone = m->setup->zone;
+    m->csv->check = m->setup->check;
+    lapse_kind_index_init(&m->csv->kinds);
+    return read_options(m);
+}
+
+/* With the names known, or a failure so far. */
+static lapse_status end(struct maker *m, lapse_status status, struct lapse_csv **out)
+{
+    if (status == LAPSE_OK)
+        status = make_plan(m);
+    if (status != LAPSE_OK)
+        lapse_csv_close(m->csv);
+    *out = status == LAPSE_OK ? m->csv : NULL;
+    return status;
+}
+
 lapse_status lapse_csv_open(const struct lapse_csv_setup *setup, const char *header, size_t n,
                             struct lapse_csv **out, lapse_error *error)
 {
-    *out = NULL;
-    struct lapse_csv *csv = lapse_mem_zero(setup->mem, 1, sizeof *csv);
-    if (!csv)
-        return lapse_fail_memory(error);
-    csv->mem = setup->mem;
-    csv->zone = setup->zone;
-    csv->check = setup->check;
-    lapse_kind_index_init(&csv->kinds);
-    struct maker m = { .csv = csv, .setup = setup, .error = error };
-    lapse_status status = read_options(&m);
+    struct maker m = { .setup = setup, .line = 1, .error = error };
+    lapse_status status = begin(&m);
     if (status == LAPSE_OK)
         status = read_header(&m, header, n);
-    if (status == LAPSE_OK)
-        status = make_plan(&m);
-    if (status != LAPSE_OK)
-        lapse_csv_close(csv);
-    else
-        *out = csv;
-    return status;
+    return end(&m, status, out);
+}
+
+lapse_status lapse_csv_open_names(const struct lapse_csv_setup *setup, const char *const *names, size_t count,
+                                  struct lapse_csv **out, lapse_error *error)
+{
+    struct maker m = { .setup = setup, .error = error };
+    lapse_status status = begin(&m);
+    struct lapse_csv_piece *pieces = NULL;
+    size_t bytes = 0;
+    if (status == LAPSE_OK && (count == 0 || count > COLUMNS_MAX))
+        status = header_fail(&m, "", count ? "there are at most 65535 columns" : "there are no columns");
+    if (status == LAPSE_OK && !(pieces = lapse_mem_zero(setup->mem, count, sizeof *pieces)))
+        status = lapse_fail_memory(error);
+    for (size_t i = 0; status == LAPSE_OK && i < count; i++) {
+        size_t n = strlen(names[i]);
+        pieces[i] = (struct lapse_csv_piece){ names[i], (uint32_t)n, false };
+        if (n > COLUMNS_MAX || !lapse_utf8_valid(names[i], n))
+            status = header_fail_at(&m, i, " has a name that is too long or not valid UTF-8");
+        bytes += n;
+    }
+    if (status == LAPSE_OK) {
+        m.csv->columns = count;
+        status = keep_names(&m, pieces, bytes);
+    }
+    lapse_mem_free(setup->mem, pieces);
+    return end(&m, status == LAPSE_OK ? check_names(&m) : status, out);
 }
 
 void lapse_csv_close(struct lapse_csv *csv)

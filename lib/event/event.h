@@ -2,6 +2,7 @@
 #ifndef LAPSE_LIB_EVENT_H
 #define LAPSE_LIB_EVENT_H
 
+#include <lapse/arrow.h>
 #include <lapse/event.h>
 #include <lapse/store.h>
 
@@ -32,6 +33,7 @@ struct lapse_field_info {
     enum lapse_field_class class;
     const char *(*name_of)(int32_t);     /* of CLASS_NAME */
     int32_t (*find)(const char *, size_t); /* of CLASS_NAME: the value of a name, 0: none */
+    const char *rule;                      /* of CLASS_NAME and a quantity: what it is */
 };
 extern const struct lapse_field_info lapse_fields[LAPSE_FIELDS];
 
@@ -240,6 +242,11 @@ bool lapse_flaws_next_good(const struct lapse_flaws *flaws, size_t end, size_t *
  * kinds need (F2, F9, T1, T4, M5). Customer and time are columns without `code`. That names and texts are well-formed was checked when they were put into columns. */
 void lapse_columns_check(const struct lapse_columns *c, size_t first, size_t n, const struct lapse_check *check,
                          struct lapse_flaws *flaws);
+/* Negative amounts and quantities of order lines (rulings M5, M15, F29) in rows rows->count .. + n, flaws->row[first]
+ * being that of the first: refunds, for which there must be a column of kinds, or faults. `kind` is that of all rows when
+ * there is no column. */
+void lapse_rows_settle(struct lapse_rows *rows, size_t n, uint8_t kind, bool refund, struct lapse_flaws *flaws,
+                       size_t first);
 /* One text: its length and form; an empty one is good. False: *rule. */
 bool lapse_text_check(const char *text, size_t n, const char **rule);
 /* F8, X15: normalises an address of `channel` and hashes it, or takes `hash:` and 64 hex digits. False: rule. */
@@ -256,6 +263,10 @@ struct lapse_batch_reader {
     const struct lapse_check *check;
     const char *source;  /* of rows without event_id if there is no source column; NULL is empty */
     bool lines;          /* are LAPSE_F_LINE, places in the batch, wanted? */
+    bool refund;         /* is a negative order line a refund? */
+    uint8_t kind;        /* of all rows if there is no column; 0 is order.placed */
+    int64_t base;        /* number of its first row */
+    const struct lapse_fault *given; /* NULL, or what is already known to be wrong: of each row, rule NULL for none */
     struct lapse_rows rows;
     struct lapse_flaws flaws;
     struct lapse_constants constants;
@@ -271,6 +282,8 @@ struct lapse_batch_sink {
 };
 void lapse_batch_reader_init(struct lapse_batch_reader *reader, const lapse_allocator *mem);
 void lapse_batch_reader_free(struct lapse_batch_reader *reader);
+/* Puts a column into a batch: f is a field or LAPSE_F_CUSTOMER; `extra` are offsets or validity. */
+void lapse_batch_set(lapse_batch *batch, int f, const void *data, const void *extra);
 /* What stopped it, or 0; LAPSE_NO_MEMORY with reader->failed. Bad rows are told in order, but a good row may be
  * handed over after bad ones behind it. */
 int lapse_batch_read(struct lapse_batch_reader *reader, const struct lapse_batch_sink *sink);
@@ -291,6 +304,9 @@ struct lapse_csv_setup {
  * unknown columns. */
 lapse_status lapse_csv_open(const struct lapse_csv_setup *setup, const char *header, size_t n,
                             struct lapse_csv **out, lapse_error *error);
+/* The same for names that are none of a file; lapse_csv_parse() is not for such a plan. */
+lapse_status lapse_csv_open_names(const struct lapse_csv_setup *setup, const char *const *names, size_t count,
+                                  struct lapse_csv **out, lapse_error *error);
 void lapse_csv_close(struct lapse_csv *csv);
 bool lapse_csv_has(const struct lapse_csv *csv, enum lapse_field field); /* can the field be other than constant? */
 
@@ -339,5 +355,36 @@ void lapse_csv_work_free(struct lapse_csv_work *work);
  * record whose quote is never closed is a bad row too, with a rule that begins "a quote is never closed". */
 int lapse_csv_parse(const struct lapse_csv *csv, struct lapse_csv_work *work, const char *text, size_t n,
                     int64_t line, const struct lapse_csv_sink *sink, int64_t *rows);
+
+/* ---- arrow_plan.c, arrow_read.c: rows of Arrow arrays ------------------------------------------------------ */
+
+struct lapse_arrow;
+/* Reads a schema, which it takes over in any case. */
+lapse_status lapse_arrow_open(const struct lapse_csv_setup *setup, struct ArrowSchema *schema, struct lapse_arrow **out,
+                              lapse_error *error);
+void lapse_arrow_close(struct lapse_arrow *arrow);
+const struct lapse_csv *lapse_arrow_plan(const struct lapse_arrow *arrow); /* for lapse_csv_has(), _constants() */
+/* The structure of an array that has not been released, as far as it can be seen without its values. */
+lapse_status lapse_arrow_check(const struct lapse_arrow *arrow, const struct ArrowArray *array, const char *input,
+                               lapse_error *error);
+/* Of one thread; begins as zeros. */
+struct lapse_arrow_work {
+    const lapse_allocator *mem;
+    struct lapse_buffer data[LAPSE_FIELDS + 1], extra[LAPSE_FIELDS + 1]; /* columns of `batch`, by target */
+    struct lapse_fault *given;
+    bool faulty;                   /* something is in `given` */
+    bool ready;                    /* the reader is */
+    struct lapse_time_reader times;
+    lapse_batch batch;
+    struct lapse_batch_reader reader;
+    bool failed;                   /* no memory */
+    const char *broken;            /* the column whose values point to where nothing can be */
+};
+void lapse_arrow_work_init(struct lapse_arrow_work *work, const lapse_allocator *mem);
+void lapse_arrow_work_free(struct lapse_arrow_work *work);
+/* Rows first .. first + n, at most LAPSE_CSV_BATCH, of a checked array; `row` is the number of the first of them in the
+ * stream, which stands for a line. Returns what stopped it, or 0, or LAPSE_NO_MEMORY with work->failed or ->broken. */
+int lapse_arrow_read(const struct lapse_arrow *arrow, struct lapse_arrow_work *work, const struct ArrowArray *array,
+                     int64_t first, int64_t n, int64_t row, const struct lapse_csv_sink *sink);
 
 #endif

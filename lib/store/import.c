@@ -36,15 +36,15 @@ static lapse_status check_options(struct import *im, const lapse_import_options 
     if (o->delimiter < 1 || o->delimiter > 127 || o->delimiter == '"' || o->delimiter == '\r' || o->delimiter == '\n')
         return lapse_fail(error, LAPSE_INVALID, "a delimiter is one ASCII character, no quote and no line end");
     im->threads = o->threads;
-    im->source = o->source ? o->source : im->path ? base_name(im->path) : "stdin";
+    im->source = o->source ? o->source : im->path ? base_name(im->path) : im->frames ? "" : "stdin";
     if (strlen(im->source) > 255 || !lapse_utf8_valid(im->source, strlen(im->source)))
         return lapse_fail(error, LAPSE_INVALID, "a source is at most 255 bytes of UTF-8");
     return LAPSE_OK;
 }
 
 /* *counts is 0 if anything fails. */
-static lapse_status prepare(struct import *im, const lapse_import_options *options, lapse_counts *counts,
-                            lapse_error *error)
+lapse_status lapse_import_prepare(struct import *im, const lapse_import_options *options, lapse_counts *counts,
+                                  lapse_error *error)
 {
     const lapse_counts none = { 0 };
     lapse_status status = lapse_counts_give(counts, &none, error);
@@ -53,7 +53,7 @@ static lapse_status prepare(struct import *im, const lapse_import_options *optio
     return status == LAPSE_OK ? check_options(im, options, error) : status;
 }
 
-static lapse_status import(struct import *im, lapse_counts *counts, lapse_error *error)
+lapse_status lapse_import_run(struct import *im, lapse_counts *counts, lapse_error *error)
 {
     struct lapse_store *store = im->store;
     lapse_counts own = { 0 };
@@ -76,8 +76,8 @@ static lapse_status import(struct import *im, lapse_counts *counts, lapse_error 
 lapse_status lapse_store_import_file(lapse_store *store, const char *path, const lapse_import_options *options,
                                      lapse_counts *counts, lapse_error *error)
 {
-    struct import im = { .store = store, .path = path };
-    lapse_status status = prepare(&im, options, counts, error);
+    struct import im = { .store = store, .path = path, .reading = &lapse_import_reading_csv };
+    lapse_status status = lapse_import_prepare(&im, options, counts, error);
     if (status == LAPSE_OK && !path)
         status = lapse_fail(error, LAPSE_INVALID, "path is NULL");
     if (status != LAPSE_OK)
@@ -85,7 +85,7 @@ lapse_status lapse_store_import_file(lapse_store *store, const char *path, const
     lapse_input_init(&im.input, &store->mem, im.options.name ? im.options.name : path);
     status = lapse_input_open(&im.input, path, error);
     if (status == LAPSE_OK)
-        status = import(&im, counts, error);
+        status = lapse_import_run(&im, counts, error);
     lapse_input_close(&im.input);
     return status;
 }
@@ -93,8 +93,8 @@ lapse_status lapse_store_import_file(lapse_store *store, const char *path, const
 lapse_status lapse_store_import_stream(lapse_store *store, lapse_read_fn read, void *user,
                                        const lapse_import_options *options, lapse_counts *counts, lapse_error *error)
 {
-    struct import im = { .store = store };
-    lapse_status status = prepare(&im, options, counts, error);
+    struct import im = { .store = store, .reading = &lapse_import_reading_csv };
+    lapse_status status = lapse_import_prepare(&im, options, counts, error);
     if (status == LAPSE_OK && !read)
         status = lapse_fail(error, LAPSE_INVALID, "read is NULL");
     if (status != LAPSE_OK)
@@ -102,7 +102,7 @@ lapse_status lapse_store_import_stream(lapse_store *store, lapse_read_fn read, v
     lapse_input_init(&im.input, &store->mem, im.options.name ? im.options.name : "input");
     im.input.read = read;
     im.input.user = user;
-    status = import(&im, counts, error);
+    status = lapse_import_run(&im, counts, error);
     lapse_input_close(&im.input);
     return status;
 }

@@ -7,13 +7,13 @@
 #include "store/import.h"
 
 enum {
-    ROUND = 16 * LAPSE_CHUNK,  /* bytes for each thread */
+    ROUND = 16,                /* chunks for each thread */
     FAULTS = 1 << 20           /* bytes of bad rows of one worker after which a round ends */
 };
 
 /* ---- one chunk, on any thread ---------------------------------------------------------------------------- */
 
-static int take_rows(void *self, const struct lapse_columns *rows, size_t n)
+int lapse_import_take_rows(void *self, const struct lapse_columns *rows, size_t n)
 {
     struct import_worker *w = self;
     w->status = lapse_stage_put(w->import->stage, &w->hand, rows, n, &w->error);
@@ -32,7 +32,7 @@ static void put_text(struct lapse_buffer *b, const char *text, size_t n)
     lapse_buffer_byte(b, 0);
 }
 
-static int take_fault(void *self, const struct lapse_csv_fault *fault)
+int lapse_import_take_fault(void *self, const struct lapse_csv_fault *fault)
 {
     struct import_worker *w = self;
     struct waiting_fault f = { fault->line, strlen(fault->column), fault->text.size, strlen(fault->rule),
@@ -49,9 +49,9 @@ static int take_fault(void *self, const struct lapse_csv_fault *fault)
     return w->stopped || w->status != LAPSE_OK;
 }
 
-static void parse(struct import_worker *w, const struct import_chunk *chunk)
+static void parse_csv(struct import_worker *w, const struct import_chunk *chunk)
 {
-    struct lapse_csv_sink sink = { .self = w, .rows = take_rows, .bad = take_fault };
+    struct lapse_csv_sink sink = { .self = w, .rows = lapse_import_take_rows, .bad = lapse_import_take_fault };
     int64_t rows;
     lapse_csv_parse(w->import->csv, &w->csv, chunk->text.data, chunk->text.size, chunk->line, &sink, &rows);
     if (w->csv.failed)
@@ -83,13 +83,12 @@ static struct import_chunk *first_free(const struct import *im)
 static void read_ahead(struct import *im)
 {
     for (struct import_chunk *chunk; (chunk = first_free(im)) != NULL;) {
-        im->read |= im->stopping || im->more != LAPSE_OK || im->input.done >= im->round_end ||
-                    lapse_stage_full(im->stage);
+        im->read |= im->stopping || im->more != LAPSE_OK || im->round_left == 0 || lapse_stage_full(im->stage);
         if (im->read)
             break;
+        im->round_left--;
         lapse_lock_give(im->lock);
-        lapse_status more = lapse_input_chunk(&im->input, im->options.delimiter, &chunk->text, LAPSE_CHUNK, &chunk->line,
-                                              &im->input_error);
+        lapse_status more = im->reading->next(im, chunk, &im->input_error);
         lapse_lock_take(im->lock);
         im->more = more;
         chunk->state = more == LAPSE_OK ? CHUNK_READ : CHUNK_FREE;
@@ -122,7 +121,7 @@ static int work(void *user, int64_t task)
     for (struct import_chunk *chunk; (chunk = next_chunk(im, task == 0)) != NULL;) {
         chunk->state = CHUNK_TAKEN;
         lapse_lock_give(im->lock);
-        parse(w, chunk);
+        im->reading->parse(w, chunk);
         lapse_lock_take(im->lock);
         chunk->state = CHUNK_FREE;
         im->read |= w->faults.size > FAULTS;
@@ -182,7 +181,7 @@ static lapse_status tell_faults(struct import *im, lapse_error *error)
     for (struct import_worker *w; (w = first_fault(im)) != NULL;) {
         lapse_reject reject;
         struct waiting_fault f = read_fault(&w->next_fault, &reject);
-        struct lapse_place place = { im->input.name, f.line, -1, reject.column };
+        struct lapse_place place = { im->input.name, im->frames ? 0 : f.line, im->frames ? f.line : -1, reject.column };
         if (!skip)
             return lapse_fail_at(error, LAPSE_BAD_INPUT, &place, reject.text, f.text, reject.rule);
         if (!im->options.on_reject)
@@ -248,43 +247,54 @@ static lapse_status open_csv(struct import *im, struct import_chunk *chunk, laps
     return status;
 }
 
-/* A stage for about as many rows as there will be, if the rest is like the first chunk. */
-static lapse_status open_stage(struct import *im, const struct import_chunk *chunk, lapse_error *error)
+lapse_status lapse_import_open_stage(struct import *im, double expected, lapse_error *error)
 {
     const int64_t limit = im->store->memory_limit - im->store->memory_limit / 16;
     struct lapse_columns constants = { 0 };
-    int64_t rows = lapse_csv_lines(chunk->text.data, chunk->text.size) + 1, bytes = im->input.total;
-    if (bytes < im->input.done) /* a stream */
-        bytes = im->input.ended ? im->input.done : limit;
-    double expected = (double)rows * ((double)bytes / (double)(chunk->text.size + 1) * 1.06 + 1);
     if (expected > (double)limit / 16)
         expected = (double)limit / 16;
-    lapse_csv_constants(im->csv, &constants);
+    lapse_csv_constants(im->plan, &constants);
     return lapse_stage_new(im->store, &constants, (size_t)limit, (uint64_t)expected, &im->stage, error);
 }
 
-static lapse_status begin(struct import *im, lapse_error *error)
+/* About as many rows as there will be, if the rest is like the first chunk. */
+static double expected_rows(const struct import *im, const struct import_chunk *chunk)
+{
+    int64_t rows = lapse_csv_lines(chunk->text.data, chunk->text.size) + 1, bytes = im->input.total;
+    if (bytes < im->input.done) /* a stream */
+        bytes = im->input.ended ? im->input.done : im->store->memory_limit;
+    return (double)rows * ((double)bytes / (double)(chunk->text.size + 1) * 1.06 + 1);
+}
+
+static lapse_status next_csv(struct import *im, struct import_chunk *chunk, lapse_error *error)
+{
+    return lapse_input_chunk(&im->input, im->options.delimiter, &chunk->text, LAPSE_CHUNK, &chunk->line, error);
+}
+
+static lapse_status begin_csv(struct import *im, lapse_error *error)
 {
     struct import_chunk *chunk = &im->chunks[0];
-    im->more = lapse_input_chunk(&im->input, im->options.delimiter, &chunk->text, LAPSE_CHUNK, &chunk->line,
-                                 &im->input_error);
+    im->more = next_csv(im, chunk, &im->input_error);
     if (im->more == LAPSE_DONE)
         return lapse_fail(error, LAPSE_BAD_INPUT, "%s: there is no header row", im->input.name);
     if (im->more != LAPSE_OK)
         return pass_on(error, &im->input_error, im->more);
     lapse_status status = open_csv(im, chunk, error);
+    im->plan = im->csv;
     if (status == LAPSE_OK)
-        status = open_stage(im, chunk, error);
+        status = lapse_import_open_stage(im, expected_rows(im, chunk), error);
     chunk->state = CHUNK_READ;
     return status;
 }
 
+const struct import_reading lapse_import_reading_csv = { begin_csv, next_csv, parse_csv };
+
 lapse_status lapse_import_read(struct import *im, lapse_error *error)
 {
-    lapse_status status = begin(im, error);
+    lapse_status status = im->reading->begin(im, error);
     while (status == LAPSE_OK) {
         im->read = im->stopping = false;
-        im->round_end = im->input.done + (int64_t)im->threads * ROUND;
+        im->round_left = (int64_t)im->threads * ROUND;
         lapse_parallel(im->threads, im->threads, work, im);
         status = settle(im, error);
         bool last = im->more != LAPSE_OK;
@@ -307,6 +317,7 @@ bool lapse_import_workers_open(struct import *im)
         w->import = im;
         w->error.size = sizeof w->error;
         lapse_csv_work_init(&w->csv, mem);
+        lapse_arrow_work_init(&w->arrow, mem);
         lapse_stage_hand_init(&w->hand, mem);
         w->hand.first_part = (size_t)i * 37;
         lapse_buffer_init(&w->faults, mem);
@@ -324,6 +335,7 @@ void lapse_import_workers_close(struct import *im)
     for (int32_t i = 0; im->workers && i < im->threads; i++) {
         struct import_worker *w = &im->workers[i];
         lapse_csv_work_free(&w->csv);
+        lapse_arrow_work_free(&w->arrow);
         lapse_stage_hand_free(&w->hand);
         lapse_buffer_free(&w->faults);
     }

@@ -287,6 +287,11 @@ lapse_status lapse_result_column(const lapse_result *result, int32_t index, laps
     return lapse_column_write(&column, out);
 }
 
+const lapse_allocator *lapse_result_memory(const lapse_result *result)
+{
+    return &result->mem;
+}
+
 lapse_status lapse_result_add_note(lapse_result *result, const char *text, size_t n)
 {
     char *note = lapse_mem_text(&result->mem, text, n);

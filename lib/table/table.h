@@ -100,6 +100,7 @@ lapse_status lapse_result_new(const lapse_allocator *mem, const struct lapse_col
  * one of more than LAPSE_TABLE_ROWS is given in parts. */
 lapse_status lapse_result_of_table(const lapse_allocator *mem, lapse_table *table, lapse_result **out,
                                    lapse_error *error);
+const lapse_allocator *lapse_result_memory(const lapse_result *result);
 lapse_status lapse_result_add_note(lapse_result *result, const char *text, size_t n);
 
 /* ---- csv_write.c: CSV rows into a buffer; lapse_result_write_csv() hands them on ----------------------- */

@@ -26,7 +26,7 @@ def function_changed(text):
 
 
 # What is changed, how a report names it, and where the promised ones are listed.
-CANARIES = (('struct', struct_changed, r"'struct (lapse_\w+)' at [^\n]* changed:", 'layout.h', r'^SIZE\((\w+),'),
+CANARIES = (('struct', struct_changed, r"'struct (lapse_\w+)' at [^\n]* changed:", 'layout.h', r'^SIZE\((lapse_\w+),'),
             ('function', function_changed, r"\[C\] 'function [^(']*?(lapse_\w+)\(", 'symbols.txt', r'^(\w+)@@'))
 
 

@@ -15,6 +15,7 @@ NAME = r'(lapse_\w+)'
 FORMS = [(kind, re.compile(pattern, re.S)) for kind, pattern in (
     ('enum', r'enum\s*\{(?P<body>[^{}]*)\}\s*;'),
     ('struct', r'typedef struct (?P<name>lapse_\w+)\s*\{(?P<body>[^{}]*)\}\s*(?P=name)\s*;'),
+    ('given', r'struct (?P<name>Arrow\w+)\s*\{(?P<body>[^{}]*)\}\s*;'), # of the specification that <lapse/arrow.h> names
     ('handle', r'typedef struct (?P<name>lapse_\w+)\s+(?P=name)\s*;'),
     ('callback', r'typedef (?P<result>[^;(]*?)\(\*(?P<name>lapse_\w+)\)\((?P<body>[^()]*)\)\s*;'),
     ('alias', r'typedef (?P<result>\w+)\s+(?P<name>lapse_\w+)\s*;'),
@@ -37,7 +38,7 @@ class Item:
         self.name, self.result = found.get('name') or '', spaced(found.get('result') or '')
         body = found.get('body') or ''
         self.members = (self.values(body) if kind == 'enum' else
-                        self.fields(body.split(';')[:-1]) if kind == 'struct' else self.parameters(body))
+                        self.fields(body.split(';')[:-1]) if kind in ('struct', 'given') else self.parameters(body))
         self.text = match.group()
 
     def values(self, body):

@@ -2,6 +2,10 @@
  * those of a pointer to the field. Frozen for 64-bit pointers; elsewhere the same fields lie as the platform says. */
 #include <lapse.h>
 
+typedef struct ArrowSchema ArrowSchema;
+typedef struct ArrowArray ArrowArray;
+typedef struct ArrowArrayStream ArrowArrayStream;
+
 #define SIZE(type, size) _Static_assert(sizeof(type) == (size), #type " has another size");
 #define FIELD(type, field, offset, size, ...)                                                    \
     _Static_assert(offsetof(type, field) == (offset), #type "." #field " moved");                \

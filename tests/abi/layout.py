@@ -14,6 +14,10 @@ import headers
 import stub
 
 
+# Structs of a specification have no name without `struct`.
+GIVEN = ''.join('typedef struct %s %s;\n' % (2 * (name,)) for name in ('ArrowSchema', 'ArrowArray', 'ArrowArrayStream'))
+
+
 def pointer(kind, count):
     """The type of a pointer to a field."""
     if '(*)' in kind:
@@ -24,12 +28,12 @@ def pointer(kind, count):
 def fields(root):
     """(struct, [(field, type of a pointer to it)]) of all headers."""
     return [(item.name, [(name, pointer(kind, count)) for name, kind, count in item.members])
-            for item in headers.items(headers.read(os.path.join(root, 'include')), 'struct')]
+            for item in headers.items(headers.read(os.path.join(root, 'include')), 'struct', 'given')]
 
 
 def lines(root):
     """abi/layout.h as the compiler computes it today."""
-    program = '#include <stdio.h>\n#include <lapse.h>\nint main(void)\n{\n'
+    program = '#include <stdio.h>\n#include <lapse.h>\n' + GIVEN + 'int main(void)\n{\n'
     for struct, members in fields(root):
         program += 'printf("SIZE(%s, %%zu)\\n", sizeof(%s));\n' % (struct, struct)
         for name, kind in members:

@@ -72,6 +72,7 @@ BAD = [
     ('a field inserted', 'layout abidiff', (), (SHAPE, STRUCT + r'([^;]*;[^\n]*\n)', r'\1\2    int64_t inserted;\n')),
     ('a field appended', 'layout abidiff', (), (SHAPE, r'\} lapse_rfm_options;', r'    int64_t appended;\n\g<0>')),
     ('a field retyped', 'layout abidiff', (), (SHAPE, r'int32_t (bins_f;)', r'uint32_t \1')),
+    ('a field of a given struct retyped', 'layout', (), ('include/lapse/arrow.h', r'int64_t (null_count;)', r'uint64_t \1')),
     ('a callback retyped', 'abidiff', (),
      ('include/lapse/base.h', r'(\(\*lapse_progress_fn\)\(void \*user, int64_t done, )int64_t', r'\1int32_t')),
     ('a suppression of one struct', 'abidiff', (),
