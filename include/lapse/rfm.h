@@ -29,8 +29,8 @@ enum {
 
 /** Thresholds of the three axes, frozen: they score whoever comes later as they did those they were made of. A plain
  *  struct, which may be copied. A value gets into bin i + 2 or a higher one iff it is greater than above[axis][i];
- *  the score of recency is bins + 1 - bin, those of the others the bin. Quantiles are kept as their floors, which decide
- *  the same of every possible value. Set `size` before a call fills it. @since 0.9 */
+ *  the score of recency is bins + 1 - bin, those of the others the bin. Quantiles are kept as their floors, which
+ *  decide the same of every possible value. Set `size` before a call fills it. @since 0.9 */
 typedef struct lapse_cuts {
     uint32_t size;
     int32_t digits;      /**< of money: 0 to 6 */
@@ -39,12 +39,12 @@ typedef struct lapse_cuts {
     int64_t above[3][9]; /**< days, orders, minor units; bins - 1 of each axis, not descending, the others 0 */
 } lapse_cuts;
 
-/** Reads thresholds of three axes, days / orders / major units, as `30,90,180,365/2,3,5,8/10,50,100,500`: one to nine of each, not
- *  descending, decimals allowed (what is finer than the unit decides as its floor does). LAPSE_BAD_INPUT names the rule broken. Threads: any.
- *  @since 0.9 */
+/** Reads thresholds of three axes, days / orders / major units, as `30,90,180,365/2,3,5,8/10,50,100,500`: one to
+ *  nine of each, not descending, decimals allowed (what is finer than the unit decides as its floor does).
+ *  LAPSE_BAD_INPUT names the rule broken. Threads: any. @since 0.9 */
 LAPSE_API lapse_status lapse_cuts_parse(const char *text, int32_t digits, lapse_cuts *out, lapse_error *error);
-/** Reads what lapse_cuts_write() wrote: CSV `axis,bin,above` with axis r, f or m, every bin from 1 up once, `above` not
- *  descending, money in major units. Of an amount of more digits than `digits` the floor is taken. At most 4096
+/** Reads what lapse_cuts_write() wrote: CSV `axis,bin,above` with axis r, f or m, every bin from 1 up once, `above`
+ *  not descending, money in major units. Of an amount of more digits than `digits` the floor is taken. At most 4096
  *  bytes. LAPSE_BAD_INPUT names line, column, text and rule. Threads: any. @since 0.9 */
 LAPSE_API lapse_status lapse_cuts_read(const char *csv, int64_t size, int32_t digits, lapse_cuts *out,
                                        lapse_error *error);
@@ -90,15 +90,15 @@ typedef struct lapse_rfm_options {
     int64_t segments_size;      /**< bytes of `segments` */
     lapse_progress_fn on_progress; /**< events read; NULL: nobody is told */
     void *progress_user;
-    const lapse_cuts *fixed;    /**< of LAPSE_CUTS_FIXED, then bins_r, bins_f, bins_m are those of the cuts; else NULL */
+    const lapse_cuts *fixed;    /**< of LAPSE_CUTS_FIXED, whose bins then count, not bins_r, bins_f, bins_m; else NULL */
     lapse_cuts *made;           /**< where the cuts of this answer go before the call returns; NULL: nowhere. Not with
                                      LAPSE_CUTS_NTILE, which has no thresholds, nor nested, which has many, nor where
                                      there are several instants */
-    int64_t from;               /**< of every and of transitions: where the span begins, microseconds; INT64_MIN (default):
-                                     not said. It ends at the instant of the view */
-    int32_t every;              /**< LAPSE_EVERY_NONE (default): the instant of the view. Else rfm and segments answer as of
-                                     the first instant of each month (day, week, ...) of the calendar that is after `from`
-                                     and not after the instant of the view */
+    int64_t from;               /**< of every and of transitions: where the span begins, microseconds; INT64_MIN
+                                     (default): not said. It ends at the instant of the view */
+    int32_t every;              /**< LAPSE_EVERY_NONE (default): the instant of the view. Else rfm and segments answer
+                                     as of the first instant of each month (day, week, ...) of the calendar that is
+                                     after `from` and not after the instant of the view */
     int32_t reserved;           /**< 0 */
 } lapse_rfm_options;
 
@@ -116,29 +116,27 @@ typedef struct lapse_rfm_values {
 } lapse_rfm_values;
 
 /** Scores customers of a program's own, without a store: as lapse_view_rfm() of the same values, by the cuts, bins,
- *  LAPSE_RFM_NESTED, threads, fixed and made of `options` (NULL: defaults); the rest is left alone. LAPSE_CUTS_NTILE splits
- *  ties in the order of the arrays, which stands for that of ids. r, f and m are arrays of `count` of the caller, 1 to 10.
- *  `allocator` may be NULL. Cost: linear, nothing is sorted; memory 16 bytes a customer at most. Threads: any.
- *  @since 0.9 */
+ *  LAPSE_RFM_NESTED, threads, fixed and made of `options` (NULL: defaults); the rest is left alone. LAPSE_CUTS_NTILE
+ *  splits ties in the order of the arrays, which stands for that of ids. r, f and m are arrays of `count` of the
+ *  caller, 1 to 10. `allocator` may be NULL. Cost: linear, nothing is sorted; memory 32 bytes a customer at most.
+ *  Threads: any. @since 0.9 */
 LAPSE_API lapse_status lapse_rfm_score(const lapse_rfm_values *values, const lapse_rfm_options *options,
                                        const lapse_allocator *allocator, uint8_t *r, uint8_t *f, uint8_t *m,
                                        lapse_error *error);
 
-/** One row a customer with at least one valid order (an order counts when its net amount after cancellations
- *  and refunds is above 0, or when it has no amount), ordered by id (bytewise):
- *  customer, last_order (time), recency_days (calendar days in the store's zone), frequency, monetary
- *  (money), r, f, m (int64), score (string of the digits), segment (string) [, weighted].
- *  Customers who objected to profiling or were erased at the instant have no row and no part in the cuts.
- *  Notes tell how many these are, how many have no valid order, segments that can never match, and cells that no
- *  segment covers.
- *  With `every`, rows of one instant after those of another, each with cuts of its own, and `as_of` (time) as the first
- *  column; each instant is answered as a view at it would be, from one pass over the events, and worked out as its rows
- *  are pulled. Notes are then those of the last instant.
+/** One row a customer with at least one valid order (an order counts when its net amount after cancellations and
+ *  refunds is above 0, or when it has no amount), ordered by id (bytewise): customer, last_order (time),
+ *  recency_days (calendar days in the store's zone), frequency, monetary (money), r, f, m (int64), score (string of
+ *  the digits), segment (string) [, weighted]. Customers who objected to profiling or were erased at the instant
+ *  have no row and no part in the cuts. Notes tell how many these are, how many have no valid order, segments that
+ *  can never match, and cells that no segment covers. With `every`, rows of one instant after those of another, each
+ *  with cuts of its own, and `as_of` (time) as the first column; each instant is answered as a view at it would be,
+ *  from one pass over the events, and worked out as its rows are pulled. Notes are then those of the last instant.
  *  LAPSE_BAD_INPUT: a segment table that cannot be read, or none for bins other than 5; a span that ends before it
- *  begins, or has more than 1,000,000 instants.
- *  LAPSE_OVERFLOW: an amount leaves int64_t, naming the customer. `options` may be NULL.
- *  Memory: at most 64 bytes and the id for each customer; with `every` the rows of one instant, and at most 48 bytes for
- *  each instant and customer of which something changed since the instant before. Threads: as the view. @since 0.9 */
+ *  begins, or has more than 1,000,000 instants. LAPSE_OVERFLOW: an amount leaves int64_t, naming the customer.
+ *  `options` may be NULL. Memory: at most 64 bytes and the id for each customer; with `every` 100 and
+ *  the id twice, and at most 48 bytes for each instant and customer of which something changed since the instant before.
+ *  Threads: as the view. @since 0.9 */
 LAPSE_API lapse_status lapse_view_rfm(lapse_view *view, const lapse_rfm_options *options,
                                       lapse_result **out, lapse_error *error);
 
@@ -150,11 +148,11 @@ LAPSE_API lapse_status lapse_view_rfm(lapse_view *view, const lapse_rfm_options 
 LAPSE_API lapse_status lapse_view_segments(lapse_view *view, const lapse_rfm_options *options,
                                            lapse_result **out, lapse_error *error);
 
-/** Segments at `from` by segments at the instant of the view: from, to (strings), customers (int64). Pairs that occur, in
- *  the order of the table by `from`, then by `to`, `(none)` and then `(absent)` last. Cuts are made at each instant of
- *  the customers it has (LAPSE_CUTS_FIXED: the same at both); a customer without a row at one of them is `(absent)`
- *  there, one without a row at both is not counted. Notes tell of each instant. LAPSE_INVALID: `from` is not said.
- *  LAPSE_BAD_INPUT: `from` is after the view. Everything else as lapse_view_rfm(). @since 0.9 */
+/** Segments at `from` by segments at the instant of the view: from, to (strings), customers (int64). Pairs that
+ *  occur, in the order of the table by `from`, then by `to`, `(none)` and then `(absent)` last. Cuts are made at
+ *  each instant of the customers it has (LAPSE_CUTS_FIXED: the same at both); a customer without a row at one of
+ *  them is `(absent)` there, one without a row at both is not counted. Notes tell of each instant. LAPSE_INVALID:
+ *  `from` is not said. LAPSE_BAD_INPUT: `from` is after the view. Everything else as lapse_view_rfm(). @since 0.9 */
 LAPSE_API lapse_status lapse_view_transitions(lapse_view *view, const lapse_rfm_options *options,
                                               lapse_result **out, lapse_error *error);
 

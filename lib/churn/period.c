@@ -1,5 +1,6 @@
-/* Periods of instants: the tiles of a span (rulings H11), and which period of the calendar an instant is in (H13). Every end of a tile is counted from the beginning of the span in one step, so a span that begins on the
- * 31st has tiles that end on the 28th and on the 31st. */
+/* Periods of instants: the tiles of a span (rulings H11), and which period of the calendar an instant is in (H13).
+ * Every end of a tile is counted from the beginning of the span in one step, so a span that begins on the 31st has
+ * tiles that end on the 28th and on the 31st. */
 #include "churn/churn.h"
 
 /* `from` and k units. Days and weeks move the date and keep the time of day, as months do (T7). */

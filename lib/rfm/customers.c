@@ -73,7 +73,8 @@ static bool put_customer(const struct collect *c, struct part *part, const int64
         if (c->keeps[v])
             p->value[v][i] = value[v];
     if (c->with_ids) {
-        if (i % LAPSE_ID_MARK == 0 && !lapse_rfm_resize(c->reader.mem, &p->id_mark, i / LAPSE_ID_MARK + 1, sizeof *p->id_mark))
+        size_t marks = i / LAPSE_ID_MARK + 1;
+        if (i % LAPSE_ID_MARK == 0 && !lapse_rfm_resize(c->reader.mem, &p->id_mark, marks, sizeof *p->id_mark))
             return false;
         if (i % LAPSE_ID_MARK == 0)
             p->id_mark[i / LAPSE_ID_MARK] = (int64_t)p->ids.size;

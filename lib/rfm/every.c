@@ -3,7 +3,8 @@
 
 enum { INSTANTS_MOST = 1000000 };
 
-/* The first instants of periods of the calendar in (from, to], which ascend also where days are skipped or come twice. */
+/* The first instants of periods of the calendar in (from, to], which ascend also where days are skipped or come
+ * twice. */
 static lapse_status find_instants(lapse_view *view, const lapse_rfm_options *o, int64_t **out, int32_t *count,
                                   lapse_error *error)
 {

@@ -1,6 +1,6 @@
-/* Cuts that outlive the customers they were made of: read from text, written as CSV (rulings R10, R11), and used for one
- * customer at a time. Thresholds are kept as floors in days, orders and minor units, which decide the same for every
- * possible value. */
+/* Cuts that outlive the customers they were made of: read from text, written as CSV (rulings R10, R11), and used for
+ * one customer at a time. Thresholds are kept as floors in days, orders and minor units, which decide the same for
+ * every possible value. */
 #include <stdio.h>
 
 #include "rfm/rfm.h"

@@ -1,10 +1,10 @@
 /* Customers as several instants see them, from one fold.
  *
- * The fold goes through each customer once and keeps what changed from one instant to the next: the new values, beside
- * those of other customers at the same instant. Then instant after instant is worked out: its changes are put into
- * the state of all customers, those who have a row now are copied together, and scored as those of a single instant are.
- * So memory is one state, the rows of one instant, and 32 bytes a change until it is put in (half as much again for
- * growing); a step costs the changes and the customers. */
+ * The fold goes through each customer once and keeps what changed from one instant to the next: the new values,
+ * beside those of other customers at the same instant. Then instant after instant is worked out: its changes are put
+ * into the state of all customers, those who have a row now are copied together, and scored as those of a single
+ * instant are. So memory is one state, the rows of one instant, and 32 bytes a change until it is put in (half as
+ * much again for growing); a step costs the changes and the customers. */
 #include "rfm/rfm.h"
 
 enum { NONE = -1, APART = 128, SHORT = 16 /* bytes of an id that are copied whatever its size */ };
@@ -185,8 +185,9 @@ static lapse_status fold(struct lapse_rfm_instants *s, lapse_error *error)
     return status;
 }
 
-lapse_status lapse_rfm_instants_new(lapse_view *view, const lapse_rfm_options *options, bool with_ids, int64_t *instants,
-                                    int32_t count, struct lapse_rfm_instants **out, lapse_error *error)
+lapse_status lapse_rfm_instants_new(lapse_view *view, const lapse_rfm_options *options, bool with_ids,
+                                    int64_t *instants, int32_t count, struct lapse_rfm_instants **out,
+                                    lapse_error *error)
 {
     const lapse_allocator *mem = lapse_view_memory(view);
     struct lapse_rfm_instants *s = lapse_mem_zero(mem, 1, sizeof *s);
@@ -284,7 +285,8 @@ static void apply_changes(const struct lapse_rfm_instants *s, struct part *p, in
 }
 
 /* Puts the customers that have a row now together. */
-static void copy_rows(const struct lapse_rfm_instants *s, const struct part *p, int64_t today, struct lapse_rfm_part *rows)
+static void copy_rows(const struct lapse_rfm_instants *s, const struct part *p, int64_t today,
+                      struct lapse_rfm_part *rows)
 {
     const char *from = p->ids.data;
     char *to = rows->ids.data;

@@ -63,7 +63,8 @@ void lapse_axis_score(const struct lapse_axis *axis, struct lapse_axis_cuts *cut
 
 /* ---- scores.c: the three axes ------------------------------------------------------------------------------ */
 
-/* Customers in up to LAPSE_FOLD_PARTS parts, in the order that splits ties: three values of each in, three scores out. */
+/* Customers in up to LAPSE_FOLD_PARTS parts, in the order that splits ties: three values of each in, three scores
+ * out. */
 struct lapse_score_part {
     const int64_t *value[3]; /* r, f, m */
     uint8_t *scores[3];
@@ -210,15 +211,17 @@ struct lapse_rfm_now {
 };
 struct lapse_rfm_instants;
 /* The instants are taken over in any case; they ascend and are at or before the view's. */
-lapse_status lapse_rfm_instants_new(lapse_view *view, const lapse_rfm_options *options, bool with_ids, int64_t *instants,
-                                    int32_t count, struct lapse_rfm_instants **out, lapse_error *error);
+lapse_status lapse_rfm_instants_new(lapse_view *view, const lapse_rfm_options *options, bool with_ids,
+                                    int64_t *instants, int32_t count, struct lapse_rfm_instants **out,
+                                    lapse_error *error);
 /* The customers of the instant under work: none before the first step. */
 const struct lapse_rfm *lapse_rfm_instant(const struct lapse_rfm_instants *instants);
 /* On to the next instant; LAPSE_DONE: there is none. Rows of the one before are gone. */
 lapse_status lapse_rfm_instants_next(struct lapse_rfm_instants *instants, lapse_error *error);
 /* All customers of part p that have a row at some instant; those with one now are the rows of that part. */
 int32_t lapse_rfm_instants_parts(const struct lapse_rfm_instants *instants);
-const struct lapse_rfm_now *lapse_rfm_instants_part(const struct lapse_rfm_instants *instants, int32_t p, int64_t *count);
+const struct lapse_rfm_now *lapse_rfm_instants_part(const struct lapse_rfm_instants *instants, int32_t p,
+                                                    int64_t *count);
 /* Notes of the last instant. */
 lapse_status lapse_rfm_instants_notes(const struct lapse_rfm_instants *instants, lapse_result *result);
 void lapse_rfm_instants_free(struct lapse_rfm_instants *instants);
