@@ -22,9 +22,9 @@ int32_t text_add(void *text, const char *bytes, int64_t size)
     return 0;
 }
 
-static int64_t read_text(void *user, char *buffer, int64_t capacity)
+int64_t text_read(void *text, char *buffer, int64_t capacity)
 {
-    struct text *t = user; /* `size` goes down */
+    struct text *t = text;
     size_t n = t->size < (size_t)capacity ? t->size : (size_t)capacity;
     memcpy(buffer, t->data, n);
     t->data += n;
@@ -49,7 +49,7 @@ lapse_status deed_import(lapse_store *store, int number, int rows)
     lapse_import_options_init(&o, sizeof o);
     o.source = source;
     struct text left = file;
-    lapse_status status = lapse_store_import_stream(store, read_text, &left, &o, NULL, NULL);
+    lapse_status status = lapse_store_import_stream(store, text_read, &left, &o, NULL, NULL);
     free(file.data);
     return status;
 }

@@ -12,6 +12,7 @@ struct text { /* ends in NUL where `data` is not NULL */
     size_t size, capacity;
 };
 int32_t text_add(void *text, const char *bytes, int64_t size); /* a lapse_write_fn */
+int64_t text_read(void *text, char *buffer, int64_t capacity); /* a lapse_read_fn, of a copy: `data` and `size` move on */
 
 lapse_status deed_import(lapse_store *store, int number, int rows);  /* odd numbers: with ids, even: without */
 lapse_status deed_append(lapse_store *store, int number, int rows);  /* at most 40 */

@@ -385,28 +385,17 @@ static void each_script(struct trial t, long all, long blocks)
 
 /* ---- the tests ----------------------------------------------------------------------------------------------------------------- */
 
-static void once_and_for_good(enum faultfs_what what, long all, long blocks)
+static void once_and_for_good(void **state)
 {
-    for (int for_good = 0; for_good < 2; for_good++)
-        each_script((struct trial){ .plan = { .what = what, .for_good = for_good } }, all, blocks);
-}
-
-static void errors(void **state)
-{
+    static const struct {
+        enum faultfs_what what;
+        long all, blocks;
+    } faults[] = { { FAULTFS_ERROR, 31, 131 }, { FAULTFS_SHORT, 19, 67 }, { FAULTFS_FULL, 19, 67 } };
     (void)state;
-    once_and_for_good(FAULTFS_ERROR, 31, 131);
-}
-
-static void short_writes(void **state)
-{
-    (void)state;
-    once_and_for_good(FAULTFS_SHORT, 19, 67);
-}
-
-static void full_disks(void **state)
-{
-    (void)state;
-    once_and_for_good(FAULTFS_FULL, 19, 67);
+    for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++)
+        for (int for_good = 0; for_good < 2; for_good++)
+            each_script((struct trial){ .plan = { .what = faults[i].what, .for_good = for_good } }, faults[i].all,
+                        faults[i].blocks);
 }
 
 static void power_cuts(void **state)
@@ -496,9 +485,7 @@ static int remove_folder(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(errors),
-        cmocka_unit_test(short_writes),
-        cmocka_unit_test(full_disks),
+        cmocka_unit_test(once_and_for_good),
         cmocka_unit_test(power_cuts),
         cmocka_unit_test(power_cuts_at_less),
         cmocka_unit_test(lying_syncs),

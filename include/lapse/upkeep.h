@@ -67,13 +67,14 @@ LAPSE_API lapse_status lapse_store_verify(lapse_store *store, const lapse_upkeep
 
 /** All events that are sound in a damaged store, as lapse_view_events() gives them with INT64_MAX; for a store that every
  *  other call refuses, opened with LAPSE_STORE_VERIFY. An event is sound when all of its block is, as lapse_store_verify()
- *  sees it. With one note for each thing that is damaged, which names run, block and customers as far as it is known; of a run
- *  whose directory is damaged, how many of its blocks are found all the same. Never writes. LAPSE_OK: nothing is lost. LAPSE_DAMAGED: something is; `*out` is
- *  there then too, holds what is sound, and is the caller's to free, and the message is the first note. NULL after any
- *  other failure, and with LAPSE_DAMAGED when SQLite cannot read the file at all or the digits of amounts are lost: those
- *  may be given in lapse_store_options then. What a run that is listed too much held, or one too old, may be among the
- *  events: a note on the list of runs says so. The result keeps a read transaction until it is freed, so the log of a store
- *  that is written to meanwhile grows. `options` may be NULL. Cost: two passes. Threads: any. @since 0.9 */
+ *  sees it. With one note for each thing that is damaged, which names run, block and customers as far as it is known; of
+ *  a run whose directory is damaged, how many of its blocks are found all the same. Never writes. LAPSE_OK: nothing is
+ *  lost. LAPSE_DAMAGED: something is; `*out` is there then too, holds what is sound, and is the caller's to free, and the
+ *  message is the first note. NULL after any other failure, and with LAPSE_DAMAGED when SQLite cannot read the file at
+ *  all or the digits of amounts are lost: those may be given in lapse_store_options then. What a run that is listed too
+ *  much held, or one too old, may be among the events: a note on the list of runs says so. The result keeps a read
+ *  transaction until it is freed, so the log of a store that is written to meanwhile grows. `options` may be NULL.
+ *  Cost: two passes. Threads: any. @since 0.9 */
 LAPSE_API lapse_status lapse_store_salvage(lapse_store *store, const lapse_upkeep_options *options, lapse_result **out,
                                            lapse_error *error);
 

@@ -14,8 +14,8 @@
 
 #include "store/file.h"
 
-enum statement { BEGIN, COMMIT, ROLLBACK, PUT_BLOCK, GET_BLOCK, DROP_BLOCK, PUT_RUN, DROP_RUN, RUNS, RUNS_ALONE, SET, GET, VERSION,
-                 IDS, HAS_RUN, PUT_BLOCK_AS, PUT_RUN_AS, VALUES, STATEMENTS };
+enum statement { BEGIN, COMMIT, ROLLBACK, PUT_BLOCK, GET_BLOCK, DROP_BLOCK, PUT_RUN, DROP_RUN, RUNS, RUNS_ALONE, SET, GET,
+                 VERSION, IDS, HAS_RUN, PUT_BLOCK_AS, PUT_RUN_AS, VALUES, STATEMENTS };
 static_assert((int)STATEMENTS <= (int)LAPSE_FILE_STATEMENTS, "there is room for all statements");
 static const char *const sql[STATEMENTS] = {
     [BEGIN] = "BEGIN IMMEDIATE",
