@@ -163,10 +163,55 @@ static void who_has_no_events_is_not_told_of(void **state)
     lapse_store_close(store);
 }
 
+/* Rows in any order become one sorted run, however few are held at once, and nothing else is left in the file. */
+static void the_sorter_sorts(void **state)
+{
+    enum { ROWS = 1000 };
+    lapse_store *store = memory(NULL);
+    struct lapse_telling t;
+    struct lapse_sorter s;
+    struct lapse_run *run;
+    struct lapse_merge *merge;
+    const struct lapse_group *g;
+    int64_t *others, before = INT64_MIN, rows = 0;
+    size_t n;
+    (void)state;
+    assert_int_equal(lapse_telling_begin(&t, store, NULL), LAPSE_OK);
+    lapse_sorter_init(&s, store, LAPSE_RUN_DEADLINES);
+    s.most_rows = 7;
+    s.most_runs = 4;
+    for (int64_t i = 0; i < ROWS; i++) {
+        struct lapse_cells cells = { .begin = 0 };
+        struct lapse_numbered key;
+        int64_t time = i * 7919 % ROWS - ROWS / 2; /* each once, negative ones first */
+        lapse_numbered_set(&key, time, (struct lapse_text){ "ann", 3 });
+        lapse_cells_number(&cells, LAPSE_F_TIME, time);
+        assert_int_equal(lapse_sorter_put(&s, key.key, &cells, NULL), LAPSE_OK);
+    }
+    assert_int_equal(lapse_sorter_finish(&s, &run, NULL), LAPSE_OK);
+    lapse_sorter_free(&s);
+    assert_int_equal(lapse_merge_open(store, &run, 1, LAPSE_ALL_FIELDS, NULL, NULL, &merge, NULL), LAPSE_OK);
+    for (; lapse_merge_next(merge, &g, NULL) == LAPSE_OK; rows += g->count) {
+        assert_true(lapse_number_of(g->key) > before);
+        before = lapse_number_of(g->key);
+        assert_int_equal(lapse_columns_number(g->columns, LAPSE_F_TIME, g->first), before);
+    }
+    lapse_merge_close(merge);
+    assert_int_equal(rows, ROWS);
+    assert_int_equal(run->block_count, 1);
+    assert_int_equal(lapse_file_other_blocks(store->file, &run->blocks[0].id, 1, &others, &n, NULL), LAPSE_OK);
+    assert_int_equal(n, 0);
+    free(others);
+    lapse_run_release(run);
+    lapse_telling_abort(&t);
+    lapse_store_close(store);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(folds_and_merges_change_nothing),
+        cmocka_unit_test(the_sorter_sorts),
         cmocka_unit_test(deadlines_are_made_anew),
         cmocka_unit_test(who_is_active_has_one_entry),
         cmocka_unit_test(a_new_region_is_not_told),

@@ -26,7 +26,7 @@ struct lapse_advance {
     struct lapse_sorter changes, deadlines, due;
     struct lapse_run *added[3], *scratch[2];
     size_t added_count, scratch_count;
-    int64_t looked_at;
+    int64_t looked_at, changed;    /* customers, and changes found so far */
 };
 
 /* look.c: one customer. `history` NULL: there are no events of hers (any more); `group` is of TOLD, NULL: nothing was told. */

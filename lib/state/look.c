@@ -66,7 +66,7 @@ static lapse_status tell(struct lapse_advance *a, struct lapse_text customer, co
     if (a->options.flags & LAPSE_ADVANCE_BASELINE || a->fresh >> now->key.region & 1)
         return LAPSE_OK;
     lapse_numbered_set(&key, now->since, customer);
-    lapse_cells_number(&cells, LAPSE_F_TIME, (int64_t)a->version.count);
+    lapse_cells_number(&cells, LAPSE_F_TIME, a->changed++);
     lapse_cells_key(&cells, &now->key);
     lapse_cells_number(&cells, LAPSE_T_FROM, from);
     lapse_cells_number(&cells, LAPSE_T_TO, now->state);
