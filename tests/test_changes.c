@@ -72,6 +72,23 @@ static void future_events_come_when_they_are_due(void **state)
     lapse_store_close(store);
 }
 
+/* The record without address: removed before it was ever held, and installed after that. */
+static void an_app_comes_back(void **state)
+{
+    lapse_store *store = memory(HEADER "ann,2024-01-01,message.spam_reported,,push,,,,,w,1\n"
+                                       "ann,2024-01-02,app.uninstalled,,,,,,,w,2\n");
+    (void)state;
+    char *rows = advance_to(store, "2024-01-10");
+    assert_non_null(strstr(rows, ",ann,endpoint,push/,ok,no_endpoint,2024-01-02T00:00:00Z,app.uninstalled,0\n"));
+    free(rows);
+    acknowledge(store, 2);
+    add(store, "ann,2024-02-01,app.installed,,,,,,,w,3\n");
+    rows = advance_to(store, "2024-02-10");
+    assert_non_null(strstr(rows, ",ann,endpoint,push/,no_endpoint,spam_reported,2024-02-01T00:00:00Z,app.installed,0\n"));
+    free(rows);
+    lapse_store_close(store);
+}
+
 static void a_baseline_tells_nothing(void **state)
 {
     lapse_store *store = memory(small_shop);
@@ -373,6 +390,7 @@ int main(void)
         cmocka_unit_test(net_tells_the_difference_only),
         cmocka_unit_test(the_past_is_corrected),
         cmocka_unit_test(future_events_come_when_they_are_due),
+        cmocka_unit_test(an_app_comes_back),
         cmocka_unit_test(a_baseline_tells_nothing),
         cmocka_unit_test(as_of_never_goes_back),
         cmocka_unit_test(another_policy_is_adopted_or_refused),
