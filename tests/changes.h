@@ -61,6 +61,38 @@ static inline void acknowledge(lapse_store *store, int64_t seq)
         fail_msg("%s", error.message);
 }
 
+#define HEADER "customer,time,kind,amount,channel,purpose,endpoint,reason,ref,source,event_id\n"
+
+static const char small_shop[] = HEADER
+    "ann,2024-01-01,order.placed,10,,,,,o1,w,1\n"
+    "ann,2024-01-02,consent.granted,,email,marketing,,,,w,2\n"
+    "bob,2024-01-03,session.started,,,,,,,w,3\n";
+
+static const char told_first[] =
+    "1,ann,stage,,reach,retention,2024-01-01T00:00:00Z,order.placed,0\n"
+    "2,ann,engagement,,new,active,2024-01-01T00:00:00Z,order.placed,0\n"
+    "3,ann,purchase,,new,active,2024-01-01T00:00:00Z,order.placed,0\n"
+    "4,ann,consent,email/marketing/,none,granted,2024-01-02T00:00:00Z,consent.granted,0\n"
+    "5,bob,stage,,reach,acquisition,2024-01-03T00:00:00Z,session.started,0\n"
+    "6,bob,engagement,,new,active,2024-01-03T00:00:00Z,session.started,0\n";
+
+static inline lapse_store *memory(const char *csv)
+{
+    lapse_store *store;
+    assert_int_equal(lapse_store_open(NULL, NULL, &store, NULL), LAPSE_OK);
+    if (csv)
+        add_events(store, csv, strlen(csv));
+    return store;
+}
+
+static inline void add(lapse_store *store, const char *rows)
+{
+    struct text t = { 0 };
+    putf(&t, "%s%s", HEADER, rows);
+    add_events(store, t.data, t.size);
+    free(t.data);
+}
+
 /* ---- a host ---------------------------------------------------------------------------------------------------- */
 
 struct heard {

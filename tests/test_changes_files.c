@@ -159,7 +159,8 @@ static void hosts_are_killed(void **state)
 
 /* ---- several ---------------------------------------------------------------------------------------------------------------- */
 
-static const char shop[] = "customer,time,kind,source,event_id\nann,2024-01-01,session.started,w,1\nbob,2024-01-02,customer.registered,w,2\n";
+static const char shop[] = "customer,time,kind,source,event_id\nann,2024-01-01,session.started,w,1\n"
+                           "bob,2024-01-02,customer.registered,w,2\n";
 
 static const char more[] = "customer,time,kind,source,event_id\nbob,2024-01-03,session.started,w,3\n";
 

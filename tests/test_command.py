@@ -23,7 +23,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.join(HERE, '..')
 EXAMPLES = os.path.join(ROOT, 'examples')
 MAN = os.path.join(EXAMPLES, 'lapse', 'lapse.1')
-COMMANDS = ['create', 'import', 'info', 'history', 'rfm', 'segments', 'transitions', 'states', 'consent', 'permit', 'churn', 'cohorts',
+COMMANDS = ['create', 'import', 'info', 'history', 'rfm', 'segments', 'transitions', 'states', 'consent', 'permit', 'advance', 'ack', 'churn', 'cohorts',
             'survival', 'gaps', 'export', 'backup', 'compact', 'verify', 'policy', 'help']
 ORDERS = ('customer,time,ref,amount\n'
           'ann,2024-01-05,1,10.00\n'
@@ -996,11 +996,13 @@ class Help(Command):
                   'digits': '3', 'replace': None, 'upgrade': None, 'from': '2024-01-01', 'to': '2024-05-01',
                   'every': 'quarter', 'basis': 'activity', 'lost': 'inactive', 'hazard': None, 'summary': None,
                   'horizon': '30', 'quantiles': '0.5,0.99', 'method': 'linear', 'channels': None, 'purpose': 'survey',
-                  'channel': 'email', 'customer': 'ann', 'topic': 'news', 'salvage': None}
+                  'channel': 'email', 'customer': 'ann', 'topic': 'news', 'salvage': None, 'baseline': None,
+                  'adopt-policy': None, 'limit': '3', 'mode': 'net'}
         self.write('seg.csv', 'segment,r_min,r_max,f_min,f_max,m_min,m_max\nall,,,,,,\n')
         self.write('p', '')
         operands = {'create': ['new'], 'import': ['new', 'orders.csv'], 'history': ['orders.csv', 'ann'],
                     'permit': ['orders.csv', '--purpose', 'marketing'], 'policy': [], 'help': [], 'backup': ['orders.csv', 'new'], 'compact': ['s.lapse'],
+                    'advance': ['s.lapse', '--adopt-policy', '--as-of', '2024-05-01'], 'ack': ['s.lapse', '0'],
                     'churn': ['orders.csv', '--from', '2024-01-01', '--to', '2024-05-01'],
                     'transitions': ['orders.csv', '--from', '2024-01-01', '--to', '2024-05-01']}
         span = ['--every', 'month', '--from', '2023-01-01', '--to', '2024-01-01']

@@ -8,34 +8,7 @@
  * Each customer of TOLD has one valid entry in DEADLINES, at her deadline or before it: who is active again and again does
  * not get a new one each time, but is looked at when the old one comes. Cost: of each customer looked at that of reading
  * her events and what was told of her, and of a fold. */
-#include "state/outbox.h"
-
-enum { TOLD_EVERY = 4096 };
-
-struct advance {
-    struct lapse_store *store;
-    lapse_advance_options options;
-    struct lapse_telling telling;
-    lapse_view *view;
-    struct lapse_rules rules;
-    struct lapse_person person;
-    struct lapse_presents presents;
-    int64_t as_of, last_as_of;     /* last: INT64_MIN when there was no call */
-    bool full, adopts, rewrites;   /* all customers; another policy; all entries of deadlines are made anew */
-    uint32_t fresh;                /* regions that the last call did not know */
-    struct lapse_cursor *cursor;
-    const struct lapse_history *history;
-    bool no_more_events;
-    struct lapse_merge *told;
-    const struct lapse_group *group;
-    bool no_more_told;
-    struct lapse_rows version;     /* of the customer under way */
-    struct lapse_run_writer writer; /* of TOLD */
-    struct lapse_sorter changes, deadlines, due;
-    struct lapse_run *added[3], *scratch[2];
-    size_t added_count, scratch_count;
-    int64_t looked_at;
-};
+#include "state/advance.h"
 
 static struct lapse_text text_of(const char *text)
 {
@@ -48,183 +21,14 @@ static int compare(struct lapse_text a, struct lapse_text b)
 }
 
 /* The runs of a family in the scratch of the telling. */
-static size_t runs_of(struct advance *a, int family)
+static size_t runs_of(struct lapse_advance *a, int family)
 {
     return lapse_manifest_family(a->telling.manifest, family, a->telling.runs);
 }
 
-/* ---- one customer: what was told, and what is ------------------------------------------------------------------ */
-
-static lapse_status damaged(struct lapse_text customer, lapse_error *error)
-{
-    return lapse_fail(error, LAPSE_DAMAGED, "what was told of customer \"%.*s\" is damaged", (int)customer.size, customer.data);
-}
-
-lapse_status lapse_told_read(const struct lapse_group *g, struct lapse_told *out, lapse_error *error)
-{
-    *out = (struct lapse_told){ .wake = LAPSE_MISSING, .deadline = LAPSE_MISSING };
-    if (!g)
-        return LAPSE_OK;
-    const struct lapse_columns *c = out->columns = g->columns;
-    size_t end = g->first + (size_t)g->count;
-    int64_t version = lapse_columns_number(c, LAPSE_F_TIME, end - 1) >> LAPSE_VERSION_SHIFT;
-    out->first = g->first;
-    while (lapse_columns_number(c, LAPSE_F_TIME, out->first) >> LAPSE_VERSION_SHIFT != version)
-        out->first++;
-    if (lapse_columns_number(c, LAPSE_T_REGION, out->first) != 0)
-        return damaged(g->key, error);
-    out->wake = lapse_columns_number(c, LAPSE_T_WAKE, out->first);
-    out->deadline = lapse_columns_number(c, LAPSE_T_DEADLINE, out->first);
-    out->first++;
-    out->count = end - out->first;
-    return LAPSE_OK;
-}
-
-static bool keep(struct advance *a, struct lapse_cells *cells)
-{
-    int64_t time = a->telling.call.number << LAPSE_VERSION_SHIFT | (int64_t)a->version.count;
-    lapse_cells_number(cells, LAPSE_F_TIME, time);
-    return lapse_rows_gather(&a->version, &cells->columns, cells->columns.fields, NULL, 0, 1);
-}
-
-static bool keep_state(struct advance *a, const struct lapse_told_key *key, int32_t state)
-{
-    struct lapse_cells cells = { .begin = 0 };
-    lapse_cells_key(&cells, key);
-    lapse_cells_number(&cells, LAPSE_T_STATE, state);
-    return keep(a, &cells);
-}
-
-static bool keep_head(struct advance *a, int64_t wake, int64_t deadline)
-{
-    struct lapse_cells cells = { .begin = 0 };
-    lapse_rows_clear(&a->version);
-    lapse_cells_number(&cells, LAPSE_T_REGION, 0);
-    lapse_cells_number(&cells, LAPSE_T_WAKE, wake);
-    lapse_cells_number(&cells, LAPSE_T_DEADLINE, deadline);
-    return keep(a, &cells);
-}
-
-/* A record, unless the host is to be told nothing. Those of one customer come in the order of regions and keys. */
-static lapse_status tell(struct advance *a, struct lapse_text customer, const struct lapse_present *now, int32_t from,
-                         lapse_error *error)
-{
-    struct lapse_cells cells = { .begin = 0 };
-    struct lapse_numbered key;
-    bool corrected = a->telling.before && now->since <= a->last_as_of;
-    int64_t cause = a->adopts ? LAPSE_CAUSE_POLICY : now->kind;
-    if (a->options.flags & LAPSE_ADVANCE_BASELINE || a->fresh >> now->key.region & 1)
-        return LAPSE_OK;
-    lapse_numbered_set(&key, now->since, customer);
-    lapse_cells_number(&cells, LAPSE_F_TIME, (int64_t)a->version.count);
-    lapse_cells_key(&cells, &now->key);
-    lapse_cells_number(&cells, LAPSE_T_FROM, from);
-    lapse_cells_number(&cells, LAPSE_T_TO, now->state);
-    lapse_cells_number(&cells, LAPSE_T_CAUSE, 2 * cause + corrected);
-    if (key.rest.size)
-        lapse_cells_text(&cells, LAPSE_T_REST, key.rest);
-    return lapse_sorter_put(&a->changes, key.key, &cells, error);
-}
-
-/* Goes through what was told and what is, both in the order of keys, together. The version gets what is not as at the
- * beginning; *changed: something was not as told. */
-static lapse_status compare_states(struct advance *a, struct lapse_text customer, const struct lapse_told *was, bool *changed,
-                                   lapse_error *error)
-{
-    const struct lapse_presents *p = &a->presents;
-    size_t i = 0, j = 0;
-    lapse_status status = LAPSE_OK;
-    while ((i < was->count || j < p->count) && status == LAPSE_OK) {
-        struct lapse_told_key told = { .region = 0 };
-        if (i < was->count)
-            lapse_told_key_read(was->columns, was->first + i, &told);
-        const struct lapse_present *item = j < p->count ? &p->items[p->order[j]] : NULL;
-        int order = i == was->count ? 1 : !item ? -1 : lapse_told_key_compare(&told, &item->key);
-        /* What nothing is known of any more is as at the beginning, and was so from the first event on. */
-        struct lapse_present now = { told, 0, p->first_time, p->first_kind };
-        if (order >= 0)
-            now = *item;
-        if (now.key.region <= 0 || now.key.region >= LAPSE_TOLD_REGIONS || !lapse_told_regions[now.key.region].name)
-            return damaged(customer, error);
-        const struct lapse_told_region *region = &lapse_told_regions[now.key.region];
-        if (order < 0)
-            now.state = region->initial;
-        int64_t from = order <= 0 ? lapse_columns_number(was->columns, LAPSE_T_STATE, was->first + i) : region->initial;
-        if (from < 0 || from > INT32_MAX || !region->name_of((int32_t)from))
-            return damaged(customer, error);
-        if (now.state != from) {
-            *changed = true;
-            status = tell(a, customer, &now, (int32_t)from, error);
-        }
-        if (status == LAPSE_OK && now.state != region->initial && !keep_state(a, &now.key, now.state))
-            status = lapse_fail_memory(error);
-        i += order <= 0;
-        j += order >= 0;
-    }
-    return status;
-}
-
-static lapse_status put_deadline(struct advance *a, struct lapse_text customer, int64_t time, lapse_error *error)
-{
-    struct lapse_cells cells = { .begin = 0 };
-    struct lapse_numbered key;
-    lapse_numbered_set(&key, time, customer);
-    lapse_cells_number(&cells, LAPSE_F_TIME, time);
-    if (key.rest.size)
-        lapse_cells_text(&cells, LAPSE_T_REST, key.rest);
-    return lapse_sorter_put(&a->deadlines, key.key, &cells, error);
-}
-
-/* `history` NULL: there are no events of hers (any more), and nobody is told of her. An event that lies after the instant
- * is a deadline too. */
-static lapse_status look_at(struct advance *a, struct lapse_text customer, const struct lapse_history *history,
-                            const struct lapse_group *group, lapse_error *error)
-{
-    struct lapse_told was;
-    int64_t deadline = LAPSE_NEVER, wake;
-    bool changed = false;
-    lapse_status status = lapse_told_read(group, &was, error);
-    a->presents.count = 0;
-    if (history) {
-        deadline = history->next;
-        history = history->count ? history : NULL;
-    }
-    if (status == LAPSE_OK && history)
-        status = lapse_person_fold(&a->person, history, error);
-    if (status == LAPSE_OK && history)
-        status = lapse_presents_read(&a->presents, &a->person, error);
-    if (status != LAPSE_OK)
-        return status;
-    if (history && lapse_present_deadline(&a->person) < deadline)
-        deadline = lapse_present_deadline(&a->person);
-    deadline = deadline == LAPSE_NEVER ? LAPSE_MISSING : deadline;
-    wake = was.wake;
-    bool entry = deadline != LAPSE_MISSING &&
-                 (a->rewrites || wake == LAPSE_MISSING || wake <= a->as_of || deadline < wake);
-    if (entry || deadline == LAPSE_MISSING)
-        wake = deadline;
-    if (!keep_head(a, wake, deadline))
-        return lapse_fail_memory(error);
-    if (history)
-        status = compare_states(a, customer, &was, &changed, error);
-    else
-        changed = was.count > 0;
-    if (status == LAPSE_OK && entry)
-        status = put_deadline(a, customer, deadline, error);
-    if (status == LAPSE_OK && (changed || wake != was.wake || deadline != was.deadline)) {
-        struct lapse_columns c;
-        lapse_rows_columns(&a->version, &c);
-        status = lapse_run_writer_put(&a->writer, customer, &c, c.fields, 0, a->version.count, error);
-    }
-    if (status == LAPSE_OK && a->options.on_progress && ++a->looked_at % TOLD_EVERY == 0 &&
-        a->options.on_progress(a->options.progress_user, a->looked_at, -1))
-        return lapse_fail(error, LAPSE_CANCELLED, "cancelled");
-    return status;
-}
-
 /* ---- to a customer in what was told, and in the events: by steps when all are looked at, else by leaps ------------- */
 
-static lapse_status go_to_told(struct advance *a, struct lapse_text customer, lapse_error *error)
+static lapse_status go_to_told(struct lapse_advance *a, struct lapse_text customer, lapse_error *error)
 {
     lapse_status status = LAPSE_OK;
     while (status == LAPSE_OK && !a->no_more_told && (!a->group || compare(a->group->key, customer) < 0)) {
@@ -237,7 +41,7 @@ static lapse_status go_to_told(struct advance *a, struct lapse_text customer, la
     return status == LAPSE_DONE ? LAPSE_OK : status;
 }
 
-static lapse_status go_to_events(struct advance *a, struct lapse_text customer, lapse_error *error)
+static lapse_status go_to_events(struct lapse_advance *a, struct lapse_text customer, lapse_error *error)
 {
     lapse_status status = LAPSE_OK;
     while (status == LAPSE_OK && !a->no_more_events && (!a->history || compare(a->history->customer, customer) < 0)) {
@@ -249,7 +53,7 @@ static lapse_status go_to_events(struct advance *a, struct lapse_text customer, 
     return status == LAPSE_DONE ? LAPSE_OK : status;
 }
 
-static lapse_status look_at_named(struct advance *a, struct lapse_text customer, lapse_error *error)
+static lapse_status look_at_named(struct lapse_advance *a, struct lapse_text customer, lapse_error *error)
 {
     lapse_status status = go_to_events(a, customer, error);
     if (status == LAPSE_OK)
@@ -258,26 +62,26 @@ static lapse_status look_at_named(struct advance *a, struct lapse_text customer,
         return status;
     bool has = !a->no_more_events && a->history && compare(a->history->customer, customer) == 0;
     bool told = !a->no_more_told && a->group && compare(a->group->key, customer) == 0;
-    return has || told ? look_at(a, customer, has ? a->history : NULL, told ? a->group : NULL, error) : LAPSE_OK;
+    return has || told ? lapse_advance_look_at(a, customer, has ? a->history : NULL, told ? a->group : NULL, error) : LAPSE_OK;
 }
 
 /* ---- who is to be looked at ---------------------------------------------------------------------------------------- */
 
-static lapse_status look_at_all(struct advance *a, lapse_error *error)
+static lapse_status look_at_all(struct lapse_advance *a, lapse_error *error)
 {
     lapse_status status;
     while ((status = lapse_cursor_next(a->cursor, &a->history, error)) == LAPSE_OK) {
         status = go_to_told(a, a->history->customer, error);
         bool told = !a->no_more_told && a->group && compare(a->group->key, a->history->customer) == 0;
         if (status == LAPSE_OK)
-            status = look_at(a, a->history->customer, a->history, told ? a->group : NULL, error);
+            status = lapse_advance_look_at(a, a->history->customer, a->history, told ? a->group : NULL, error);
         if (status != LAPSE_OK)
             break;
     }
     return status == LAPSE_DONE ? LAPSE_OK : status;
 }
 
-static lapse_status put_due(struct advance *a, struct lapse_text customer, lapse_error *error)
+static lapse_status put_due(struct lapse_advance *a, struct lapse_text customer, lapse_error *error)
 {
     struct lapse_cells cells = { .begin = 0 };
     lapse_cells_number(&cells, LAPSE_F_TIME, 0);
@@ -285,7 +89,7 @@ static lapse_status put_due(struct advance *a, struct lapse_text customer, lapse
 }
 
 /* Customers with an entry after the last call, up to this one. */
-static lapse_status find_due(struct advance *a, lapse_error *error)
+static lapse_status find_due(struct lapse_advance *a, lapse_error *error)
 {
     struct lapse_numbered from, to;
     struct lapse_merge *merge = NULL;
@@ -305,7 +109,7 @@ static lapse_status find_due(struct advance *a, lapse_error *error)
 }
 
 /* The entries were thrown away: they are made anew from what was told. */
-static lapse_status restore_deadlines(struct advance *a, lapse_error *error)
+static lapse_status restore_deadlines(struct lapse_advance *a, lapse_error *error)
 {
     struct lapse_merge *merge = NULL;
     const struct lapse_group *g;
@@ -315,13 +119,13 @@ static lapse_status restore_deadlines(struct advance *a, lapse_error *error)
     while (status == LAPSE_OK && (status = lapse_merge_next(merge, &g, error)) == LAPSE_OK) {
         status = lapse_told_read(g, &was, error);
         if (status == LAPSE_OK && was.wake != LAPSE_MISSING)
-            status = was.wake <= a->as_of ? put_due(a, g->key, error) : put_deadline(a, g->key, was.wake, error);
+            status = was.wake <= a->as_of ? put_due(a, g->key, error) : lapse_advance_put_deadline(a, g->key, was.wake, error);
     }
     lapse_merge_close(merge);
     return status == LAPSE_DONE ? LAPSE_OK : status;
 }
 
-static lapse_status look_at_some(struct advance *a, lapse_error *error)
+static lapse_status look_at_some(struct lapse_advance *a, lapse_error *error)
 {
     struct lapse_merge *merge = NULL;
     const struct lapse_group *g;
@@ -355,7 +159,7 @@ static int order_rest(const void *user, uint32_t a, uint32_t b)
 
 /* The changes of one key get numbers: the place of the instant in the key is taken by that, and its by the instant. They are
  * of one customer, or of several whose ids are alike as far as they fit. */
-static lapse_status number_group(struct advance *a, struct lapse_run_writer *w, const struct lapse_group *g, lapse_error *error)
+static lapse_status number_group(struct lapse_advance *a, struct lapse_run_writer *w, const struct lapse_group *g, lapse_error *error)
 {
     const lapse_allocator *mem = &a->store->mem;
     const int64_t time = lapse_number_of(g->key);
@@ -381,7 +185,7 @@ static lapse_status number_group(struct advance *a, struct lapse_run_writer *w, 
     return status;
 }
 
-static lapse_status number_changes(struct advance *a, struct lapse_run *changes, lapse_error *error)
+static lapse_status number_changes(struct lapse_advance *a, struct lapse_run *changes, lapse_error *error)
 {
     struct lapse_run_writer w;
     struct lapse_merge *merge = NULL;
@@ -432,7 +236,7 @@ static bool has_word(const char *words, const char *word)
 }
 
 /* Which regions are new to the store, and all their names. */
-static void name_regions(struct advance *a)
+static void name_regions(struct lapse_advance *a)
 {
     char names[LAPSE_TEXT_MAX + 1] = "";
     for (int r = 1; r < LAPSE_TOLD_REGIONS; r++) {
@@ -449,7 +253,7 @@ static void name_regions(struct advance *a)
 }
 
 /* What kind of call it is; *idle: there is nothing to do. */
-static lapse_status begin_call(struct advance *a, bool *idle, lapse_error *error)
+static lapse_status begin_call(struct lapse_advance *a, bool *idle, lapse_error *error)
 {
     struct lapse_call *call = &a->telling.call;
     uint8_t policy[32];
@@ -478,7 +282,7 @@ static lapse_status begin_call(struct advance *a, bool *idle, lapse_error *error
     return LAPSE_OK;
 }
 
-static lapse_status open_all(struct advance *a, lapse_error *error)
+static lapse_status open_all(struct lapse_advance *a, lapse_error *error)
 {
     lapse_status status = lapse_view_open(a->store, a->as_of, &a->view, error);
     if (status != LAPSE_OK)
@@ -493,7 +297,7 @@ static lapse_status open_all(struct advance *a, lapse_error *error)
     return status == LAPSE_OK ? lapse_run_writer_open(&a->writer, a->store, LAPSE_RUN_TOLD, error) : status;
 }
 
-static lapse_status finish_runs(struct advance *a, lapse_error *error)
+static lapse_status finish_runs(struct lapse_advance *a, lapse_error *error)
 {
     struct lapse_run *changes = NULL, *deadlines = NULL;
     lapse_status status = lapse_run_writer_finish(&a->writer, &a->added[a->added_count], error);
@@ -512,7 +316,7 @@ static lapse_status finish_runs(struct advance *a, lapse_error *error)
     return status == LAPSE_OK && changes ? number_changes(a, changes, error) : status;
 }
 
-static lapse_status publish(struct advance *a, bool *ended, lapse_error *error)
+static lapse_status publish(struct lapse_advance *a, bool *ended, lapse_error *error)
 {
     const struct lapse_manifest *m = a->telling.manifest;
     struct lapse_run **gone = a->telling.runs;
@@ -536,7 +340,7 @@ static lapse_status publish(struct advance *a, bool *ended, lapse_error *error)
     return lapse_telling_end(&a->telling, a->added, a->added_count, gone, n, error);
 }
 
-static void let_go(struct advance *a)
+static void let_go(struct lapse_advance *a)
 {
     lapse_cursor_close(a->cursor);
     a->cursor = NULL;
@@ -544,7 +348,7 @@ static void let_go(struct advance *a)
     a->told = NULL;
 }
 
-static lapse_status advance(struct advance *a, lapse_error *error)
+static lapse_status advance(struct lapse_advance *a, lapse_error *error)
 {
     bool idle = false, ended = false;
     lapse_status status = lapse_telling_begin(&a->telling, a->store, error);
@@ -594,7 +398,7 @@ static lapse_status check_options(const lapse_advance_options *o, int64_t as_of,
 lapse_status lapse_store_advance(lapse_store *store, int64_t as_of, const lapse_advance_options *options,
                                  lapse_result **out, lapse_error *error)
 {
-    struct advance a = { .store = store, .options = defaults, .as_of = as_of };
+    struct lapse_advance a = { .store = store, .options = defaults, .as_of = as_of };
     lapse_status status = lapse_store_check(store, error);
     if (status == LAPSE_OK && !out)
         status = lapse_fail(error, LAPSE_INVALID, "out is NULL");

@@ -205,6 +205,8 @@ static bool hold(struct lapse_endpoints *s, int32_t channel, const struct lapse_
     if (!item)
         return false;
     uint32_t number = (uint32_t)(item - s->items);
+    if (item->held < 0 && item->hash.size == 0) /* what was so of it until now */
+        item->since[LAPSE_SINCE_REMOVED] = r->removed_since;
     item->held = e->order;
     item->known |= known;
     item->reached |= !known;
@@ -301,7 +303,10 @@ static bool tell_named(struct lapse_endpoints *s, int32_t channel, const struct 
     if (r->held_count == 0) {
         if (!(item = put(s, channel, (struct lapse_text){ "", 0 })))
             return false;
-        tell(s, item, rules, e);
+        /* An app that is gone is not what bounced. */
+        bool gone = item->known && (lapse_endpoint_facts(s, item) & LAPSE_FACT_REMOVED);
+        if (!gone || e->kind != LAPSE_KIND_MESSAGE_BOUNCED)
+            tell(s, item, rules, e);
     }
     return true;
 }

@@ -270,8 +270,9 @@ static bool put_endpoint(struct lapse_presents *p, const struct lapse_person *pe
             last = facts[i].since;
         state = facts[i].since->state ? facts[i].state : LAPSE_DELIVERABILITY_OK;
     }
-    if (!shown->state)
-        return put_crossing(p, &key, LAPSE_DELIVERABILITY_OK, shown);
+    if (!shown->state) /* any more: it may have been all right before that */
+        return put_crossing(p, &key, LAPSE_DELIVERABILITY_OK,
+                            state == LAPSE_DELIVERABILITY_OK && last->order < shown->order ? last : shown);
     if (last->order < shown->order) /* what was before it was seen is nothing to tell */
         last = state == LAPSE_DELIVERABILITY_OK ? &never : shown;
     return put_crossing(p, &key, state, last);

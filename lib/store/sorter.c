@@ -1,12 +1,13 @@
 /* Rows that come in any order, as one sorted run of a family. They are collected up to a limit, sorted by key and time, and
- * written; where that happens more than once, the runs are merged. Cost: two copies of each row, and a merge. */
+ * written; where that happens more than once, the runs are merged. Cost: two copies of each row, and a merge for each
+ * power of 64 in the number of times. */
 #include "store/telling.h"
 
-enum { ROWS = 1 << 16, BYTES = 1 << 24 }; /* collected, at most */
+enum { ROWS = 1 << 16, BYTES = 1 << 24, RUNS = 64 }; /* collected, and runs beside each other, at most */
 
 void lapse_sorter_init(struct lapse_sorter *s, struct lapse_store *store, int family)
 {
-    *s = (struct lapse_sorter){ .store = store, .family = family };
+    *s = (struct lapse_sorter){ .store = store, .family = family, .most_rows = ROWS, .most_runs = RUNS };
     lapse_rows_init(&s->rows, &store->mem);
 }
 
@@ -62,6 +63,24 @@ static lapse_status write_sorted(struct lapse_sorter *s, const struct lapse_colu
     return status;
 }
 
+/* The runs become one. */
+static lapse_status merge(struct lapse_sorter *s, lapse_error *error)
+{
+    struct lapse_run *merged;
+    lapse_status status = lapse_runs_merge(s->store, s->runs, s->count, NULL, NULL, &merged, error);
+    if (status != LAPSE_OK)
+        return status;
+    while (s->count && status == LAPSE_OK) {
+        status = lapse_run_drop_blocks(s->runs[s->count - 1], error);
+        lapse_run_release(s->runs[--s->count]);
+    }
+    if (status == LAPSE_OK)
+        s->runs[s->count++] = merged;
+    else
+        lapse_run_release(merged);
+    return status;
+}
+
 static lapse_status flush(struct lapse_sorter *s, lapse_error *error)
 {
     const lapse_allocator *mem = &s->store->mem;
@@ -84,7 +103,7 @@ static lapse_status flush(struct lapse_sorter *s, lapse_error *error)
         s->runs[s->count++] = run;
     lapse_mem_free(mem, order);
     lapse_rows_clear(&s->rows);
-    return status;
+    return status == LAPSE_OK && s->count == s->most_runs ? merge(s, error) : status;
 }
 
 lapse_status lapse_sorter_put(struct lapse_sorter *s, struct lapse_text key, struct lapse_cells *cells, lapse_error *error)
@@ -92,25 +111,16 @@ lapse_status lapse_sorter_put(struct lapse_sorter *s, struct lapse_text key, str
     lapse_cells_text(cells, LAPSE_F_CUSTOMER, key);
     if (!lapse_rows_gather(&s->rows, &cells->columns, cells->columns.fields, NULL, 0, 1))
         return lapse_fail_memory(error);
-    return s->rows.count >= ROWS || s->rows.bytes.size >= BYTES ? flush(s, error) : LAPSE_OK;
+    return s->rows.count >= s->most_rows || s->rows.bytes.size >= BYTES ? flush(s, error) : LAPSE_OK;
 }
 
 lapse_status lapse_sorter_finish(struct lapse_sorter *s, struct lapse_run **out, lapse_error *error)
 {
     *out = NULL;
     lapse_status status = flush(s, error);
-    if (status != LAPSE_OK || s->count == 0)
-        return status;
-    if (s->count == 1) {
+    if (status == LAPSE_OK && s->count > 1)
+        status = merge(s, error);
+    if (status == LAPSE_OK && s->count)
         *out = s->runs[--s->count];
-        return LAPSE_OK;
-    }
-    status = lapse_runs_merge(s->store, s->runs, s->count, NULL, NULL, out, error);
-    for (size_t i = 0; i < s->count && status == LAPSE_OK; i++)
-        status = lapse_run_drop_blocks(s->runs[i], error);
-    if (status != LAPSE_OK) {
-        lapse_run_release(*out);
-        *out = NULL;
-    }
     return status;
 }

@@ -61,6 +61,7 @@ void lapse_told_key_read(const struct lapse_columns *c, size_t i, struct lapse_t
 struct lapse_sorter {
     struct lapse_store *store;
     int family;
+    size_t most_rows, most_runs;  /* collected, beside each other: set by _init */
     struct lapse_rows rows;
     struct lapse_run **runs;      /* sorted, not published */
     size_t count, capacity;
