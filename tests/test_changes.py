@@ -182,8 +182,8 @@ def case_the_command():
             (1, '2024-01-02T00:00:00Z', ['advance', store, '--as-of', '2024-01-01']),
             (1, '--adopt-policy', ['advance', store, '--as-of', '2024-02-01', '--set', 'engagement.risk=10d']),
             (1, 'the last one has 3', ['ack', store, '4']),
-            (3, 'no store', ['advance', suite.path('e.csv'), '--as-of', '2024-02-01']),
-            (3, 'cannot be opened', ['ack', suite.path('missing'), '1'])):
+            (3, 'not a database', ['advance', suite.path('e.csv'), '--as-of', '2024-02-01']),
+            (3, 'cannot open', ['ack', suite.path('missing'), '1'])):
         ran = lapse(*words, exit=code)
         assert said in ran.err and not ran.out, ran
     assert lapse('advance', store, '--as-of', '2024-01-02', '--format', 'csv').rows() == [C.COLUMNS]
