@@ -76,15 +76,6 @@ static const char told_first[] =
     "5,bob,stage,,reach,acquisition,2024-01-03T00:00:00Z,session.started,0\n"
     "6,bob,engagement,,new,active,2024-01-03T00:00:00Z,session.started,0\n";
 
-static inline lapse_store *memory(const char *csv)
-{
-    lapse_store *store;
-    assert_int_equal(lapse_store_open(NULL, NULL, &store, NULL), LAPSE_OK);
-    if (csv)
-        add_events(store, csv, strlen(csv));
-    return store;
-}
-
 static inline void add(lapse_store *store, const char *rows)
 {
     struct text t = { 0 };

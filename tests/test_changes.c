@@ -8,7 +8,7 @@
 
 static void told_once_until_confirmed(void **state)
 {
-    lapse_store *store = memory(small_shop);
+    lapse_store *store = store_of(small_shop);
     (void)state;
     assert_told(store, "2024-02-01", told_first);
     assert_told(store, "2024-02-01", told_first); /* V6 */
@@ -28,7 +28,7 @@ static void told_once_until_confirmed(void **state)
 
 static void net_tells_the_difference_only(void **state)
 {
-    lapse_store *store = memory(small_shop);
+    lapse_store *store = store_of(small_shop);
     (void)state;
     free(advance_to(store, "2024-02-01"));
     acknowledge(store, 6);
@@ -39,7 +39,7 @@ static void net_tells_the_difference_only(void **state)
 
 static void the_past_is_corrected(void **state)
 {
-    lapse_store *store = memory(small_shop);
+    lapse_store *store = store_of(small_shop);
     (void)state;
     free(advance_to(store, "2024-02-01"));
     acknowledge(store, 6);
@@ -56,7 +56,7 @@ static void the_past_is_corrected(void **state)
 
 static void future_events_come_when_they_are_due(void **state)
 {
-    lapse_store *store = memory(small_shop);
+    lapse_store *store = store_of(small_shop);
     int64_t deadline;
     (void)state;
     assert_told(store, "2023-12-31", "");
@@ -75,7 +75,7 @@ static void future_events_come_when_they_are_due(void **state)
 /* The record without address: removed before it was ever held, and installed after that. */
 static void an_app_comes_back(void **state)
 {
-    lapse_store *store = memory(HEADER "ann,2024-01-01,message.spam_reported,,push,,,,,w,1\n"
+    lapse_store *store = store_of(HEADER "ann,2024-01-01,message.spam_reported,,push,,,,,w,1\n"
                                        "ann,2024-01-02,app.uninstalled,,,,,,,w,2\n");
     (void)state;
     char *rows = advance_to(store, "2024-01-10");
@@ -91,7 +91,7 @@ static void an_app_comes_back(void **state)
 
 static void a_baseline_tells_nothing(void **state)
 {
-    lapse_store *store = memory(small_shop);
+    lapse_store *store = store_of(small_shop);
     (void)state;
     char *none = advance_with(store, (struct call){ .as_of = "2024-02-01", .flags = LAPSE_ADVANCE_BASELINE });
     assert_string_equal(none, "");
@@ -107,7 +107,7 @@ static void a_baseline_tells_nothing(void **state)
 
 static void as_of_never_goes_back(void **state)
 {
-    lapse_store *store = memory(small_shop);
+    lapse_store *store = store_of(small_shop);
     struct text out = { 0 };
     lapse_error error;
     (void)state;
@@ -120,7 +120,7 @@ static void as_of_never_goes_back(void **state)
 
 static void another_policy_is_adopted_or_refused(void **state)
 {
-    lapse_store *store = memory(small_shop);
+    lapse_store *store = store_of(small_shop);
     struct text out = { 0 };
     lapse_error error;
     const char *strict = "engagement.risk=10d engagement.inactive=20d";
@@ -150,7 +150,7 @@ static void another_policy_is_adopted_or_refused(void **state)
 
 static void a_limit_goes_on_with_the_same_instant(void **state)
 {
-    lapse_store *store = memory(small_shop);
+    lapse_store *store = store_of(small_shop);
     const char *at = told_first;
     (void)state;
     for (int64_t seq = 2; seq <= 6; seq += 2) {
@@ -167,7 +167,7 @@ static void a_limit_goes_on_with_the_same_instant(void **state)
 
 static void what_is_refused(void **state)
 {
-    lapse_store *store = memory(small_shop);
+    lapse_store *store = store_of(small_shop);
     lapse_advance_options o;
     lapse_result *result;
     lapse_error error = { .size = sizeof error };
@@ -213,7 +213,7 @@ static int32_t stop(void *user, int64_t done, int64_t total)
 static void cancelled_nothing_has_changed(void **state)
 {
     enum { MANY = 5000 };
-    lapse_store *store = memory(NULL);
+    lapse_store *store = store_of(NULL);
     struct text t = { 0 };
     int64_t done = 0;
     lapse_advance_options o;
@@ -238,7 +238,7 @@ static void cancelled_nothing_has_changed(void **state)
 /* Ids as long as they may be, alike up to where they do not fit into a key any more. */
 static void the_longest_ids(void **state)
 {
-    lapse_store *store = memory(NULL);
+    lapse_store *store = store_of(NULL);
     struct text t = { 0 };
     char id[256];
     (void)state;
@@ -312,7 +312,7 @@ static void every_small_schedule(void **state)
     for (int i = 0; i < POOL; i++)
         schedules *= 3;
     for (size_t when = 0; when < sizeof instants / sizeof instants[0]; when++) {
-        lapse_store *all = memory(NULL);
+        lapse_store *all = store_of(NULL);
         struct host pure = { .seen = 0 };
         for (int i = 0; i < POOL; i++)
             add(all, pool[i]);
@@ -321,7 +321,7 @@ static void every_small_schedule(void **state)
         free(rows);
         lapse_store_close(all);
         for (int s = 0; s < schedules; s++) {
-            lapse_store *one = memory(NULL), *two = memory(NULL);
+            lapse_store *one = store_of(NULL), *two = store_of(NULL);
             struct host host = { .seen = 0 };
             for (int round = 0; round < 3; round++) {
                 deliver(one, s, round, false);
@@ -348,7 +348,7 @@ static void every_small_schedule(void **state)
 /* A store made from an export begins with nothing told. */
 static void an_export_holds_events_only(void **state)
 {
-    lapse_store *store = memory(small_shop), *copy;
+    lapse_store *store = store_of(small_shop), *copy;
     lapse_view *view;
     lapse_result *result;
     struct text out = { 0 };
@@ -359,7 +359,7 @@ static void an_export_holds_events_only(void **state)
     assert_int_equal(lapse_result_write_csv(result, put_bytes, &out, NULL), LAPSE_OK);
     lapse_result_free(result);
     lapse_view_close(view);
-    copy = memory(out.data);
+    copy = store_of(out.data);
     assert_told(copy, "2024-02-01", told_first);
     free(out.data);
     lapse_store_close(store);
@@ -369,7 +369,7 @@ static void an_export_holds_events_only(void **state)
 /* The result outlives its store's handle, and tells what was unconfirmed when it was made. */
 static void a_result_keeps_what_it_reads(void **state)
 {
-    lapse_store *store = memory(small_shop);
+    lapse_store *store = store_of(small_shop);
     lapse_result *result;
     struct text out = { 0 };
     (void)state;

@@ -160,6 +160,37 @@ def schedule(seed):
         assert lapse('verify', path).rows()[-1] == ['ok', '1']
 
 
+def case_the_command():
+    """Exit codes, what stands on standard error, and the form of both answers."""
+    store = new_store('command')
+    lapse('import', store, suite.write('e.csv', 'customer,time\n"a,b",2024-01-01\n'))
+    ran = lapse('advance', store, '--as-of', '2024-01-02', '--format', 'csv')
+    assert ran.out.decode() == ('seq,customer,region,key,from,to,effective_time,cause,corrected\n'
+                                '1,"a,b",stage,,reach,retention,2024-01-01T00:00:00Z,order.placed,0\n'
+                                '2,"a,b",engagement,,new,active,2024-01-01T00:00:00Z,order.placed,0\n'
+                                '3,"a,b",purchase,,new,active,2024-01-01T00:00:00Z,order.placed,0\n'), ran
+    assert 'next deadline 2024-03-31T00:00:00Z' in ran.err, ran
+    assert lapse('ack', store, '3', '--format', 'csv').out == b'name,value\nacknowledged,3\n'
+    for code, said, words in (
+            (2, '--as-of', ['advance', store]),
+            (2, '--as-of', ['advance', store, '--as-of', 'soon']),
+            (2, '--limit', ['advance', store, '--as-of', '2024-02-01', '--limit', '0']),
+            (2, 'whole number', ['ack', store, 'three']),
+            (2, 'whole number', ['ack', store, '--', '-1']),
+            (2, 'operand', ['ack', store]),
+            (1, 'path', ['advance', store, '--as-of', '2024-02-01', '--mode', 'path']),
+            (1, '2024-01-02T00:00:00Z', ['advance', store, '--as-of', '2024-01-01']),
+            (1, '--adopt-policy', ['advance', store, '--as-of', '2024-02-01', '--set', 'engagement.risk=10d']),
+            (1, 'the last one has 3', ['ack', store, '4']),
+            (3, 'not a database', ['advance', suite.path('e.csv'), '--as-of', '2024-02-01']),
+            (3, 'cannot open', ['ack', suite.path('missing'), '1'])):
+        ran = lapse(*words, exit=code)
+        assert said in ran.err and not ran.out, ran
+    assert lapse('advance', store, '--as-of', '2024-01-02', '--format', 'csv').rows() == [C.COLUMNS]
+    ran = lapse('advance', store, '--as-of', '2024-02-01', '--set', 'engagement.risk=10d', '--adopt-policy', '--format', 'csv')
+    assert [row[7] for row in ran.rows()[1:]] == ['policy'], ran
+
+
 def cases_of_schedules():
     for n in range((HISTORIES + BATCH - 1) // BATCH):
         suite.run('schedule %d' % (SEED + n), schedule, SEED + n)

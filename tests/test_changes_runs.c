@@ -22,7 +22,7 @@ static size_t count_runs(lapse_store *store, int family, int64_t *rows)
 static void folds_and_merges_change_nothing(void **state)
 {
     enum { ROUNDS = 120 };
-    lapse_store *plain = memory(NULL), *busy = memory(NULL);
+    lapse_store *plain = store_of(NULL), *busy = store_of(NULL);
     struct host host = { .seen = 0 };
     int64_t rows;
     (void)state;
@@ -74,7 +74,7 @@ static void throw_away(lapse_store *store, int family)
 static void deadlines_are_made_anew(void **state)
 {
     static const char *const later[] = { "2024-02-02", "2024-03-31", "2024-05-01", "2024-07-02", "2025-02-01" };
-    lapse_store *one = memory(small_shop), *two = memory(small_shop);
+    lapse_store *one = store_of(small_shop), *two = store_of(small_shop);
     int64_t rows, a, b;
     (void)state;
     free(advance_to(one, "2024-02-01"));
@@ -98,7 +98,7 @@ static void deadlines_are_made_anew(void **state)
 /* An entry stays where it is while the customer is active again and again. */
 static void who_is_active_has_one_entry(void **state)
 {
-    lapse_store *store = memory("customer,time\nann,2024-01-01\n");
+    lapse_store *store = store_of("customer,time\nann,2024-01-01\n");
     int64_t rows, deadline;
     (void)state;
     free(advance_to(store, "2024-01-01"));
@@ -123,7 +123,7 @@ static void who_is_active_has_one_entry(void **state)
 /* The told states of a region that an older library did not know are taken as told. */
 static void a_new_region_is_not_told(void **state)
 {
-    lapse_store *store = memory(small_shop);
+    lapse_store *store = store_of(small_shop);
     struct lapse_telling t;
     (void)state;
     free(advance_to(store, "2024-02-01"));
@@ -147,7 +147,7 @@ static void a_new_region_is_not_told(void **state)
 /* A customer of whom there are told states and no events any more: nobody is told of her. */
 static void who_has_no_events_is_not_told_of(void **state)
 {
-    lapse_store *store = memory(small_shop);
+    lapse_store *store = store_of(small_shop);
     struct lapse_telling t;
     int64_t rows;
     (void)state;
@@ -167,7 +167,7 @@ static void who_has_no_events_is_not_told_of(void **state)
 static void the_sorter_sorts(void **state)
 {
     enum { ROWS = 1000 };
-    lapse_store *store = memory(NULL);
+    lapse_store *store = store_of(NULL);
     struct lapse_telling t;
     struct lapse_sorter s;
     struct lapse_run *run;

@@ -266,13 +266,14 @@ static bool put_endpoint(struct lapse_presents *p, const struct lapse_person *pe
     const struct lapse_crossing *shown = item->hash.size ? &item->shown : &r->shown, *last = &never;
     int32_t state = LAPSE_DELIVERABILITY_OK;
     for (size_t i = 0; i < sizeof facts / sizeof facts[0] && state == LAPSE_DELIVERABILITY_OK; i++) {
-        if (facts[i].since->kind && (!last->kind || facts[i].since->order > last->order))
-            last = facts[i].since;
-        state = facts[i].since->state ? facts[i].state : LAPSE_DELIVERABILITY_OK;
+        const struct lapse_crossing *fact = facts[i].since;
+        bool after = !shown->state && fact->kind && fact->order >= shown->order; /* of what is not shown any more */
+        if (fact->kind && !after && (!last->kind || fact->order > last->order))
+            last = fact;
+        state = (fact->state != 0) != after ? facts[i].state : LAPSE_DELIVERABILITY_OK;
     }
-    if (!shown->state) /* any more: it may have been all right before that */
-        return put_crossing(p, &key, LAPSE_DELIVERABILITY_OK,
-                            state == LAPSE_DELIVERABILITY_OK && last->order < shown->order ? last : shown);
+    if (!shown->state) /* it may have been all right before that */
+        return put_crossing(p, &key, LAPSE_DELIVERABILITY_OK, state == LAPSE_DELIVERABILITY_OK ? last : shown);
     if (last->order < shown->order) /* what was before it was seen is nothing to tell */
         last = state == LAPSE_DELIVERABILITY_OK ? &never : shown;
     return put_crossing(p, &key, state, last);
