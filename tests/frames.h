@@ -95,7 +95,8 @@ static inline int32_t stream_schema(struct ArrowArrayStream *stream, struct Arro
         own->schemas[i] = &own->schema[i + 1];
         own->schema[i + 1] = (struct ArrowSchema){ .format = c->format, .name = c->name, .release = schema_release };
         if (c->dictionary) {
-            own->dictionary_schema[i] = (struct ArrowSchema){ .format = c->dictionary->format, .release = schema_release };
+            own->dictionary_schema[i] =
+                (struct ArrowSchema){ .format = c->dictionary->format, .release = schema_release };
             own->schema[i + 1].dictionary = &own->dictionary_schema[i];
         }
     }
@@ -107,7 +108,8 @@ static inline int32_t stream_schema(struct ArrowArrayStream *stream, struct Arro
     return 0;
 }
 
-static inline void fill_array(struct ArrowArray *array, const void **buffers, const struct column *c, int64_t length, int64_t *size)
+static inline void fill_array(struct ArrowArray *array, const void **buffers, const struct column *c, int64_t length,
+                              int64_t *size)
 {
     int64_t n = strcmp(c->format, "n") == 0 ? 0 : c->format[0] == 'u' || c->format[0] == 'U' ? 3 : 2;
     *array = (struct ArrowArray){ .length = length, .null_count = c->null_count, .offset = c->offset, .n_buffers = n,
@@ -136,7 +138,8 @@ static inline int32_t stream_next(struct ArrowArrayStream *stream, struct ArrowA
         own->arrays[i] = &own->array[i + 1];
         fill_array(&own->array[i + 1], own->buffers[i + 1], c, m->rows[m->at], &own->sizes[i]);
         if (c->dictionary) {
-            fill_array(&own->dictionary[i], own->dictionary_buffers[i], c->dictionary, c->dictionary->length, &own->sizes[i]);
+            fill_array(&own->dictionary[i], own->dictionary_buffers[i], c->dictionary, c->dictionary->length,
+                       &own->sizes[i]);
             own->array[i + 1].dictionary = &own->dictionary[i];
         }
     }
@@ -196,8 +199,8 @@ static inline int32_t tell(void *user, const lapse_reject *r)
 }
 
 /* Imports with these flags; all that the stream gave must have been released, once. */
-static inline lapse_status import(lapse_store *store, struct maker *m, uint32_t flags, struct told *told, lapse_counts *counts,
-                           lapse_error *error)
+static inline lapse_status import(lapse_store *store, struct maker *m, uint32_t flags, struct told *told,
+                                  lapse_counts *counts, lapse_error *error)
 {
     struct ArrowArrayStream stream = stream_of(m);
     lapse_import_options options;

@@ -1,5 +1,5 @@
-/* Arrow streams as events: types, exact money, zones, names, options, bad rows, threads. Streams that lie, and answers as
- * streams: test_arrow_out.c. tests/test_python_frames.py compares with other implementations of the format. */
+/* Arrow streams as events: types, exact money, zones, names, options, bad rows, threads. Streams that lie, and answers
+ * as streams: test_arrow_out.c. tests/test_python_frames.py compares with other implementations of the format. */
 #include "frames.h"
 
 /* ---- import: types ------------------------------------------------------------------------------------------- */
@@ -33,8 +33,8 @@ static void amounts_are(const struct column *column, const char *a, const char *
     size_t n = (size_t)snprintf(expected, sizeof expected, "customer,time,kind%s\n", any ? ",amount" : "");
     for (int i = 0; i < 3; i++)
         if (amounts[i])
-            n += (size_t)snprintf(expected + n, sizeof expected - n, "%c,1970-01-0%dT00:00:00Z,order.placed%s%s\n", 'a' + i,
-                                  i + 2, any ? "," : "", amounts[i]);
+            n += (size_t)snprintf(expected + n, sizeof expected - n, "%c,1970-01-0%dT00:00:00Z,order.placed%s%s\n",
+                                  'a' + i, i + 2, any ? "," : "", amounts[i]);
     assert_int_equal(import(store, &m, LAPSE_IMPORT_SKIP_BAD_ROWS, &told, NULL, NULL), LAPSE_OK);
     assert_string_equal(events(store), expected);
     assert_int_equal(told.count, !a + !b + !c);
@@ -54,6 +54,7 @@ static void amounts_of_all_types_are_exact(void **state)
     static const lapse_int128 fine[] = { 12500, 12505, 99000 };
     static const int32_t offsets[] = { 0, 5, 5, 10 };
     static const int64_t cents[] = { 1999, 1, 0 };
+    static const uint8_t first_only[] = { 1 };
     amounts_are(&(struct column){ .format = "l", .values = whole }, "12.00", "0.00", NULL);
     amounts_are(&(struct column){ .format = "L", .values = unsigned_whole }, "12.00", "7.00", NULL);
     amounts_are(&(struct column){ .format = "c", .values = small }, "5.00", "127.00", NULL);
@@ -63,8 +64,8 @@ static void amounts_of_all_types_are_exact(void **state)
     amounts_are(&(struct column){ .format = "d:10,-2,128", .values = fine }, "1250000.00", "1250500.00", "9900000.00");
     amounts_are(&(struct column){ .format = "d:18,2,64", .values = cents }, "19.99", "0.01", "0.00");
     amounts_are(&(struct column){ .format = "u", .values = offsets, .more = "12.50x1.00" }, "12.50", "", NULL);
-    amounts_are(&(struct column){ .format = "g", .values = doubles, .validity = (const uint8_t *)"\x01", .null_count = 2 },
-                "19.99", "", "");
+    amounts_are(&(struct column){ .format = "g", .values = doubles, .validity = first_only, .null_count = 2 }, "19.99",
+                "", "");
     amounts_are(&(struct column){ .format = "n", .null_count = 3 }, "", "", "");
 }
 
@@ -164,7 +165,8 @@ static void texts_of_all_types(void **state)
         { { .format = "i", .values = numbers }, { "17850", "-3", "0" } },
         { { .format = "L", .values = large }, { "18446744073709551615", "1", "2" } },
         { { .format = "C", .values = indices, .dictionary = &dictionary }, { "xyz", "one", "xyz" } },
-        { { .format = "vu", .values = views, .more = "---sixteen letters" }, { "v", "twelve bytes", "sixteen letters" } },
+        { { .format = "vu", .values = views, .more = "---sixteen letters" },
+          { "v", "twelve bytes", "sixteen letters" } },
     };
     views[2].size = 15;
     for (size_t k = 0; k < sizeof all / sizeof all[0]; k++) {
@@ -195,7 +197,8 @@ static void slices_are_read_where_they_lie(void **state)
     static const int64_t times[] = { 9, 8, DAY, 2 * DAY, 3 * DAY };
     lapse_store *store = store_new();
     struct maker m = three();
-    m.columns[0] = (struct column){ .name = "customer", .format = "u", .values = offsets, .more = "__abc", .offset = 2 };
+    m.columns[0] =
+        (struct column){ .name = "customer", .format = "u", .values = offsets, .more = "__abc", .offset = 2 };
     m.columns[1] = (struct column){ .name = "time", .format = "tsu:UTC", .values = times, .offset = 2 };
     m.columns[2] = (struct column){ .name = "ref", .format = "u", .values = offsets, .more = "__rst", .offset = 2,
                                     .validity = (const uint8_t *)"\x0c", .null_count = 1 };

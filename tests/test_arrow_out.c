@@ -38,16 +38,17 @@ static void more_nulls_than_rows(struct ArrowArray *a) { a->children[1]->null_co
 static void odd_nulls(struct ArrowArray *a) { a->children[1]->null_count = -2; }
 static void column_offset(struct ArrowArray *a) { a->children[1]->offset = -1; }
 static void column_far(struct ArrowArray *a) { a->children[1]->offset = INT64_MAX - 1; }
-static void offsets_descend(struct ArrowArray *a) { static const int32_t o[] = { 0, 2, 1, 3 }; a->children[0]->buffers[1] = o; }
-static void offsets_negative(struct ArrowArray *a) { static const int32_t o[] = { -1, 1, 2, 3 }; a->children[0]->buffers[1] = o; }
+static const int32_t descending[] = { 0, 2, 1, 3 }, negative[] = { -1, 1, 2, 3 };
+static void offsets_descend(struct ArrowArray *a) { a->children[0]->buffers[1] = descending; }
+static void offsets_negative(struct ArrowArray *a) { a->children[0]->buffers[1] = negative; }
 static void rows_missing(struct ArrowArray *a) { static const uint8_t b = 1; a->buffers[0] = &b; a->null_count = 2; }
 
 static void damaged_streams_are_refused(void **state)
 {
     (void)state;
     static void (*const schemas[])(struct ArrowSchema *) = {
-        no_release, no_format, no_children, many_children, fewer_than_none, one_child_gone, no_struct, bad_name, same_name,
-        no_name, a_float, odd_decimal, long_decimal, nested,
+        no_release, no_format, no_children, many_children, fewer_than_none, one_child_gone, no_struct, bad_name,
+        same_name, no_name, a_float, odd_decimal, long_decimal, nested,
     };
     static void (*const arrays[])(struct ArrowArray *) = {
         negative_length, huge_length, negative_offset, huge_offset, longer_than_columns, offset_beyond, few_columns,
@@ -84,7 +85,8 @@ static void damaged_dictionaries_and_views(void **state)
     lapse_store *store = store_new();
     for (size_t i = 0; i < 8; i++) {
         int32_t views[3][4] = { { 0 } };
-        struct column column = { .name = "ref", .format = "c", .values = i == 0 ? below : above, .dictionary = &dictionary };
+        struct column column = { .name = "ref", .format = "c", .values = i == 0 ? below : above,
+                                 .dictionary = &dictionary };
         if (i > 1) {
             memcpy(views[1], outside[i - 2], sizeof views[1]);
             column = (struct column){ .name = "ref", .format = "vu", .values = views, .more = "fourteen chars" };
@@ -128,7 +130,8 @@ static void failing_streams_store_nothing(void **state)
 
 /* ---- answers out ---------------------------------------------------------------------------------------------- */
 
-/* Three columns and one of each other type, with a missing value; the first `fail` allocations work, then none; -1: all. */
+/* Three columns and one of each other type, with a missing value; the first `fail` allocations work, then none; -1:
+ * all. */
 struct heap {
     int64_t left, live;
 };
@@ -421,8 +424,10 @@ static void imports_survive_failing_allocations(void **state)
         heap.left = n;
         status = import(store, &m, LAPSE_IMPORT_SKIP_BAD_ROWS, NULL, NULL, NULL);
         heap.left = -1;
-        assert_string_equal(events(store), status == LAPSE_OK ? "customer,time,kind\na,1970-01-02T00:00:00Z,order.placed\n"
-                            "b,1970-01-03T00:00:00Z,order.placed\n" : "customer,time,kind\n");
+        assert_string_equal(events(store), status == LAPSE_OK
+                                               ? "customer,time,kind\na,1970-01-02T00:00:00Z,order.placed\n"
+                                                 "b,1970-01-03T00:00:00Z,order.placed\n"
+                                               : "customer,time,kind\n");
     }
     lapse_store_close(store);
     assert_int_equal(heap.live, 0);

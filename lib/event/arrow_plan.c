@@ -1,6 +1,6 @@
-/* The schema of an Arrow stream to a plan, and the structure of its arrays. Which column fills which field is decided as
- * for the header of a file (csv_header.c); here it is seen whether the types can. Of an array all that can be checked
- * without reading values is checked once; what its values point to, when they are read (arrow_read.c). */
+/* The schema of an Arrow stream to a plan, and the structure of its arrays. Which column fills which field is decided
+ * as for the header of a file (csv_header.c); here it is seen whether the types can. Of an array all that can be
+ * checked without reading values is checked once; what its values point to, when they are read (arrow_read.c). */
 #include "event/arrow.h"
 
 /* ---- types ----------------------------------------------------------------------------------------------- */
@@ -66,35 +66,30 @@ static bool read_type(const char *format, struct lapse_arrow_type *out)
 }
 
 /* Which kinds can become a field, and what to say of others. */
-static const struct {
+enum { ANY_TEXT = LAPSE_A_BIT(LAPSE_A_TEXT) | LAPSE_A_BIT(LAPSE_A_VIEW) };
+static const struct target_rule {
     uint32_t kinds;
     const char *rule;
-} text = { LAPSE_A_BIT(LAPSE_A_TEXT) | LAPSE_A_BIT(LAPSE_A_VIEW) | LAPSE_A_BIT(LAPSE_A_INT),
-           "this field is read from a column of strings or of whole numbers" },
-  name = { LAPSE_A_BIT(LAPSE_A_TEXT) | LAPSE_A_BIT(LAPSE_A_VIEW), "this field is read from a column of strings" },
-  time = { LAPSE_A_BIT(LAPSE_A_TEXT) | LAPSE_A_BIT(LAPSE_A_VIEW) | LAPSE_A_BIT(LAPSE_A_TIME) | LAPSE_A_BIT(LAPSE_A_DATE),
-           "a time is read from a column of timestamps, dates or strings" },
-  money = { LAPSE_A_BIT(LAPSE_A_TEXT) | LAPSE_A_BIT(LAPSE_A_VIEW) | LAPSE_A_BIT(LAPSE_A_INT) |
-                LAPSE_A_BIT(LAPSE_A_DECIMAL) | LAPSE_A_BIT(LAPSE_A_DOUBLE),
-            "money and quantities are read from a column of decimals, whole numbers, doubles or strings; a float of 4 "
-            "bytes cannot hold cents" },
-  value = { LAPSE_A_BIT(LAPSE_A_TEXT) | LAPSE_A_BIT(LAPSE_A_VIEW) | LAPSE_A_BIT(LAPSE_A_INT) |
-                LAPSE_A_BIT(LAPSE_A_DECIMAL) | LAPSE_A_BIT(LAPSE_A_DOUBLE) | LAPSE_A_BIT(LAPSE_A_FLOAT) |
-                LAPSE_A_BIT(LAPSE_A_BOOL),
-            "a value is read from a column of numbers, booleans or strings" };
+} for_text = { ANY_TEXT | LAPSE_A_BIT(LAPSE_A_INT),
+               "this field is read from a column of strings or of whole numbers" },
+  for_name = { ANY_TEXT, "this field is read from a column of strings" },
+  for_time = { ANY_TEXT | LAPSE_A_BIT(LAPSE_A_TIME) | LAPSE_A_BIT(LAPSE_A_DATE),
+               "a time is read from a column of timestamps, dates or strings" },
+  for_money = { ANY_TEXT | LAPSE_A_BIT(LAPSE_A_INT) | LAPSE_A_BIT(LAPSE_A_DECIMAL) | LAPSE_A_BIT(LAPSE_A_DOUBLE),
+                "money and quantities are read from a column of decimals, whole numbers, doubles or strings; a float of "
+                "4 bytes cannot hold cents" },
+  for_value = { ANY_TEXT | LAPSE_A_BIT(LAPSE_A_INT) | LAPSE_A_BIT(LAPSE_A_DECIMAL) | LAPSE_A_BIT(LAPSE_A_DOUBLE) |
+                    LAPSE_A_BIT(LAPSE_A_FLOAT) | LAPSE_A_BIT(LAPSE_A_BOOL),
+                "a value is read from a column of numbers, booleans or strings" };
 
 static const char *type_rule(int field, uint8_t kind)
 {
-    uint32_t kinds = text.kinds;
-    const char *rule = text.rule;
-    if (field >= 0 && lapse_fields[field].class == LAPSE_CLASS_NAME) {
-        kinds = name.kinds;
-        rule = name.rule;
-    } else if (field >= 0 && lapse_fields[field].class == LAPSE_CLASS_NUMBER) {
-        kinds = field == LAPSE_F_TIME ? time.kinds : field == LAPSE_F_VALUE ? value.kinds : money.kinds;
-        rule = field == LAPSE_F_TIME ? time.rule : field == LAPSE_F_VALUE ? value.rule : money.rule;
-    }
-    return kind == LAPSE_A_MISSING || kinds >> kind & 1 ? NULL : rule;
+    const struct target_rule *rule = &for_text;
+    if (field >= 0 && lapse_fields[field].class == LAPSE_CLASS_NAME)
+        rule = &for_name;
+    else if (field >= 0 && lapse_fields[field].class == LAPSE_CLASS_NUMBER)
+        rule = field == LAPSE_F_TIME ? &for_time : field == LAPSE_F_VALUE ? &for_value : &for_money;
+    return kind == LAPSE_A_MISSING || rule->kinds >> kind & 1 ? NULL : rule->rule;
 }
 
 /* ---- the plan -------------------------------------------------------------------------------------------- */
@@ -131,8 +126,8 @@ static lapse_status plan_column(struct lapse_arrow *a, const struct lapse_csv_se
 }
 
 /* The names of the columns, of a schema that is what a stream of tables has. */
-static lapse_status read_names(const struct ArrowSchema *schema, const struct lapse_csv_setup *setup, const char ***names,
-                               lapse_error *error)
+static lapse_status read_names(const struct ArrowSchema *schema, const struct lapse_csv_setup *setup,
+                               const char ***names, lapse_error *error)
 {
     *names = NULL;
     if (!schema->format || strcmp(schema->format, "+s") != 0 || schema->dictionary)

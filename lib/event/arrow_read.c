@@ -1,6 +1,6 @@
-/* Rows of an Arrow array to events: a slice of each column becomes a column of a lapse_batch, and the rest is that of any
- * batch (batch.c). What an array points to is looked at before it is followed, as far as it says how much there is: texts
- * of the types with offsets have no length but these. Cost: 3 to 10 ns a value. */
+/* Rows of an Arrow array to events: a slice of each column becomes a column of a lapse_batch, and the rest is that of
+ * any batch (batch.c). What an array points to is looked at before it is followed, as far as it says how much there
+ * is: texts of the types with offsets have no length but these. Cost: 3 to 10 ns a value. */
 #include <math.h>
 
 #include "event/arrow.h"
@@ -133,7 +133,8 @@ static inline enum cell text_at(const struct values *v, int64_t at, char room[32
         *out = (struct lapse_text){ room, (uint32_t)n };
         return CELL_GOOD;
     }
-    const int64_t begin = load_signed(v->data + at * width, width), end = load_signed(v->data + (at + 1) * width, width);
+    const int64_t begin = load_signed(v->data + at * width, width);
+    const int64_t end = load_signed(v->data + (at + 1) * width, width);
     const char *text = v->array->buffers[2];
     if (begin < 0 || end < begin || (end > begin && !text))
         return CELL_BROKEN;

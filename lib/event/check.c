@@ -197,7 +197,8 @@ void lapse_rows_settle(struct lapse_rows *rows, size_t n, uint8_t kind, bool ref
             continue;
         int64_t *number = rows->number[fields[k]] + rows->count;
         for (size_t i = 0; i < n; i++) {
-            if (!is_negative(number[i]) || !(lapse_kinds[kinds ? kinds[rows->count + i] : kind].flags & LAPSE_KIND_ORDER_LINE))
+            uint8_t own = kinds ? kinds[rows->count + i] : kind;
+            if (!is_negative(number[i]) || !(lapse_kinds[own].flags & LAPSE_KIND_ORDER_LINE))
                 continue; /* the rules for all events refuse it */
             const char *rule = settle(rows, rows->count + i, &number[i], fields[k], refund);
             if (rule)

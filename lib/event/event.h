@@ -239,12 +239,13 @@ void lapse_flaws_add(struct lapse_flaws *flaws, size_t row, int field, const cha
 /* The next run of rows without faults, from *first + *n on, before `end`. Begin with 0 and 0. False: no more. */
 bool lapse_flaws_next_good(const struct lapse_flaws *flaws, size_t end, size_t *first, size_t *n);
 /* Checks rows first .. first + n, flaws->row[0] being that of `first`: what is required, times, signs, columns that
- * kinds need (F2, F9, T1, T4, M5). Customer and time are columns without `code`. That names and texts are well-formed was checked when they were put into columns. */
+ * kinds need (F2, F9, T1, T4, M5). Customer and time are columns without `code`. That names and texts are well-formed
+ * was checked when they were put into columns. */
 void lapse_columns_check(const struct lapse_columns *c, size_t first, size_t n, const struct lapse_check *check,
                          struct lapse_flaws *flaws);
 /* Negative amounts and quantities of order lines (rulings M5, M15, F29) in rows rows->count .. + n, flaws->row[first]
- * being that of the first: refunds, for which there must be a column of kinds, or faults. `kind` is that of all rows when
- * there is no column. */
+ * being that of the first: refunds, for which there must be a column of kinds, or faults. `kind` is that of all rows
+ * when there is no column. */
 void lapse_rows_settle(struct lapse_rows *rows, size_t n, uint8_t kind, bool refund, struct lapse_flaws *flaws,
                        size_t first);
 /* One text: its length and form; an empty one is good. False: *rule. */
@@ -382,8 +383,9 @@ struct lapse_arrow_work {
 };
 void lapse_arrow_work_init(struct lapse_arrow_work *work, const lapse_allocator *mem);
 void lapse_arrow_work_free(struct lapse_arrow_work *work);
-/* Rows first .. first + n, at most LAPSE_CSV_BATCH, of a checked array; `row` is the number of the first of them in the
- * stream, which stands for a line. Returns what stopped it, or 0, or LAPSE_NO_MEMORY with work->failed or ->broken. */
+/* Rows first .. first + n, at most LAPSE_CSV_BATCH, of a checked array; `row` is the number of the first of them in
+ * the stream, which stands for a line. Returns what stopped it, or 0, or LAPSE_NO_MEMORY with work->failed or
+ * ->broken. */
 int lapse_arrow_read(const struct lapse_arrow *arrow, struct lapse_arrow_work *work, const struct ArrowArray *array,
                      int64_t first, int64_t n, int64_t row, const struct lapse_csv_sink *sink);
 

@@ -1,5 +1,5 @@
-/* Importing a stream of Arrow arrays: intake.c on slices of arrays instead of pieces of a file. Arrays are asked for, and
- * released, on the caller's thread; each lives until the last chunk that is a slice of it is used again. */
+/* Importing a stream of Arrow arrays: intake.c on slices of arrays instead of pieces of a file. Arrays are asked for,
+ * and released, on the caller's thread; each lives until the last chunk that is a slice of it is used again. */
 #include "store/import.h"
 
 struct import_frame {

@@ -60,8 +60,8 @@ static bool make_schema(const lapse_allocator *mem, const char *name, struct Arr
 }
 
 /* The schema of a struct of such columns. False, and *out zeros: no memory. */
-static bool make_schemas(const lapse_allocator *mem, const struct lapse_column_spec *specs, int32_t count, uint32_t flags,
-                         struct ArrowSchema *out)
+static bool make_schemas(const lapse_allocator *mem, const struct lapse_column_spec *specs, int32_t count,
+                         uint32_t flags, struct ArrowSchema *out)
 {
     memset(out, 0, sizeof *out);
     if (!make_schema(mem, "", out))
@@ -201,8 +201,8 @@ static int32_t number_of(lapse_status status)
     static const struct {
         lapse_status status;
         int32_t number;
-    } numbers[] = { { LAPSE_OK, 0 }, { LAPSE_NO_MEMORY, ENOMEM }, { LAPSE_INVALID, EINVAL }, { LAPSE_BAD_INPUT, EINVAL },
-                    { LAPSE_CANCELLED, EINTR }, { LAPSE_OVERFLOW, ERANGE } };
+    } numbers[] = { { LAPSE_OK, 0 },           { LAPSE_NO_MEMORY, ENOMEM }, { LAPSE_INVALID, EINVAL },
+                    { LAPSE_BAD_INPUT, EINVAL }, { LAPSE_CANCELLED, EINTR },  { LAPSE_OVERFLOW, ERANGE } };
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
         if (numbers[i].status == status)
             return numbers[i].number;
@@ -312,7 +312,8 @@ lapse_status lapse_result_export(lapse_result *result, uint32_t flags, struct Ar
     return LAPSE_OK;
 }
 
-lapse_status lapse_result_schema(const lapse_result *result, uint32_t flags, struct ArrowSchema *out, lapse_error *error)
+lapse_status lapse_result_schema(const lapse_result *result, uint32_t flags, struct ArrowSchema *out,
+                                 lapse_error *error)
 {
     if (out)
         memset(out, 0, sizeof *out);
@@ -327,8 +328,8 @@ lapse_status lapse_result_schema(const lapse_result *result, uint32_t flags, str
     return good ? LAPSE_OK : lapse_fail_memory(error);
 }
 
-lapse_status lapse_table_export(lapse_table *table, uint32_t flags, struct ArrowSchema *schema, struct ArrowArray *array,
-                                lapse_error *error)
+lapse_status lapse_table_export(lapse_table *table, uint32_t flags, struct ArrowSchema *schema,
+                                struct ArrowArray *array, lapse_error *error)
 {
     if (schema)
         memset(schema, 0, sizeof *schema);
