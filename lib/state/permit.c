@@ -143,7 +143,9 @@ static lapse_status ask_one(lapse_view *view, const struct lapse_rules *rules, c
         return status;
     lapse_person_begin(&person, rules, regions);
     status = lapse_cursor_next(cursor, &h, error);
-    if (status == LAPSE_OK || status == LAPSE_DONE)
+    if (status == LAPSE_DONE)
+        status = lapse_view_forgotten(view, one->from, &person.forgotten, error);
+    if (status == LAPSE_OK)
         status = lapse_person_fold(&person, h, error);
     if (status == LAPSE_OK)
         lapse_gate_ask(&person, question, out);

@@ -255,6 +255,7 @@ extern const struct lapse_region lapse_region_rights;
 struct lapse_person {
     const struct lapse_rules *rules;
     const struct lapse_history *history; /* NULL: nothing is known of the customer */
+    bool forgotten;                      /* and no event since */
     uint32_t regions;                    /* set of 1 << LAPSE_REGION_ */
     uint32_t wants[256];                 /* by kind: the regions that read it */
     struct lapse_progress stage;

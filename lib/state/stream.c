@@ -141,6 +141,8 @@ static int work_out(void *user, int64_t task)
     if (s->status == LAPSE_DONE) {
         s->status = LAPSE_OK;
         if (fresh && stream->alone && stream->answer.of_nobody)
+            s->status = lapse_view_forgotten(stream->view, stream->one.from, &s->person.forgotten, &s->error);
+        if (fresh && stream->alone && stream->answer.of_nobody && s->status == LAPSE_OK)
             s->status = put_customer(s, NULL, stream->one.from);
         end_slice(s);
     } else if (s->status != LAPSE_OK) {

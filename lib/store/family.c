@@ -1,6 +1,6 @@
 /* What is kept as runs, as one table: families differ in what their keys are, in their columns and in what helps to find
  * rows again; one writer, one merger, one reader and one verifier serve them all. */
-#include "store/store.h"
+#include "store/identity.h"
 
 const struct lapse_family lapse_families[LAPSE_FAMILIES] = {
     [LAPSE_RUN_EVENTS] = {
@@ -8,13 +8,16 @@ const struct lapse_family lapse_families[LAPSE_FAMILIES] = {
         .text = true,
         .published = true,
         .filter = LAPSE_FILTER_OF_LATEST,
+        .forget = LAPSE_FORGET_CUSTOMERS,
         .needed = LAPSE_FIELD_BIT(LAPSE_F_TIME) | LAPSE_FIELD_BIT(LAPSE_F_KIND),
         .allowed = LAPSE_ALL_FIELDS,
     },
     [LAPSE_RUN_FINGERPRINTS] = {
         .keys = "fingerprints",
+        .key_size = LAPSE_PRINT_SIZE,
         .published = true,
         .filter = LAPSE_FILTER_OF_KEYS,
+        .forget = LAPSE_FORGET_PRINTS,
         .needed = LAPSE_FIELD_BIT(LAPSE_F_VALUE),
         .allowed = LAPSE_FIELD_BIT(LAPSE_F_VALUE),
     },
@@ -24,5 +27,12 @@ const struct lapse_family lapse_families[LAPSE_FAMILIES] = {
         .filter = LAPSE_FILTER_OF_LATEST,
         .needed = LAPSE_FIELD_BIT(LAPSE_F_TIME) | LAPSE_FIELD_BIT(LAPSE_F_KIND),
         .allowed = LAPSE_ALL_FIELDS,
+    },
+    [LAPSE_RUN_TOMBSTONES] = {
+        .keys = "tombstones",
+        .key_size = LAPSE_TOMB_SIZE,
+        .published = true,
+        .needed = LAPSE_FIELD_BIT(LAPSE_F_TIME) | LAPSE_FIELD_BIT(LAPSE_F_VALUE),
+        .allowed = LAPSE_FIELD_BIT(LAPSE_F_TIME) | LAPSE_FIELD_BIT(LAPSE_F_VALUE),
     },
 };

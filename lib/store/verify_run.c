@@ -142,12 +142,18 @@ static const char *check_events(struct lapse_verify *v, const struct lapse_run *
     return fault;
 }
 
-static const char *check_prints(const struct lapse_block *block)
+/* Rows that are no events. */
+static const char *check_hashes(const struct lapse_verify *v, const struct lapse_run *run, const struct lapse_block *block)
 {
-    for (uint32_t k = 0; k < block->keys.count; k++)
-        if (block->keys.length[k] != LAPSE_PRINT_SIZE)
-            return "one of its fingerprints has not the length of one";
-    return block->keys.count != block->rows ? "an identity is there twice" : NULL;
+    const struct lapse_keys *keys = &block->keys;
+    for (uint32_t k = 0; k < keys->count; k++) {
+        if (lapse_families[run->family].key_size && keys->length[k] != lapse_families[run->family].key_size)
+            return "one of its keys has not the length of one";
+        for (uint32_t i = keys->start[k] + 1; i < keys->start[k + 1]; i++)
+            if (lapse_columns_compare(&block->columns, i - 1, &block->columns, i, v->store.digits) > 0)
+                return "its rows are not in order";
+    }
+    return run->family == LAPSE_RUN_FINGERPRINTS && keys->count != block->rows ? "an identity is there twice" : NULL;
 }
 
 /* The last key of a block may go on in the next. */
@@ -174,7 +180,9 @@ static void add_identity(struct lapse_verify *v, const uint8_t key[LAPSE_PRINT_S
 static bool add_identities(struct lapse_verify *v, const struct lapse_run *run, const struct lapse_block *block)
 {
     const struct lapse_columns *c = &block->columns;
-    bool ok = true;
+    bool ok = run->family == LAPSE_RUN_EVENTS || run->family == LAPSE_RUN_FINGERPRINTS;
+    if (!ok)
+        return true;
     for (uint32_t k = 0; k < block->keys.count && ok; k++) {
         struct lapse_text key = lapse_keys_text(&block->keys, k);
         if (run->family == LAPSE_RUN_FINGERPRINTS) {
@@ -221,7 +229,7 @@ static lapse_status check_block(struct lapse_verify *v, const struct lapse_run *
     if (!fault)
         fault = check_shape(run, b, block);
     if (!fault)
-        fault = run->family == LAPSE_RUN_EVENTS ? check_events(v, run, block, seen) : check_prints(block);
+        fault = run->family == LAPSE_RUN_EVENTS ? check_events(v, run, block, seen) : check_hashes(v, run, block);
     if (!fault && seen->before)
         fault = check_border(v, run, &v->block[1], block);
     seen->before = !fault;

@@ -211,6 +211,9 @@ lapse_status lapse_cursor_next(struct lapse_cursor *c, const struct lapse_histor
     *out = NULL;
     for (;;) {
         lapse_status status = lapse_merge_next(c->merge, &g, error);
+        if (status == LAPSE_OK && atomic_load_explicit(&c->view->store->erased, memory_order_relaxed) !=
+                                      c->view->manifest->erased)
+            status = lapse_view_stale(error);
         if (status != LAPSE_OK)
             return status;
         c->events += g->count;

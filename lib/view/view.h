@@ -18,8 +18,11 @@ int lapse_view_digits(const lapse_view *view);
 int64_t lapse_view_first_time(const lapse_view *view); /* no event is earlier; INT64_MAX: there is none */
 uint64_t lapse_view_seed(const lapse_view *view); /* of hash tables: unknown to who writes event files */
 void lapse_view_retain(lapse_view *view); /* given back with lapse_view_close() */
-/* LAPSE_INVALID for NULL, LAPSE_FORKED after fork. */
+/* LAPSE_INVALID for NULL, LAPSE_FORKED after fork, LAPSE_STALE when somebody was forgotten since. */
 lapse_status lapse_view_check(const lapse_view *view, lapse_error *error);
+lapse_status lapse_view_stale(lapse_error *error); /* says so */
+/* Is there a tombstone of the customer, who may have events again? */
+lapse_status lapse_view_forgotten(lapse_view *view, struct lapse_text customer, bool *out, lapse_error *error);
 
 /* ---- cursor.c: customers in id order, each with its visible events in canonical order ------------------- */
 
