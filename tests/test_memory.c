@@ -1124,6 +1124,66 @@ static void compacting(void **state)
         }
 }
 
+/* Whoever is forgotten is forgotten altogether or not at all. What fails after the commit, clearing the file, is pending. */
+static void forgetting(void **state)
+{
+    static const int64_t offsets[] = { 0, 3, 6 };
+    (void)state;
+    for (int for_good = 0; for_good < 2; for_good++)
+        for (int in_file = 0; in_file < 2; in_file++) {
+            bool fired = true;
+            for (long n = 1; fired; n++) {
+                lapse_store *store = with_runs(in_file ? store_path : NULL);
+                char *before = export_of(store), *after;
+                lapse_error error = { .size = sizeof error };
+                lapse_forget_options o;
+                lapse_forget_options_init(&o, sizeof o);
+                o.at = 20000 * LAPSE_DAY;
+                fail_from(n, for_good);
+                lapse_status status = lapse_store_forget(store, "dancat", offsets, 2, &o, NULL, &error);
+                fired = atomic_load(&hook.fired);
+                fail_from(0, false);
+                after = export_of(store);
+                assert_true(status == LAPSE_OK || (fired && status == LAPSE_ERASE_PENDING) ||
+                            (fired && status == LAPSE_NO_MEMORY));
+                assert_true(n > 1 || fired);
+                assert_int_equal(strcmp(before, after) == 0, status == LAPSE_NO_MEMORY);
+                assert_int_equal(strstr(after, "dan,") != NULL, status == LAPSE_NO_MEMORY);
+                assert_int_equal(lapse_store_forget(store, NULL, NULL, 0, NULL, NULL, NULL), LAPSE_OK);
+                assert_int_equal(verify(store, NULL, NULL), LAPSE_OK);
+                free(after);
+                free(before);
+                close_store(store);
+                unlink(store_path);
+            }
+        }
+}
+
+/* A store in which somebody was forgotten takes rows, theirs and those of others. */
+static lapse_status import_again(lapse_store *store, void *user, lapse_error *error)
+{
+    (void)user;
+    struct file file = { .text = first_file, .threads = 1 };
+    lapse_status status = import_file(store, &file, error);
+    free(file.told.data);
+    return status;
+}
+
+static void knowing_the_forgotten(void **state)
+{
+    static const int64_t offsets[] = { 0, 3 };
+    (void)state;
+    for (int for_good = 0; for_good < 2; for_good++) {
+        lapse_forget_options o;
+        lapse_forget_options_init(&o, sizeof o);
+        o.at = 20000 * LAPSE_DAY;
+        lapse_store *store = with_runs(NULL);
+        assert_int_equal(lapse_store_forget(store, "dan", offsets, 1, &o, NULL, NULL), LAPSE_OK);
+        fail_each(store, import_again, NULL, for_good, true);
+        close_store(store);
+    }
+}
+
 /* ---- all of it ------------------------------------------------------------------------------------------------------------ */
 
 static int make_folder(void **state)
@@ -1159,6 +1219,8 @@ int main(void)
         cmocka_unit_test(asking),
         cmocka_unit_test(copying_and_verifying),
         cmocka_unit_test(compacting),
+        cmocka_unit_test(forgetting),
+        cmocka_unit_test(knowing_the_forgotten),
     };
     return cmocka_run_group_tests_name("memory", tests, make_folder, remove_folder);
 }
