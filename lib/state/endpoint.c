@@ -19,46 +19,6 @@ static const uint8_t kinds[] = {
 /* Channels that need no endpoint. */
 #define OPEN_CHANNELS (1u << LAPSE_CHANNEL_ONSITE | 1u << LAPSE_CHANNEL_SOCIAL | 1u << LAPSE_CHANNEL_ADS)
 
-/* ---- bounces ----------------------------------------------------------------------------------------- */
-
-enum bounce { BOUNCE_SOFT, BOUNCE_HARD, BOUNCE_NONE };
-
-/* A word, or a pattern of an enhanced status code (RFC 3463) in which x is any number. What is not here, and a
- * bounce that says nothing, is soft. */
-static const struct {
-    const char *text;
-    enum bounce bounce;
-} bounces[] = {
-    { "hard", BOUNCE_HARD },  { "5.1.x", BOUNCE_HARD }, { "5.2.1", BOUNCE_HARD }, { "block", BOUNCE_NONE },
-    { "5.7.x", BOUNCE_NONE }, { "5.3.4", BOUNCE_NONE }, { "5.6.x", BOUNCE_NONE },
-};
-
-static bool matches(const char *pattern, struct lapse_text text)
-{
-    uint32_t at = 0;
-    for (; *pattern; pattern++) {
-        uint32_t from = at;
-        if (*pattern != 'x') {
-            if (at == text.size || text.data[at++] != *pattern)
-                return false;
-            continue;
-        }
-        while (at < text.size && text.data[at] >= '0' && text.data[at] <= '9')
-            at++;
-        if (at == from)
-            return false;
-    }
-    return at == text.size;
-}
-
-static enum bounce bounce_of(struct lapse_text reason)
-{
-    for (size_t i = 0; i < sizeof bounces / sizeof bounces[0]; i++)
-        if (matches(bounces[i].text, reason))
-            return bounces[i].bounce;
-    return BOUNCE_SOFT;
-}
-
 /* ---- one endpoint ------------------------------------------------------------------------------------ */
 
 static int64_t later(int64_t a, int64_t b)
@@ -196,14 +156,14 @@ static void tell(struct lapse_endpoints *s, struct lapse_endpoint *item, const s
         item->lifted = e->order;
         break;
     default:
-        switch (bounce_of(lapse_event_text(e, LAPSE_F_REASON))) {
-        case BOUNCE_SOFT:
+        switch (lapse_bounce(lapse_event_text(e, LAPSE_F_REASON))) {
+        case LAPSE_BOUNCE_SOFT:
             soft_bounce(item, lifted, rules, e);
             break;
-        case BOUNCE_HARD:
+        case LAPSE_BOUNCE_HARD:
             item->hard = e->order;
             break;
-        case BOUNCE_NONE:
+        case LAPSE_BOUNCE_NONE:
             break;
         }
     }

@@ -21,21 +21,26 @@ struct erase {
     struct lapse_buffer prints;    /* LAPSE_PRINT_SIZE bytes each */
     struct lapse_text *print_keys; /* ascending */
     size_t print_count;
+    struct lapse_buffer addresses; /* LAPSE_ADDRESS_KEY bytes each */
+    struct lapse_text *address_keys;
+    size_t address_count;
 };
 
 /* ---- what is theirs -------------------------------------------------------------------------------------------- */
 
-static bool take_prints(struct erase *e, const struct lapse_columns *c, size_t first, size_t n)
+static bool take_keys(struct erase *e, const struct lapse_columns *c, size_t first, size_t n)
 {
     for (size_t i = first; i < first + n; i++) {
         uint8_t print[LAPSE_PRINT_SIZE];
         struct lapse_text id = lapse_columns_text(c, LAPSE_F_EVENT_ID, i);
+        if (lapse_address_named(c, i))
+            lapse_buffer_put(&e->addresses, lapse_columns_text(c, LAPSE_F_ENDPOINT, i).data, LAPSE_ADDRESS_KEY);
         if (!id.size)
             continue;
         lapse_print_bytes(e->store->key, lapse_columns_text(c, LAPSE_F_SOURCE, i), id, print);
         lapse_buffer_put(&e->prints, print, sizeof print);
     }
-    return !e->prints.failed;
+    return !e->prints.failed && !e->addresses.failed;
 }
 
 static lapse_status find_one(struct erase *e, struct lapse_merge *merge, const struct lapse_text *customer,
@@ -66,27 +71,36 @@ static lapse_status find_one(struct erase *e, struct lapse_merge *merge, const s
                       (int)customer->size, customer->data);
 }
 
-static int order_prints(const void *user, uint32_t a, uint32_t b)
+static int order_texts(const void *user, uint32_t a, uint32_t b)
 {
-    const char *prints = user;
-    return memcmp(prints + (size_t)a * LAPSE_PRINT_SIZE, prints + (size_t)b * LAPSE_PRINT_SIZE, LAPSE_PRINT_SIZE);
+    const struct lapse_text *text = user;
+    return lapse_text_compare(text[a].data, text[a].size, text[b].data, text[b].size);
 }
 
-static lapse_status sort_prints(struct erase *e, lapse_error *error)
+/* Keys of one size, ascending, each once; *count of them. NULL: no memory. */
+static struct lapse_text *sort_keys(const struct lapse_buffer *bytes, uint32_t size, size_t *count)
 {
-    size_t n = e->prints.size / LAPSE_PRINT_SIZE;
-    uint32_t *order = lapse_mem_alloc(&e->store->mem, (2 * n + 1) * sizeof *order);
-    e->print_keys = lapse_mem_alloc(&e->store->mem, (n + 1) * sizeof *e->print_keys);
-    lapse_status status = order && e->print_keys && n < UINT32_MAX ? LAPSE_OK : lapse_fail_memory(error);
-    for (size_t i = 0; i < n && status == LAPSE_OK; i++)
+    size_t n = bytes->size / size;
+    uint32_t *order = lapse_mem_alloc(bytes->mem, (2 * n + 1) * sizeof *order);
+    struct lapse_text *keys = lapse_mem_alloc(bytes->mem, (n + 1) * sizeof *keys);
+    struct lapse_text *sorted = lapse_mem_alloc(bytes->mem, (n + 1) * sizeof *sorted);
+    bool ok = order && keys && sorted && n < UINT32_MAX;
+    *count = 0;
+    for (size_t i = 0; i < n && ok; i++) {
+        keys[i] = (struct lapse_text){ bytes->data + i * size, size };
         order[i] = (uint32_t)i;
-    if (status == LAPSE_OK)
-        lapse_sort_indices(order, n, order + n, order_prints, e->prints.data);
-    for (; e->print_count < n && status == LAPSE_OK; e->print_count++)
-        e->print_keys[e->print_count] =
-            (struct lapse_text){ e->prints.data + (size_t)order[e->print_count] * LAPSE_PRINT_SIZE, LAPSE_PRINT_SIZE };
-    lapse_mem_free(&e->store->mem, order);
-    return status;
+    }
+    if (ok)
+        lapse_sort_indices(order, n, order + n, order_texts, keys);
+    for (size_t i = 0; i < n && ok; i++)
+        if (i == 0 || order_texts(keys, order[i - 1], order[i]) != 0)
+            sorted[(*count)++] = keys[order[i]];
+    lapse_mem_free(bytes->mem, order);
+    lapse_mem_free(bytes->mem, keys);
+    if (ok)
+        return sorted;
+    lapse_mem_free(bytes->mem, sorted);
+    return NULL;
 }
 
 /* Every one of them has events, or nothing is done. */
@@ -96,42 +110,45 @@ static lapse_status find_all(struct erase *e, lapse_error *error)
     const struct lapse_group *g = NULL;
     struct lapse_merge *merge;
     lapse_status status = lapse_merge_open(e->store, e->runs, lapse_manifest_family(e->m, LAPSE_RUN_EVENTS, e->runs),
-                                           LAPSE_FIELD_BIT(LAPSE_F_SOURCE) | LAPSE_FIELD_BIT(LAPSE_F_EVENT_ID),
+                                           LAPSE_FIELD_BIT(LAPSE_F_SOURCE) | LAPSE_FIELD_BIT(LAPSE_F_EVENT_ID) |
+                                               LAPSE_FIELD_BIT(LAPSE_F_KIND) | LAPSE_FIELD_BIT(LAPSE_F_ENDPOINT),
                                            &w->customers[0], NULL, &merge, error);
     for (size_t i = 0; i < w->count && status == LAPSE_OK; i++) {
         status = find_one(e, merge, &w->customers[i], &g, error);
-        if (status == LAPSE_OK && !take_prints(e, g->columns, g->first, (size_t)g->count))
+        if (status == LAPSE_OK && !take_keys(e, g->columns, g->first, (size_t)g->count))
             status = lapse_fail_memory(error);
         if (status == LAPSE_OK && w->go_on)
             status = w->go_on(w->user, g->count, error);
     }
     lapse_merge_close(merge);
-    return status == LAPSE_OK ? sort_prints(e, error) : status;
+    if (status != LAPSE_OK)
+        return status;
+    e->print_keys = sort_keys(&e->prints, LAPSE_PRINT_SIZE, &e->print_count);
+    e->address_keys = sort_keys(&e->addresses, LAPSE_ADDRESS_KEY, &e->address_count);
+    return e->print_keys && e->address_keys ? LAPSE_OK : lapse_fail_memory(error);
 }
 
 /* ---- runs without it --------------------------------------------------------------------------------------------- */
 
 static lapse_status take_out(struct erase *e, struct lapse_run *run, lapse_error *error)
 {
-    const struct lapse_key_set customers = { e->erasure->customers, e->erasure->count };
-    const struct lapse_key_set prints = { e->print_keys, e->print_count };
+    const struct lapse_key_set sets[] = {
+        [LAPSE_FORGET_CUSTOMERS] = { e->erasure->customers, e->erasure->count, NULL, 0 },
+        [LAPSE_FORGET_PRINTS] = { e->print_keys, e->print_count, NULL, 0 },
+        [LAPSE_FORGET_ADDRESSES] = { e->address_keys, e->address_count, e->erasure->customers, e->erasure->count },
+    };
+    const int what = lapse_families[run->family].forget;
     struct lapse_change *c = &e->change;
     struct lapse_run *without = NULL;
     int64_t gone = 0;
-    lapse_status status = LAPSE_OK;
-    switch (lapse_families[run->family].forget) {
-    case LAPSE_FORGET_NOTHING:
+    if (what == LAPSE_FORGET_NOTHING)
         return LAPSE_OK;
-    case LAPSE_FORGET_ALL:
+    if (what == LAPSE_FORGET_ALL) {
         c->removed[c->removed_count++] = run;
         return LAPSE_OK;
-    case LAPSE_FORGET_CUSTOMERS:
-    case LAPSE_FORGET_PRINTS:
-        status = lapse_run_without_keys(e->store, run,
-                                        lapse_families[run->family].forget == LAPSE_FORGET_PRINTS ? &prints : &customers,
-                                        e->erasure->go_on, e->erasure->user, &without, &gone, error);
-        break;
     }
+    lapse_status status = lapse_run_without_keys(e->store, run, &sets[what], e->erasure->go_on, e->erasure->user, &without,
+                                                 &gone, error);
     if (status != LAPSE_OK || !without)
         return status;
     e->runs[e->made++] = without;
@@ -191,6 +208,35 @@ static lapse_status bury(struct erase *e, lapse_error *error)
     return status == LAPSE_OK ? lapse_change_fold(e->store, e->m, LAPSE_RUN_TOMBSTONES, &e->change, error) : status;
 }
 
+/* What is left of their addresses. The rows are in order already, and each is one. */
+static lapse_status write_ledger(struct erase *e, lapse_error *error)
+{
+    struct lapse_run_writer writer;
+    struct lapse_run *run = NULL;
+    const struct lapse_ledger_row *rows;
+    size_t count = 0;
+    lapse_status status = e->erasure->keep ? e->erasure->keep(e->erasure->user, &rows, &count, error) : LAPSE_OK;
+    if (status != LAPSE_OK || count == 0)
+        return status;
+    status = lapse_run_writer_open(&writer, e->store, LAPSE_RUN_LEDGER, error);
+    for (size_t i = 0; i < count && status == LAPSE_OK; i++) {
+        struct lapse_columns c = { .fields = lapse_families[LAPSE_RUN_LEDGER].allowed };
+        c.number[LAPSE_F_TIME] = &rows[i].time;
+        c.name[LAPSE_F_KIND] = &rows[i].kind;
+        c.name[LAPSE_F_CHANNEL] = &rows[i].channel;
+        c.name[LAPSE_F_PURPOSE] = &rows[i].purpose;
+        struct lapse_text key = { (const char *)rows[i].address, LAPSE_ENDPOINT_SIZE };
+        status = lapse_run_writer_put(&writer, key, &c, UINT32_MAX, 0, 1, error);
+    }
+    if (status == LAPSE_OK)
+        status = lapse_run_writer_finish(&writer, &run, error);
+    lapse_run_writer_abort(&writer);
+    if (status != LAPSE_OK)
+        return status;
+    e->change.added[e->change.added_count++] = e->runs[e->made++] = run;
+    return lapse_change_fold(e->store, e->m, LAPSE_RUN_LEDGER, &e->change, error);
+}
+
 /* ---- the transaction ------------------------------------------------------------------------------------------------- */
 
 static lapse_status erase(struct erase *e, lapse_error *error)
@@ -207,6 +253,8 @@ static lapse_status erase(struct erase *e, lapse_error *error)
         status = take_out(e, e->m->runs[i], error);
     if (status == LAPSE_OK)
         status = bury(e, error);
+    if (status == LAPSE_OK)
+        status = write_ledger(e, error);
     if (status == LAPSE_OK && e->erasure->go_on)
         status = e->erasure->go_on(e->erasure->user, 0, error);
     if (status != LAPSE_OK) {
@@ -223,6 +271,7 @@ lapse_status lapse_store_erase(struct lapse_store *store, struct lapse_erasure *
     struct erase e = { .store = store, .erasure = erasure };
     erasure->events = 0;
     lapse_buffer_init(&e.prints, &store->mem);
+    lapse_buffer_init(&e.addresses, &store->mem);
     lapse_lock_take(store->writer);
     lapse_status status = LAPSE_OK;
     if (erasure->count)
@@ -239,7 +288,9 @@ lapse_status lapse_store_erase(struct lapse_store *store, struct lapse_erasure *
     lapse_change_end(store, &e.change);
     lapse_mem_free(&store->mem, e.runs);
     lapse_mem_free(&store->mem, e.print_keys);
+    lapse_mem_free(&store->mem, e.address_keys);
     lapse_buffer_free(&e.prints);
+    lapse_buffer_free(&e.addresses);
     lapse_manifest_release(e.m);
     return status;
 }

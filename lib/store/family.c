@@ -35,4 +35,22 @@ const struct lapse_family lapse_families[LAPSE_FAMILIES] = {
         .needed = LAPSE_FIELD_BIT(LAPSE_F_TIME) | LAPSE_FIELD_BIT(LAPSE_F_VALUE),
         .allowed = LAPSE_FIELD_BIT(LAPSE_F_TIME) | LAPSE_FIELD_BIT(LAPSE_F_VALUE),
     },
+    [LAPSE_RUN_ADDRESSES] = {
+        .keys = "addresses",
+        .key_size = LAPSE_ADDRESS_KEY,
+        .block_rows = 1024,
+        .published = true,
+        .forget = LAPSE_FORGET_ADDRESSES,
+        .needed = LAPSE_FIELD_BIT(LAPSE_F_REF),
+        .allowed = LAPSE_FIELD_BIT(LAPSE_F_REF),
+    },
+    [LAPSE_RUN_LEDGER] = {
+        .keys = "addresses of the forgotten",
+        .key_size = LAPSE_ENDPOINT_SIZE,
+        .block_rows = 1024,
+        .published = true,
+        .needed = LAPSE_FIELD_BIT(LAPSE_F_TIME) | LAPSE_FIELD_BIT(LAPSE_F_KIND),
+        .allowed = LAPSE_FIELD_BIT(LAPSE_F_TIME) | LAPSE_FIELD_BIT(LAPSE_F_KIND) | LAPSE_FIELD_BIT(LAPSE_F_CHANNEL) |
+                   LAPSE_FIELD_BIT(LAPSE_F_PURPOSE),
+    },
 };

@@ -198,18 +198,22 @@ lapse_status lapse_change_fold(struct lapse_store *store, const struct lapse_man
     return LAPSE_OK;
 }
 
-/* `runs`: what is left of each staged run, then the run of fingerprints; NULL where there is none. */
-static lapse_status publish_runs(struct lapse_store *store, struct lapse_commit *commit,
-                                 const struct lapse_manifest *m, struct lapse_run **runs, lapse_error *error)
+/* `runs`: what is left of each staged run, then the run of fingerprints, NULL where there is none; and the index of
+ * addresses. */
+static lapse_status publish_runs(struct lapse_store *store, struct lapse_commit *commit, const struct lapse_manifest *m,
+                                 struct lapse_run **runs, struct lapse_run **index, size_t index_count,
+                                 lapse_error *error)
 {
     struct lapse_change c;
-    lapse_status status = lapse_change_begin(store, m, commit->staged_count, &c, error);
+    lapse_status status = lapse_change_begin(store, m, commit->staged_count + index_count, &c, error);
     if (status != LAPSE_OK)
         return status;
     for (size_t i = 0; i <= commit->staged_count; i++)
         if (runs[i] && runs[i]->rows)
             c.added[c.added_count++] = runs[i];
     bool keep = !(commit->flags & LAPSE_IMPORT_DRY_RUN) && c.added_count > 0;
+    for (size_t i = 0; i < index_count; i++)
+        c.added[c.added_count++] = index[i];
     if (!keep)
         lapse_file_rollback(store->file);
     for (int f = 0; f < LAPSE_FAMILIES && status == LAPSE_OK && keep; f++)
@@ -235,8 +239,15 @@ static lapse_status publish_commit(struct lapse_store *store, struct lapse_commi
     for (size_t i = 0; i < staged; i++)
         if (events[i])
             events[i]->family = LAPSE_RUN_EVENTS;
+    struct lapse_run **index = NULL;
+    size_t index_count = 0;
     if (status == LAPSE_OK)
-        status = publish_runs(store, commit, m, events, error);
+        status = lapse_addresses_make(store, events, staged, &index, &index_count, error);
+    if (status == LAPSE_OK)
+        status = publish_runs(store, commit, m, events, index, index_count, error);
+    for (size_t i = 0; i < index_count; i++)
+        lapse_run_release(index[i]);
+    lapse_mem_free(&store->mem, index);
     for (size_t i = 0; i <= staged; i++)
         lapse_run_release(events[i]);
     lapse_mem_free(&store->mem, events);

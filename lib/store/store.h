@@ -28,17 +28,22 @@ enum {
     LAPSE_RUN_FINGERPRINTS = 2,
     LAPSE_RUN_STAGED = 3, /* events of a call under way; published as EVENTS */
     LAPSE_RUN_TOMBSTONES = 4, /* who was forgotten, and when; truth (tombs.c) */
+    LAPSE_RUN_ADDRESSES = 5,  /* who names an address; derived from events (addresses.c) */
+    LAPSE_RUN_LEDGER = 6,     /* what addresses of the forgotten said; truth (erase.c) */
     LAPSE_FAMILIES
 };
 struct lapse_family {
     const char *keys;         /* what they are, for messages */
     bool text;                /* they are texts */
     uint8_t key_size;         /* they have this size; 0: any */
+    uint16_t block_rows;      /* at most; 0: LAPSE_BLOCK_ROWS. Fewer where one row is asked for, and keys do not pack */
     bool published;           /* runs of it are in manifests */
     enum { LAPSE_FILTER_NONE, LAPSE_FILTER_OF_KEYS, LAPSE_FILTER_OF_LATEST } filter; /* recent.c, filter.c */
     /* What goes with a customer who is forgotten: nothing; rows whose keys are customers, or fingerprints of their
-     * events; all of it, because it is derived from events and made anew when it is asked for. */
-    enum { LAPSE_FORGET_NOTHING, LAPSE_FORGET_CUSTOMERS, LAPSE_FORGET_PRINTS, LAPSE_FORGET_ALL } forget; /* erase.c */
+     * events, or addresses that name them; all of it, because it is derived from events and made anew when it is
+     * asked for. See erase.c. */
+    enum { LAPSE_FORGET_NOTHING, LAPSE_FORGET_CUSTOMERS, LAPSE_FORGET_PRINTS, LAPSE_FORGET_ADDRESSES,
+           LAPSE_FORGET_ALL } forget;
     uint32_t needed, allowed; /* columns that each block has, and may have */
 };
 extern const struct lapse_family lapse_families[LAPSE_FAMILIES]; /* by LAPSE_RUN_; [0] is none */
@@ -269,6 +274,8 @@ lapse_status lapse_run_without(struct lapse_store *store, struct lapse_run *run,
 struct lapse_key_set {
     const struct lapse_text *keys;
     size_t count;
+    const struct lapse_text *owners; /* ascending; not NULL: of these keys only rows whose LAPSE_F_REF is among them */
+    size_t owner_count;
 };
 lapse_status lapse_run_without_keys(struct lapse_store *store, struct lapse_run *run, const struct lapse_key_set *set,
                                     lapse_status (*go_on)(void *user, int64_t rows, lapse_error *error), void *user,
@@ -520,13 +527,35 @@ void lapse_tombs_release(struct lapse_tombs *tombs);
 lapse_status lapse_tombs_find(const struct lapse_tombs *tombs, struct lapse_store *store, const struct lapse_manifest *m,
                               struct lapse_text customer, int64_t *out, lapse_error *error);
 
+/* ---- addresses.c: who names an address -------------------------------------------------------------------------------- */
+
+enum { LAPSE_ADDRESS_KEY = 8 };    /* bytes of a hash; that two hashes share them only costs a look */
+/* Does row i of events name its address so that others who hold it may be concerned? One row of the index each. */
+static inline bool lapse_address_named(const struct lapse_columns *c, size_t i)
+{
+    return lapse_kinds[lapse_columns_name(c, LAPSE_F_KIND, i)].flags & LAPSE_KIND_ADDRESS &&
+           lapse_columns_text(c, LAPSE_F_ENDPOINT, i).size == LAPSE_ENDPOINT_SIZE;
+}
+/* Runs of the index of these runs of events, of as many rows as fit a share of the memory limit each; runs[0 .. *made) are
+ * the caller's, in any case, as the array is. In a transaction. */
+lapse_status lapse_addresses_make(struct lapse_store *store, struct lapse_run *const *events, size_t count,
+                                  struct lapse_run ***runs, size_t *made, lapse_error *error);
+
 /* ---- erase.c: customers forgotten ------------------------------------------------------------------------------------ */
 
+/* What is kept of an event of somebody who is forgotten: it acts on whoever holds the address later. */
+struct lapse_ledger_row {
+    uint8_t address[LAPSE_ENDPOINT_SIZE];
+    uint8_t channel, kind, purpose; /* channel 0: any on which it is held */
+    int64_t time;
+};
 struct lapse_erasure {
     const struct lapse_text *customers; /* ascending, each once */
     size_t count;
     int64_t at;                    /* the instant of the tombstones */
     lapse_status (*go_on)(void *user, int64_t rows, lapse_error *error);
+    /* In the transaction: what the ledger is to keep of them, each once, ascending bytewise. The rows live until the end. */
+    lapse_status (*keep)(void *user, const struct lapse_ledger_row **rows, size_t *count, lapse_error *error);
     void *user;
     int64_t events;                /* that went; set */
 };

@@ -22,6 +22,7 @@ struct lapse_verify {
     struct lapse_block block[2];       /* the one under way, and the one before */
     struct lapse_buffer scratch;
     struct lapse_identities identities[256][2]; /* of events, of fingerprints */
+    struct lapse_identities addresses[2];       /* named by events, in the index */
 };
 /* Notes what is damaged. LAPSE_NO_MEMORY, or LAPSE_OK. */
 lapse_status lapse_verify_note(struct lapse_verify *v, lapse_error *error, const char *format, ...)

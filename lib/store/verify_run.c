@@ -177,11 +177,32 @@ static void add_identity(struct lapse_verify *v, const uint8_t key[LAPSE_PRINT_S
     s->sum += lapse_hash(key, LAPSE_PRINT_SIZE, lapse_hash(&content, sizeof content, 1));
 }
 
+/* Of an event its address and customer, of the index the same. */
+static void add_addresses(struct lapse_verify *v, const struct lapse_run *run, const struct lapse_block *block)
+{
+    const struct lapse_columns *c = &block->columns;
+    bool index = run->family == LAPSE_RUN_ADDRESSES;
+    for (uint32_t k = 0; k < block->keys.count; k++)
+        for (uint32_t i = block->keys.start[k]; i < block->keys.start[k + 1]; i++) {
+            struct lapse_text address = lapse_keys_text(&block->keys, k), customer = lapse_columns_text(c, LAPSE_F_REF, i);
+            if (!index && !lapse_address_named(c, i))
+                continue;
+            if (!index) {
+                customer = address;
+                address = lapse_columns_text(c, LAPSE_F_ENDPOINT, i);
+            }
+            v->addresses[index].count++;
+            v->addresses[index].sum += lapse_hash(customer.data, customer.size, lapse_hash(address.data, LAPSE_ADDRESS_KEY, 2));
+        }
+}
+
 static bool add_identities(struct lapse_verify *v, const struct lapse_run *run, const struct lapse_block *block)
 {
     const struct lapse_columns *c = &block->columns;
-    bool ok = run->family == LAPSE_RUN_EVENTS || run->family == LAPSE_RUN_FINGERPRINTS;
-    if (!ok)
+    bool ok = true;
+    if (run->family == LAPSE_RUN_EVENTS || run->family == LAPSE_RUN_ADDRESSES)
+        add_addresses(v, run, block);
+    if (run->family != LAPSE_RUN_EVENTS && run->family != LAPSE_RUN_FINGERPRINTS)
         return true;
     for (uint32_t k = 0; k < block->keys.count && ok; k++) {
         struct lapse_text key = lapse_keys_text(&block->keys, k);

@@ -170,13 +170,15 @@ static bool begin_key(struct lapse_run_writer *w, struct lapse_text key)
 lapse_status lapse_run_writer_key(struct lapse_run_writer *w, struct lapse_text key, size_t n, size_t *fit,
                                   lapse_error *error)
 {
+    const size_t most = lapse_families[w->run->family].block_rows ? lapse_families[w->run->family].block_rows
+                                                                   : LAPSE_BLOCK_ROWS;
     *fit = 0;
-    if (w->rows.count == LAPSE_BLOCK_ROWS) {
+    if (w->rows.count == most) {
         lapse_status status = cut(w, error);
         if (status != LAPSE_OK)
             return status;
     }
-    size_t room = LAPSE_BLOCK_ROWS - w->rows.count - w->pending;
+    size_t room = most - w->rows.count - w->pending;
     if (room == 0)
         return LAPSE_OK;
     *fit = n < room ? n : room;
@@ -322,19 +324,29 @@ lapse_status lapse_run_without(struct lapse_store *store, struct lapse_run *run,
     return status;
 }
 
-/* Of the ascending keys those from *k on that lie in a block or behind it. */
-static bool concerns(const struct lapse_key_set *set, const struct lapse_run_block *b, size_t *k)
+/* The first of ascending texts from `low` on that is not below `key`. */
+static size_t find_text(const struct lapse_text *texts, size_t low, size_t high, struct lapse_text key)
 {
-    size_t low = *k, high = set->count;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        struct lapse_text key = set->keys[middle];
-        if (lapse_text_compare(key.data, key.size, b->first_key.data, b->first_key.size) < 0)
+        if (lapse_text_compare(texts[middle].data, texts[middle].size, key.data, key.size) < 0)
             low = middle + 1;
         else
             high = middle;
     }
-    *k = low;
+    return low;
+}
+
+static bool owned(const struct lapse_key_set *set, struct lapse_text owner)
+{
+    size_t i = find_text(set->owners, 0, set->owner_count, owner);
+    return i < set->owner_count && equal(set->owners[i], owner);
+}
+
+/* Of the ascending keys those from *k on that lie in a block or behind it. */
+static bool concerns(const struct lapse_key_set *set, const struct lapse_run_block *b, size_t *k)
+{
+    size_t low = *k = find_text(set->keys, *k, set->count, b->first_key);
     return low < set->count && lapse_text_compare(set->keys[low].data, set->keys[low].size, b->last_key.data,
                                                   b->last_key.size) <= 0;
 }
@@ -363,12 +375,16 @@ static lapse_status put_others(struct lapse_run_writer *w, const struct lapse_bl
         while (k < set->count &&
                (order = lapse_text_compare(set->keys[k].data, set->keys[k].size, key.data, key.size)) < 0)
             k++;
-        bool goes = k < set->count && order == 0;
-        if (goes && !w) {
-            *gone += n;
-            status = note_lost(lost, &block->columns, first, n) ? LAPSE_OK : lapse_fail_memory(error);
-        } else if (!goes && w) {
-            status = lapse_run_writer_put(w, key, &block->columns, LAPSE_ALL_FIELDS, first, n, error);
+        bool named = k < set->count && order == 0;
+        for (uint32_t end = first + n, part; first < end && status == LAPSE_OK; first += part) {
+            part = set->owners && named ? 1 : end - first;
+            bool goes = named && (!set->owners || owned(set, lapse_columns_text(&block->columns, LAPSE_F_REF, first)));
+            if (goes && !w) {
+                *gone += part;
+                status = note_lost(lost, &block->columns, first, part) ? LAPSE_OK : lapse_fail_memory(error);
+            } else if (!goes && w) {
+                status = lapse_run_writer_put(w, key, &block->columns, LAPSE_ALL_FIELDS, first, part, error);
+            }
         }
     }
     return status;
