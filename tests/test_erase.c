@@ -670,6 +670,86 @@ static void a_running_reader_makes_it_pending(void **state)
     lapse_store_close(store);
 }
 
+/* ---- addresses ----------------------------------------------------------------------------------------------------------- */
+
+static uint64_t marketing(lapse_store *store, const char *id)
+{
+    uint64_t reasons;
+    permit(store, INT64_MAX, id, LAPSE_PURPOSE_MARKETING, &reasons);
+    return reasons;
+}
+
+#define BIT(reason) (UINT64_C(1) << LAPSE_REASON_##reason)
+
+/* What was said by an address holds for whoever comes to hold it, until they say otherwise (I14). */
+static void addresses_of_the_forgotten_stay_suppressed(void **state)
+{
+    static const struct {
+        const char *said;
+        uint64_t reasons;
+    } cases[] = {
+        { "consent.withdrawn,email,,,", BIT(CONSENT_WITHDRAWN) },
+        { "consent.withdrawn,,,,", BIT(CONSENT_WITHDRAWN) },
+        { "consent.withdrawn,email,a@b.c,,", BIT(CONSENT_WITHDRAWN) },
+        { "consent.withdrawn,email,,,profiling", 0 },
+        { "consent.withdrawn,email,,unverified,", 0 },
+        { "consent.withdrawn,sms,,,", 0 },
+        { "message.spam_reported,email,a@b.c,,", BIT(SPAM_REPORTED) | BIT(CONSENT_WITHDRAWN) },
+        { "consent.objected,,,,", BIT(CONSENT_WITHDRAWN) },
+        { "account.closed,,,,", BIT(CONSENT_WITHDRAWN) },
+        { "message.bounced,email,a@b.c,hard,", BIT(HARD_BOUNCED) },
+        { "message.bounced,email,,5.1.1,", BIT(HARD_BOUNCED) },
+        { "message.bounced,email,,soft,", 0 },
+        { "suppression.added,email,,,", BIT(MANUAL_BLOCK) },
+    };
+    static const char columns[] = "customer,time,kind,channel,endpoint,reason,purpose,evidence\n";
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        for (int compacted = 0; compacted < 2; compacted++) {
+            char text[600];
+            lapse_store *store = fresh(compacted ? path : NULL);
+            snprintf(text, sizeof text, "%sann,1971-01-01,endpoint.added,email,a@b.c,,,\nann,1971-01-02,%s,\n"
+                     "bob,1971-01-01,order.placed,,,,,\n", columns, cases[i].said);
+            import(store, text, "f");
+            assert_int_equal(forget_one(store, "ann"), LAPSE_OK);
+            if (compacted)
+                assert_int_equal(lapse_store_compact(store, NULL, NULL), LAPSE_OK);
+            /* ann again, who takes what she had, and a stranger: an import lifts nothing */
+            snprintf(text, sizeof text, "%sann,1975-01-01,endpoint.added,email,A@b.c,,,\nann,1975-01-01,consent.imported,email,,,,x\n"
+                     "cat,1971-01-05,endpoint.added,email,a@b.c,,,\ncat,1971-01-05,consent.imported,email,,,,x\n"
+                     "dan,1971-01-05,endpoint.added,email,d@b.c,,,\ndan,1971-01-05,consent.imported,email,,,,x\n", columns);
+            assert_int_equal(import(store, text, "g").erased, 0);
+            assert_int_equal(marketing(store, "ann"), cases[i].reasons);
+            assert_int_equal(marketing(store, "cat"), cases[i].reasons);
+            assert_int_equal(marketing(store, "dan"), 0);
+            char *all = answer(store, INT64_MAX, ask_consent); /* a pass says the same */
+            assert_int_equal(strstr(all, "cat,email,marketing,,withdrawn") != NULL,
+                             (cases[i].reasons & BIT(CONSENT_WITHDRAWN)) != 0);
+            free(all);
+            snprintf(text, sizeof text, "%scat,1975-02-01,consent.granted,email,,,,\ncat,1975-02-01,suppression.removed,email,,,,\n",
+                     columns);
+            import(store, text, "h");
+            assert_int_equal(marketing(store, "cat"), 0); /* by her own word, or an operator's */
+            check_sound(store);
+            lapse_store_close(store);
+        }
+}
+
+/* What somebody else took back, or what the forgotten lifted themselves, is not kept. */
+static void what_was_lifted_is_not_kept(void **state)
+{
+    (void)state;
+    lapse_store *store = fresh(NULL);
+    import(store, "customer,time,kind,channel,endpoint,reason\nann,1971-01-01,endpoint.added,email,a@b.c,\n"
+           "ann,1971-01-02,message.bounced,email,a@b.c,hard\nann,1971-01-03,endpoint.verified,email,a@b.c,\n"
+           "ann,1971-01-02,suppression.added,email,,\nann,1971-01-03,suppression.removed,email,,\n", "f");
+    assert_int_equal(forget_one(store, "ann"), LAPSE_OK);
+    import(store, "customer,time,kind,channel,endpoint\ncat,1971-01-05,endpoint.added,email,a@b.c\n"
+           "cat,1971-01-05,consent.granted,email,\n", "g");
+    assert_int_equal(marketing(store, "cat"), 0);
+    lapse_store_close(store);
+}
+
 /* ---- the key ------------------------------------------------------------------------------------------------------------------ */
 
 static void keys_are_those_of_the_host(void **state)
@@ -712,6 +792,8 @@ int main(void)
         cmocka_unit_test(older_views_are_stale),
         cmocka_unit_test(readers_of_other_processes_are_stale),
         cmocka_unit_test(a_running_reader_makes_it_pending),
+        cmocka_unit_test(addresses_of_the_forgotten_stay_suppressed),
+        cmocka_unit_test(what_was_lifted_is_not_kept),
         cmocka_unit_test(keys_are_those_of_the_host),
     };
     return cmocka_run_group_tests_name("erase", tests, make_folder, remove_folder);

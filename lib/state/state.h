@@ -256,6 +256,8 @@ struct lapse_person {
     const struct lapse_rules *rules;
     const struct lapse_history *history; /* NULL: nothing is known of the customer */
     bool forgotten;                      /* and no event since */
+    const struct lapse_crossing *crossing; /* what others said by a shared address; NULL: nothing. Set after _begin() */
+    struct lapse_crossed crossed;
     uint32_t regions;                    /* set of 1 << LAPSE_REGION_ */
     uint32_t wants[256];                 /* by kind: the regions that read it */
     struct lapse_progress stage;
@@ -267,6 +269,8 @@ struct lapse_person {
     struct lapse_rights rights;
 };
 uint32_t lapse_person_fields(uint32_t regions); /* the columns that these regions read */
+/* Regions that read what crosses from other customers who hold an address. */
+enum { LAPSE_CROSSED_REGIONS = 1 << LAPSE_REGION_CONSENT | 1 << LAPSE_REGION_ENDPOINT };
 void lapse_person_begin(struct lapse_person *p, const struct lapse_rules *rules, uint32_t regions);
 lapse_status lapse_person_fold(struct lapse_person *p, const struct lapse_history *history, lapse_error *error);
 void lapse_person_end(struct lapse_person *p);

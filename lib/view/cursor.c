@@ -65,6 +65,23 @@ void lapse_cursor_close(struct lapse_cursor *c)
     lapse_view_close(view);
 }
 
+lapse_status lapse_cursor_seek(struct lapse_cursor *c, struct lapse_text id, lapse_error *error)
+{
+    return lapse_merge_seek(c->merge, id, error);
+}
+
+void lapse_history_columns(const struct lapse_history *h, uint32_t fields, struct lapse_columns *out)
+{
+    *out = (struct lapse_columns){ .fields = fields };
+    for (int f = 0; f < LAPSE_FIELDS; f++) {
+        if (!(fields & LAPSE_FIELD_BIT(f)))
+            continue;
+        out->number[f] = h->number[f];
+        out->name[f] = h->name[f];
+        out->text[f] = h->text[f];
+    }
+}
+
 int64_t lapse_cursor_events(const struct lapse_cursor *c)
 {
     return c->events;
