@@ -1184,6 +1184,53 @@ static void knowing_the_forgotten(void **state)
     }
 }
 
+/* Answers about customers who share an address with others, living and forgotten. */
+static lapse_status ask_crossing(lapse_store *store, void *user, lapse_error *error)
+{
+    lapse_view *view;
+    lapse_result *result = NULL;
+    lapse_decision d = { .size = sizeof d };
+    lapse_status status = lapse_view_open(store, INT64_MAX, &view, error);
+    if (status == LAPSE_OK)
+        status = lapse_view_permit_one(view, NULL, "ann", LAPSE_CHANNEL_EMAIL, LAPSE_PURPOSE_MARKETING, NULL, &d, error);
+    assert_true(status != LAPSE_OK || d.reasons == (UINT64_C(1) << LAPSE_REASON_CONSENT_WITHDRAWN |
+                                                    UINT64_C(1) << LAPSE_REASON_SPAM_REPORTED));
+    if (status == LAPSE_OK)
+        status = lapse_view_consent(view, user, &result, error);
+    lapse_table *table = NULL;
+    while (status == LAPSE_OK && (status = lapse_result_next(result, &table, error)) == LAPSE_OK)
+        lapse_table_release(table);
+    lapse_result_free(result);
+    lapse_view_close(view);
+    return status == LAPSE_DONE ? LAPSE_OK : status;
+}
+
+static void crossing(void **state)
+{
+    static const int64_t offsets[] = { 0, 3 };
+    struct file file = { .threads = 1, .text =
+        "customer,time,kind,channel,endpoint\n"
+        "ann,2024-01-01,endpoint.added,email,a@b.c\nann,2024-01-01,consent.granted,email,\n"
+        "bob,2024-01-01,endpoint.added,email,a@b.c\nbob,2024-02-01,consent.withdrawn,email,\n"
+        "cat,2024-01-01,endpoint.added,email,a@b.c\ncat,2024-02-01,message.spam_reported,email,a@b.c\n" };
+    (void)state;
+    for (int for_good = 0; for_good < 2; for_good++) {
+        lapse_store *store = memory_store();
+        lapse_forget_options o;
+        lapse_forget_options_init(&o, sizeof o);
+        o.at = 20000 * LAPSE_DAY;
+        assert_int_equal(import_file(store, &file, NULL), LAPSE_OK);
+        free(file.told.data);
+        assert_int_equal(lapse_store_forget(store, "cat", offsets, 1, &o, NULL, NULL), LAPSE_OK);
+        fail_each(store, ask_crossing, NULL, for_good, false);
+        lapse_state_options one;
+        lapse_state_options_init(&one, sizeof one);
+        one.customer = "ann";
+        fail_each(store, ask_crossing, &one, for_good, false);
+        close_store(store);
+    }
+}
+
 /* ---- all of it ------------------------------------------------------------------------------------------------------------ */
 
 static int make_folder(void **state)
@@ -1221,6 +1268,7 @@ int main(void)
         cmocka_unit_test(compacting),
         cmocka_unit_test(forgetting),
         cmocka_unit_test(knowing_the_forgotten),
+        cmocka_unit_test(crossing),
     };
     return cmocka_run_group_tests_name("memory", tests, make_folder, remove_folder);
 }
