@@ -18,6 +18,7 @@
 #include <lapse/base.h>
 #include <lapse/changes.h>
 #include <lapse/churn.h>
+#include <lapse/erase.h>
 #include <lapse/event.h>
 #include <lapse/policy.h>
 #include <lapse/rfm.h>

@@ -7,6 +7,7 @@ and the like are sections of the model.
 A region is a function of (history, policy) that returns a dictionary of cells; STATES and CHANNEL_COLUMNS say which
 column comes from where, and a column that no region fills is empty.
 """
+import copy
 import hashlib
 import hmac
 import re
@@ -26,10 +27,10 @@ DEFAULTS = {
     'bounce.soft': '3', 'bounce.span': '14d', 'permit.assume_endpoint': '1', 'order.zero_is_valid': '0',
     'loyalty.tier': 'off', 'loyalty.rating': 'off', 'activity.opens': '0', 'import.skew': '5min'}
 
-# Readings of sentences that can be read in more than one way, as the library takes them. `address` is no reading: what
-# C24 asks for is not built yet.
+# Readings of sentences that can be read in more than one way, as the library takes them.
 CHOICES = {
-    'address': False,             # C24: what an address withdraws reaches every customer who holds it
+    'address': True,              # C24: what an address withdraws reaches every customer who holds it
+    'unnamed_carries': True,      # C24: also what names no address carries those that the customer holds on its channel
     'since_by_instant': True,    # C3: an instant is seen after all its events (S5), or event by event
     'pending_since': 'earliest', # C3: which of several open requests
     'tracking_objected': True,   # C17 has no exception for tracking, though an objection writes no tracking cell (C7)
@@ -133,20 +134,42 @@ class History:
         return self.held[key]
 
 
-def by_address(e):
-    """C24: what one customer's address says for all who hold it."""
-    if not e.cells['endpoint']:
-        return False
+def withdraws(e):
+    """C24: what speaks for an address."""
     if e.kind == 'consent.withdrawn':
         return e.cells['reason'] != 'unverified'
     return e.kind == 'message.spam_reported' or (e.kind == 'sms.keyword' and keyword(e.cells['reason']) == 'withdraw')
 
 
-def holds(history, e, channel):
-    """Whether an endpoint is a customer's current one at the time of an event."""
-    before = [o for o in history.own if o.time < e.time or (o.time == e.time and rank(o) < rank(e))]
-    return any(r.known and not r.removed for h, r in fold_endpoints(before, Policy(), history.zone)[channel].records.items()
-               if h == e.cells['endpoint'])
+def held(history, e):
+    """The (channel, address) pairs that are a customer's current ones at the time of an event: added or verified before,
+    and not removed, replaced or uninstalled since."""
+    pairs = set()
+    for o in history.own:
+        if (o.time, rank(o)) >= (e.time, rank(e)):
+            break
+        address, channel = o.cells['endpoint'], o.cells['channel']
+        if o.kind in ('endpoint.changed', 'app.uninstalled') or \
+                (o.kind in ('endpoint.removed', 'push.token_invalidated') and not address):
+            gone = {'app.uninstalled': ('push', 'in_app'), 'push.token_invalidated': ('push',)}.get(o.kind, (channel,))
+            pairs = {p for p in pairs if p[0] not in gone}
+        elif o.kind == 'endpoint.removed':
+            pairs.discard((channel, address))
+        elif o.kind == 'push.token_invalidated':
+            pairs.discard(('push', address))
+        if o.kind in ('endpoint.added', 'endpoint.changed', 'endpoint.verified') and address:
+            pairs.add((channel, address))
+        if o.kind == 'app.installed' and address:
+            pairs |= {('push', address), ('in_app', address)}
+    return pairs
+
+
+def carried(history, e):
+    """The pairs for which an event speaks: of the address it names, or of those that its customer holds."""
+    channels = ['sms'] if e.kind == 'sms.keyword' else [e.cells['channel']] if e.cells['channel'] else CHANNELS
+    if e.cells['endpoint']:
+        return {(channel, e.cells['endpoint']) for channel in channels}
+    return {p for p in held(history, e) if p[0] in channels} if CHOICES['unnamed_carries'] else set()
 
 
 def histories(store, as_of):
@@ -154,11 +177,14 @@ def histories(store, as_of):
     for customer, events in store.visible(as_of).items():
         found[customer] = History(customer, sorted(events, key=order_key), as_of, store.zone)
     if CHOICES['address']:
-        for e in sorted((e for h in found.values() for e in h.own if by_address(e)), key=order_key):
-            channels = ['sms'] if e.kind == 'sms.keyword' else [e.cells['channel']] if e.cells['channel'] else CHANNELS
-            for h in found.values():
-                if h.customer != e.customer and any(holds(h, e, c) for c in channels):
-                    h.seen = h.seen + [e]
+        for h in found.values():
+            for e in filter(withdraws, h.own):
+                for other in found.values():
+                    common = held(other, e) & carried(h, e) if other is not h else ()
+                    for channel in sorted({channel for channel, _ in common}):
+                        crossed = copy.copy(e)                       # it is about the channel of the address alone
+                        crossed.cells = {**e.cells, 'channel': channel}
+                        other.seen = other.seen + [crossed]
         for h in found.values():
             h.seen = sorted(h.seen, key=order_key)
     return [found[customer] for customer in sorted(found, key=str.encode)]

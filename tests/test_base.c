@@ -211,10 +211,10 @@ static void statuses_have_names(void **state)
     (void)state;
     assert_string_equal(lapse_status_name(LAPSE_OK), "ok");
     assert_string_equal(lapse_status_name(LAPSE_NO_MEMORY), "no memory");
-    for (int a = LAPSE_OK; a <= LAPSE_READ_ONLY; a++)
+    for (int a = LAPSE_OK; a <= LAPSE_ERASE_PENDING; a++)
         for (int b = LAPSE_OK; b < a; b++)
             assert_string_not_equal(lapse_status_name(a), lapse_status_name(b));
-    assert_string_equal(lapse_status_name(LAPSE_READ_ONLY + 1), "unknown status");
+    assert_string_equal(lapse_status_name(LAPSE_ERASE_PENDING + 1), "unknown status");
     assert_string_equal(lapse_status_name(-1), "unknown status");
     assert_string_equal(lapse_status_name(INT32_MIN), "unknown status");
     assert_string_equal(lapse_status_name(INT32_MAX), "unknown status");

@@ -1217,6 +1217,113 @@ static void salvaging(void **state)
     unlink(store_path);
 }
 
+/* Whoever is forgotten is forgotten altogether or not at all. What fails after the commit, clearing the file, is pending. */
+static void forgetting(void **state)
+{
+    static const int64_t offsets[] = { 0, 3, 6 };
+    (void)state;
+    for (int for_good = 0; for_good < 2; for_good++)
+        for (int in_file = 0; in_file < 2; in_file++) {
+            bool fired = true;
+            for (long n = 1; fired; n++) {
+                lapse_store *store = with_runs(in_file ? store_path : NULL);
+                char *before = export_of(store), *after;
+                lapse_error error = { .size = sizeof error };
+                lapse_forget_options o;
+                lapse_forget_options_init(&o, sizeof o);
+                o.at = 20000 * LAPSE_DAY;
+                fail_from(n, for_good);
+                lapse_status status = lapse_store_forget(store, "dancat", offsets, 2, &o, NULL, &error);
+                fired = atomic_load(&hook.fired);
+                fail_from(0, false);
+                after = export_of(store);
+                assert_true(status == LAPSE_OK || (fired && status == LAPSE_ERASE_PENDING) ||
+                            (fired && status == LAPSE_NO_MEMORY));
+                assert_true(n > 1 || fired);
+                assert_int_equal(strcmp(before, after) == 0, status == LAPSE_NO_MEMORY);
+                assert_int_equal(strstr(after, "dan,") != NULL, status == LAPSE_NO_MEMORY);
+                assert_int_equal(lapse_store_forget(store, NULL, NULL, 0, NULL, NULL, NULL), LAPSE_OK);
+                assert_int_equal(verify(store, NULL, NULL), LAPSE_OK);
+                free(after);
+                free(before);
+                close_store(store);
+                unlink(store_path);
+            }
+        }
+}
+
+/* A store in which somebody was forgotten takes rows, theirs and those of others. */
+static lapse_status import_again(lapse_store *store, void *user, lapse_error *error)
+{
+    (void)user;
+    struct file file = { .text = first_file, .threads = 1 };
+    lapse_status status = import_file(store, &file, error);
+    free(file.told.data);
+    return status;
+}
+
+static void knowing_the_forgotten(void **state)
+{
+    static const int64_t offsets[] = { 0, 3 };
+    (void)state;
+    for (int for_good = 0; for_good < 2; for_good++) {
+        lapse_forget_options o;
+        lapse_forget_options_init(&o, sizeof o);
+        o.at = 20000 * LAPSE_DAY;
+        lapse_store *store = with_runs(NULL);
+        assert_int_equal(lapse_store_forget(store, "dan", offsets, 1, &o, NULL, NULL), LAPSE_OK);
+        fail_each(store, import_again, NULL, for_good, true);
+        close_store(store);
+    }
+}
+
+/* Answers about customers who share an address with others, living and forgotten. */
+static lapse_status ask_crossing(lapse_store *store, void *user, lapse_error *error)
+{
+    lapse_view *view;
+    lapse_result *result = NULL;
+    lapse_decision d = { .size = sizeof d };
+    lapse_status status = lapse_view_open(store, INT64_MAX, &view, error);
+    if (status == LAPSE_OK)
+        status = lapse_view_permit_one(view, NULL, "ann", LAPSE_CHANNEL_EMAIL, LAPSE_PURPOSE_MARKETING, NULL, &d, error);
+    assert_true(status != LAPSE_OK || d.reasons == (UINT64_C(1) << LAPSE_REASON_CONSENT_WITHDRAWN |
+                                                    UINT64_C(1) << LAPSE_REASON_SPAM_REPORTED));
+    if (status == LAPSE_OK)
+        status = lapse_view_consent(view, user, &result, error);
+    lapse_table *table = NULL;
+    while (status == LAPSE_OK && (status = lapse_result_next(result, &table, error)) == LAPSE_OK)
+        lapse_table_release(table);
+    lapse_result_free(result);
+    lapse_view_close(view);
+    return status == LAPSE_DONE ? LAPSE_OK : status;
+}
+
+static void crossing(void **state)
+{
+    static const int64_t offsets[] = { 0, 3 };
+    struct file file = { .threads = 1, .text =
+        "customer,time,kind,channel,endpoint\n"
+        "ann,2024-01-01,endpoint.added,email,a@b.c\nann,2024-01-01,consent.granted,email,\n"
+        "bob,2024-01-01,endpoint.added,email,a@b.c\nbob,2024-02-01,consent.withdrawn,email,\n"
+        "cat,2024-01-01,endpoint.added,email,a@b.c\ncat,2024-02-01,message.spam_reported,email,a@b.c\n" };
+    (void)state;
+    for (int for_good = 0; for_good < 2; for_good++) {
+        lapse_store *store = memory_store();
+        lapse_forget_options o;
+        lapse_forget_options_init(&o, sizeof o);
+        o.at = 20000 * LAPSE_DAY;
+        assert_int_equal(import_file(store, &file, NULL), LAPSE_OK);
+        free(file.told.data);
+        assert_int_equal(lapse_store_forget(store, "cat", offsets, 1, &o, NULL, NULL), LAPSE_OK);
+        fail_each(store, ask_crossing, NULL, for_good, false);
+        lapse_state_options one;
+        lapse_state_options_init(&one, sizeof one);
+        one.customer = "ann";
+        fail_each(store, ask_crossing, &one, for_good, false);
+        close_store(store);
+    }
+}
+
 /* ---- all of it ------------------------------------------------------------------------------------------------------------ */
 
 static int make_folder(void **state)
@@ -1253,6 +1360,9 @@ int main(void)
         cmocka_unit_test(copying_and_verifying),
         cmocka_unit_test(salvaging),
         cmocka_unit_test(compacting),
+        cmocka_unit_test(forgetting),
+        cmocka_unit_test(knowing_the_forgotten),
+        cmocka_unit_test(crossing),
     };
     return cmocka_run_group_tests_name("memory", tests, make_folder, remove_folder);
 }

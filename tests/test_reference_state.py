@@ -355,7 +355,12 @@ if R.CHOICES['address']:
     asks('C24 the spam report of one',
          BOTH + [line('message.spam_reported', 1, channel='email', endpoint=HASH, customer='b')],
          'spam_reported|consent_withdrawn')
-asks('C24 not by customer', BOTH + [line('consent.withdrawn', 1, channel='email', customer='b')], '')
+asks('C24 of who holds it, named or not', BOTH + [line('consent.withdrawn', 1, channel='email', customer='b')],
+     'consent_withdrawn' if R.CHOICES['address'] and R.CHOICES['unnamed_carries'] else '')
+asks('C24 on that channel', BOTH + [line('consent.withdrawn', 1, channel='sms', endpoint=HASH, customer='b')], '')
+asks('C24 not an objection', BOTH + [line('consent.objected', 1, customer='b')], '')
+asks('C24 lifted by a grant', BOTH + [line('consent.withdrawn', 1, channel='email', endpoint=HASH, customer='b'),
+                                      line('consent.granted', 2, channel='email')], '')
 asks('C24 not one who had it once', BOTH + [
     line('endpoint.changed', 0, channel='email', endpoint=OTHER),
     line('consent.withdrawn', 1, channel='email', endpoint=HASH, customer='b')], '')

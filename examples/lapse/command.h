@@ -41,6 +41,7 @@ enum {
     GROUP_EXPORT = 1 << 17,
     GROUP_CUTS = 1 << 18,    /* of one instant */
     GROUP_ADVANCE = 1 << 19,
+    GROUP_FORGET = 1 << 20,
     /* what every command takes whose STORE may be an event file */
     GROUPS_STORE = GROUP_OUTPUT | GROUP_CREATE | GROUP_READ | GROUP_POLICY | GROUP_THREADS
 };
@@ -55,7 +56,7 @@ struct args {
     const char *file_option;  /* the last one given of GROUP_CREATE or GROUP_READ */
     int64_t format;           /* choices count from 1, in the order of the table's text */
     const char *output;
-    const char *zone, *currency;
+    const char *zone, *currency, *key;
     int64_t digits;           /* -1 */
     int64_t delimiter;
     int64_t ignore_unknown;
@@ -92,6 +93,7 @@ struct args {
     int64_t channel, purpose; /* LAPSE_CHANNEL_, LAPSE_PURPOSE_ */
     const char *customer, *topic;
     int64_t baseline, adopt_policy, limit, mode;
+    const char *at;
 };
 
 struct option {
@@ -221,6 +223,7 @@ struct work {
     lapse_result *result;
     bool empty;                 /* no event and no --as-of: there is no instant to ask about */
     uint64_t hidden;            /* columns, from bit 0, that a table leaves out */
+    uint8_t key[LAPSE_KEY_SIZE]; /* of --key */
     struct output *rejects;     /* NULL: not asked for */
     lapse_error error;
 };
@@ -231,7 +234,7 @@ int work_exit(lapse_status status);                         /* the exit code tha
 int work_check(struct work *work, lapse_status status);
 /* The same, of opening STORE at `path` with LAPSE_STORE_ flags. */
 int work_opens(struct work *work, const char *path, uint32_t flags, lapse_status status);
-/* Fills what zone, currency and digits say. The zone is to be freed after the store is open. */
+/* Fills what zone, currency, digits and key say. The zone is to be freed after the store is open. */
 int work_store_options(struct work *work, lapse_store_options *store, struct zone *zone);
 /* A store, or an event file read into memory. `flags` are added to those of opening a store to read. */
 int work_open_with(struct work *work, const char *path, uint32_t flags);
@@ -251,6 +254,8 @@ struct number {
 int print_numbers(struct work *work, const struct number *numbers, int count);
 
 /* import.c */
+/* An instant that --received-at or --at names, NULL: the clock of now. */
+int instant_read(struct work *work, const char *text, int64_t *out);
 /* Reads one event file into the store; `reader` NULL: by its path. */
 int import_events(struct work *work, const char *path, struct reader *reader, lapse_counts *counts);
 int import_rejects_open(struct work *work);
@@ -281,6 +286,7 @@ int run_backup(struct work *work);
 int run_compact(struct work *work);
 int run_verify(struct work *work);
 int run_salvage(struct work *work);                        /* `export --salvage` */
+int run_forget(struct work *work);
 int run_policy(struct work *work);
 
 #endif

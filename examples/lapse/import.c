@@ -75,10 +75,20 @@ int import_rejects_open(struct work *work)
     return code;
 }
 
+int instant_read(struct work *work, const char *text, int64_t *out)
+{
+    struct timespec now;
+
+    if (text)
+        return work_check(work, lapse_store_time(work->store, text, out, &work->error)) == EXIT_DONE ? EXIT_DONE : EXIT_USAGE;
+    if (clock_gettime(CLOCK_REALTIME, &now) == 0)
+        *out = (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+    return EXIT_DONE;
+}
+
 static int fill_options(struct work *work, lapse_import_options *options)
 {
     const struct args *args = work->args;
-    struct timespec now;
 
     lapse_import_options_init(options, sizeof *options);
     options->flags = (args->on_error == ON_ERROR_SKIP ? LAPSE_IMPORT_SKIP_BAD_ROWS : 0u) |
@@ -95,15 +105,7 @@ static int fill_options(struct work *work, lapse_import_options *options)
     options->on_reject = on_reject;
     options->on_progress = on_progress;
     options->progress_user = work;
-    if (args->received_at) {
-        lapse_status status =
-            lapse_store_time(work->store, args->received_at, &options->received_at, &work->error);
-
-        return work_check(work, status) == EXIT_DONE ? EXIT_DONE : EXIT_USAGE;
-    }
-    if (clock_gettime(CLOCK_REALTIME, &now) == 0)
-        options->received_at = (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
-    return EXIT_DONE;
+    return instant_read(work, args->received_at, &options->received_at);
 }
 
 /* After a header was refused. */

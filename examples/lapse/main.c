@@ -110,6 +110,11 @@ const struct command command_table[] = {
       "days between the orders of a customer, and their quantiles",
       "Prints quantiles of the days between consecutive valid orders of a customer, over all customers: a limit after "
       "which few come back by themselves fits the shop. One row for each quantile: method, quantile, gaps, days." },
+    { "forget", "STORE CUSTOMER...", run_forget, GROUP_OUTPUT | GROUP_FORGET, "erase customers, for good",
+      "Removes everything that STORE holds of these customers, all of them or none: events, their identities, and what "
+      "deleted rows and logs may hold of them. What stays is a keyed hash of each id with the instant, so that files "
+      "imported again do not bring them back. Copies made before are not reached. Prints how many customers and events "
+      "went. A customer whose name begins with - is named after --." },
     { "export", "STORE", run_export, GROUPS_STORE | GROUP_AS_OF | GROUP_EXPORT, "all events, as a file that can be imported",
       "Prints all events as an event file, retracted ones too, with those columns that are not empty. Imported into a "
       "new store of the same digits, under any name, it makes an equal one." },

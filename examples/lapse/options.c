@@ -303,6 +303,8 @@ const struct option option_table[] = {
       "Only this channel: email, sms, push, web_push, in_app, onsite, postal, phone, social, ads. Default: all; for "
       "profiling, tracking and ad_audience: ads." },
     { "customer", "X", GROUP_PERMIT, take_short, TO(customer), 0, 0, "Only this customer." },
+    { "at", "T", GROUP_FORGET, take_time, TO(at), 0, 0,
+      "The instant of the erasure, default now. Rows of these customers dated later begin new customers." },
     { "topic", "T", GROUP_PERMIT, take_short, TO(topic), 0, 0,
       "Ask the preference for this topic too. Default: topics are not asked." },
     { "baseline", NULL, GROUP_ADVANCE, take_flag, TO(baseline), 0, 0,
@@ -387,6 +389,9 @@ const struct option option_table[] = {
       "Default +00:00. Fixed when the store is made." },
     { "currency", "CODE", GROUP_CREATE, take_currency, TO(currency), 0, 0,
       "Currency by ISO 4217, which gives the digits. Fixed when the store is made." },
+    { "key", "FILE", GROUP_CREATE, take_text, TO(key), 0, 0,
+      "The key of hashes, 64 hexadecimal digits in FILE: two stores of one key take each other's hashed addresses. Drawn "
+      "by chance unless given. Fixed when the store is made." },
     { "digits", "N", GROUP_CREATE, take_number, TO(digits), 0, 6,
       "Decimal digits of amounts, default 2 or those of the currency. Fixed when the store is made." },
     { NULL, NULL, 0, NULL, 0, 0, 0, NULL },

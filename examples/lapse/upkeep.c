@@ -1,6 +1,8 @@
-/* The commands that keep a store in order: backup, compact, verify; and saving what is sound of a damaged one. */
+/* The commands that keep a store in order: backup, compact, forget, verify; and saving what is sound of a damaged one. */
 #define _POSIX_C_SOURCE 200809L
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 
 #include "command.h"
@@ -53,17 +55,22 @@ int run_backup(struct work *work)
     return code == EXIT_DONE ? print_numbers(work, &(struct number){ "bytes", bytes_of(copy) }, 1) : code;
 }
 
+static int open_to_change(struct work *work, const char *path)
+{
+    lapse_store_options store;
+
+    lapse_store_options_init(&store, sizeof store);
+    store.flags = LAPSE_STORE_MUST_EXIST;
+    return work_opens(work, path, store.flags, lapse_store_open(path, &store, &work->store, &work->error));
+}
+
 int run_compact(struct work *work)
 {
     const char *path = work->args->operand[0];
     struct number numbers[] = { { "bytes_before", 0 }, { "bytes_after", 0 } };
     lapse_upkeep_options options;
-    lapse_store_options store;
-    int code;
+    int code = open_to_change(work, path);
 
-    lapse_store_options_init(&store, sizeof store);
-    store.flags = LAPSE_STORE_MUST_EXIST;
-    code = work_opens(work, path, store.flags, lapse_store_open(path, &store, &work->store, &work->error));
     if (code != EXIT_DONE)
         return code;
     fill_options(&options, work->args->upgrade ? LAPSE_COMPACT_UPGRADE : 0u);
@@ -85,6 +92,59 @@ static int print_in_any_case(struct work *work, lapse_status status)
         return code == EXIT_BROKEN ? work_check(work, status) : code;
     printed = work_print(work);
     return code == EXIT_DONE ? printed : code;
+}
+
+/* The operands after the store, end to end. False: no memory. */
+static bool join_operands(const struct args *args, char **text, int64_t **offsets)
+{
+    size_t size = 0;
+    int count = args->operands - 1;
+
+    for (int i = 1; i <= count; i++)
+        size += strlen(args->operand[i]);
+    *text = malloc(size + 1);
+    *offsets = calloc((size_t)count + 1, sizeof **offsets);
+    for (int i = 0; *text && *offsets && i < count; i++) {
+        size_t n = strlen(args->operand[i + 1]);
+
+        memcpy(*text + (*offsets)[i], args->operand[i + 1], n);
+        (*offsets)[i + 1] = (*offsets)[i] + (int64_t)n;
+    }
+    return *text && *offsets;
+}
+
+int run_forget(struct work *work)
+{
+    const struct args *args = work->args;
+    lapse_forgotten gone = { .size = sizeof gone };
+    lapse_forget_options options;
+    lapse_status status;
+    char *text = NULL;
+    int64_t *offsets = NULL;
+    int code = open_to_change(work, args->operand[0]);
+
+    lapse_forget_options_init(&options, sizeof options);
+    options.on_progress = progress_told;
+    if (code == EXIT_DONE)
+        code = instant_read(work, args->at, &options.at);
+    if (code == EXIT_DONE && !join_operands(args, &text, &offsets))
+        code = work_check(work, LAPSE_NO_MEMORY);
+    if (code == EXIT_DONE) {
+        progress_begin("forgetting");
+        status = lapse_store_forget(work->store, text, offsets, args->operands - 1, &options, &gone, &work->error);
+        progress_end();
+        code = work_check(work, status);
+        if (status == LAPSE_INVALID) /* an id that none can be */
+            code = EXIT_REFUSED;
+        if (status == LAPSE_OK || status == LAPSE_ERASE_PENDING) { /* which was told, and is done */
+            const struct number numbers[] = { { "customers", gone.customers }, { "events", gone.events } };
+
+            code = print_numbers(work, numbers, 2);
+        }
+    }
+    free(text);
+    free(offsets);
+    return code;
 }
 
 int run_verify(struct work *work)

@@ -201,6 +201,33 @@ int work_end(struct work *work, int code)
 
 /* ---- store and view --------------------------------------------------------------------------------- */
 
+static int digit_of(char c)
+{
+    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+/* 64 hexadecimal digits, a line end after them perhaps. */
+static int read_key(struct work *work, const char *path)
+{
+    int64_t size;
+    char *text = file_read(path, &size);
+    bool good = text != NULL;
+
+    if (!text)
+        return EXIT_REFUSED;
+    while (size > 0 && (text[size - 1] == '\n' || text[size - 1] == '\r'))
+        size--;
+    good = size == 2 * LAPSE_KEY_SIZE;
+    for (int i = 0; i < LAPSE_KEY_SIZE && good; i++) {
+        good = digit_of(text[2 * i]) >= 0 && digit_of(text[2 * i + 1]) >= 0;
+        work->key[i] = (uint8_t)(good ? digit_of(text[2 * i]) * 16 + digit_of(text[2 * i + 1]) : 0);
+    }
+    free(text);
+    if (!good)
+        tell("%s: a key is %d hexadecimal digits", path, 2 * LAPSE_KEY_SIZE);
+    return good ? EXIT_DONE : EXIT_REFUSED;
+}
+
 int work_store_options(struct work *work, lapse_store_options *store, struct zone *zone)
 {
     static const int32_t syncs[] = { LAPSE_SYNC_FULL, LAPSE_SYNC_FULL, LAPSE_SYNC_NORMAL, LAPSE_SYNC_OFF };
@@ -208,6 +235,9 @@ int work_store_options(struct work *work, lapse_store_options *store, struct zon
 
     memset(zone, 0, sizeof *zone);
     lapse_store_options_init(store, sizeof *store);
+    if (args->key && read_key(work, args->key) != EXIT_DONE)
+        return EXIT_REFUSED;
+    store->key = args->key ? work->key : NULL;
     if (args->zone && !zone_find(args->zone, zone))
         return EXIT_USAGE;
     store->zone_count = zone->count;

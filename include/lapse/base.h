@@ -39,9 +39,12 @@ enum {
     LAPSE_DAMAGED = 9,       /**< what is stored does not match its checksum or its format */
     LAPSE_UNSUPPORTED = 10,  /**< the file needs a newer library */
     LAPSE_BUSY = 11,         /**< another writer holds the store, waited for the timeout */
-    LAPSE_STALE = 12,        /**< what this view reads was rewritten by another process; open it again */
+    LAPSE_STALE = 12,        /**< what this view reads was rewritten by another process, or somebody was forgotten since;
+                                  open it again */
     LAPSE_FORKED = 13,       /**< the handle was made before fork(2) */
-    LAPSE_READ_ONLY = 14     /**< the store was opened read-only */
+    LAPSE_READ_ONLY = 14,    /**< the store was opened read-only */
+    LAPSE_ERASE_PENDING = 15 /**< erased, and stored so; but bytes of it may lie in the write-ahead log still, because a call
+                                  of some process that reads old pages is running */
 };
 
 /** "ok", "no memory", ...: static English text, never NULL, also for unknown values.

@@ -33,7 +33,7 @@ enum {
 };
 
 /** How to open a store. Fill with lapse_store_options_init(), then change what you need. Nothing of it is
- *  kept after the call. Zone, digits and currency are those of a new store; an existing one must agree where
+ *  kept after the call. Zone, digits, currency and key are those of a new store; an existing one must agree where
  *  they are given, else LAPSE_BAD_INPUT. @since 0.9 */
 typedef struct lapse_store_options {
     uint32_t size;
@@ -49,7 +49,13 @@ typedef struct lapse_store_options {
     const int32_t *zone_offsets;      /**< seconds east of UTC, -50400 to 50400 */
     const char *zone_name;            /**< for people, at most 64 bytes; NULL: made from the first offset */
     const char *currency;             /**< three capital letters (ISO 4217), for people; NULL: none */
+    const uint8_t *key;               /**< 32 bytes, of the hashes of addresses, of ids of events and of the forgotten; it is
+                                           kept in the file. Stores of one key exchange hashed addresses. NULL: drawn
+                                           when a file is made, zeros in memory */
 } lapse_store_options;
+
+/** Bytes of a key. @since 0.9 */
+enum { LAPSE_KEY_SIZE = 32 };
 
 /** Writes the defaults into the first `size` bytes; `size` is sizeof(lapse_store_options) as the caller
  *  knows it, and at least that of 0.9. @since 0.9 */

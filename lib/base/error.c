@@ -24,6 +24,7 @@ static const char *const status_names[] = {
     [LAPSE_STALE] = "stale",
     [LAPSE_FORKED] = "used after fork",
     [LAPSE_READ_ONLY] = "read-only",
+    [LAPSE_ERASE_PENDING] = "erase pending",
 };
 
 const char *lapse_status_name(lapse_status status)

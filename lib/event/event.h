@@ -191,7 +191,8 @@ enum {
     LAPSE_KIND_NEEDS_REF = 16,
     LAPSE_KIND_NEEDS_TOPIC = 32,
     LAPSE_KIND_NEEDS_VALUE = 64,
-    LAPSE_KIND_ORDER_LINE = 128    /* a negative amount may be a refund */
+    LAPSE_KIND_ORDER_LINE = 128,   /* a negative amount may be a refund */
+    LAPSE_KIND_ADDRESS = 256       /* an address that it names is held by the customer, or withdraws for all who hold it */
 };
 struct lapse_kind_info {
     const char *name;
@@ -203,6 +204,9 @@ enum { LAPSE_KINDS = LAPSE_KIND_EVENT_RETRACTED + 1 };
 /* Rank of one event: that of its kind, but sms.keyword and preference.set depend on what they say. */
 uint8_t lapse_row_rank(const struct lapse_row *row);
 int32_t lapse_keyword(const char *text, size_t n); /* rulings F3: 1 start, -1 stop, 0 neither */
+/* What a bounce says about the address, by its reason (rulings F1, semantics 4.6). */
+enum lapse_bounce { LAPSE_BOUNCE_SOFT, LAPSE_BOUNCE_HARD, LAPSE_BOUNCE_NONE };
+enum lapse_bounce lapse_bounce(struct lapse_text reason);
 int32_t lapse_kind_lookup(const char *text, size_t n); /* the public lapse_kind_find() for a text without NUL */
 /* The same by a hash table, for readers of many rows; filled by _init, then only read. */
 struct lapse_kind_index {

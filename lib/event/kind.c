@@ -6,7 +6,8 @@ enum {
     VA = LAPSE_KIND_VISIT | LAPSE_KIND_ACTIVITY,
     VC = LAPSE_KIND_VISIT | LAPSE_KIND_CONTACT,
     CHANNEL = LAPSE_KIND_NEEDS_CHANNEL,
-    TOKEN = LAPSE_KIND_NEEDS_CHANNEL | LAPSE_KIND_NEEDS_REF
+    TOKEN = LAPSE_KIND_NEEDS_CHANNEL | LAPSE_KIND_NEEDS_REF,
+    ADDRESS = LAPSE_KIND_ADDRESS
 };
 
 /* Where consent ends: all that takes it away ranks alike, after all that gives it (rulings 9, S37). */
@@ -18,11 +19,11 @@ const struct lapse_kind_info lapse_kinds[LAPSE_KINDS] = {
     [LAPSE_KIND_IDENTITY_LINKED] = { "identity.linked", 2, 0 },
     [LAPSE_KIND_CUSTOMER_REGISTERED] = { "customer.registered", 3, LAPSE_KIND_CONTACT },
     [LAPSE_KIND_CUSTOMER_MERGED] = { "customer.merged", 4, 0 },
-    [LAPSE_KIND_ENDPOINT_ADDED] = { "endpoint.added", 5, CHANNEL },
-    [LAPSE_KIND_ENDPOINT_CHANGED] = { "endpoint.changed", 6, CHANNEL },
-    [LAPSE_KIND_ENDPOINT_VERIFIED] = { "endpoint.verified", 7, CHANNEL },
+    [LAPSE_KIND_ENDPOINT_ADDED] = { "endpoint.added", 5, CHANNEL | ADDRESS },
+    [LAPSE_KIND_ENDPOINT_CHANGED] = { "endpoint.changed", 6, CHANNEL | ADDRESS },
+    [LAPSE_KIND_ENDPOINT_VERIFIED] = { "endpoint.verified", 7, CHANNEL | ADDRESS },
     [LAPSE_KIND_ENDPOINT_REMOVED] = { "endpoint.removed", 8, CHANNEL },
-    [LAPSE_KIND_APP_INSTALLED] = { "app.installed", 9, LAPSE_KIND_VISIT },
+    [LAPSE_KIND_APP_INSTALLED] = { "app.installed", 9, LAPSE_KIND_VISIT | ADDRESS },
     [LAPSE_KIND_APP_UNINSTALLED] = { "app.uninstalled", 10, 0 },
     [LAPSE_KIND_PUSH_TOKEN_INVALIDATED] = { "push.token_invalidated", 11, 0 },
     [LAPSE_KIND_AD_IMPRESSED] = { "ad.impressed", 12, 0 },
@@ -51,11 +52,11 @@ const struct lapse_kind_info lapse_kinds[LAPSE_KINDS] = {
     [LAPSE_KIND_CONSENT_GRANTED] = { "consent.granted", 35, CHANNEL },
     [LAPSE_KIND_CONSENT_CONFIRMED] = { "consent.confirmed", 36, TOKEN },
     [LAPSE_KIND_PREFERENCE_SET] = { "preference.set", 37, LAPSE_KIND_NEEDS_TOPIC | LAPSE_KIND_NEEDS_VALUE },
-    [LAPSE_KIND_SMS_KEYWORD] = { "sms.keyword", 38, 0 },
+    [LAPSE_KIND_SMS_KEYWORD] = { "sms.keyword", 38, ADDRESS },
     [LAPSE_KIND_CONSENT_DECLINED] = { "consent.declined", 39, CHANNEL },
-    [LAPSE_KIND_CONSENT_WITHDRAWN] = { "consent.withdrawn", RANK_WITHDRAWN, 0 },
+    [LAPSE_KIND_CONSENT_WITHDRAWN] = { "consent.withdrawn", RANK_WITHDRAWN, ADDRESS },
     [LAPSE_KIND_CONSENT_OBJECTED] = { "consent.objected", RANK_WITHDRAWN, 0 },
-    [LAPSE_KIND_MESSAGE_SPAM_REPORTED] = { "message.spam_reported", RANK_WITHDRAWN, CHANNEL },
+    [LAPSE_KIND_MESSAGE_SPAM_REPORTED] = { "message.spam_reported", RANK_WITHDRAWN, CHANNEL | ADDRESS },
     [LAPSE_KIND_ACCOUNT_CLOSED] = { "account.closed", RANK_WITHDRAWN, 0 },
     [LAPSE_KIND_MEMBERSHIP_TRIALED] = { "membership.trialed", 41, 0 },
     [LAPSE_KIND_MEMBERSHIP_STARTED] = { "membership.started", 42, 0 },
@@ -245,4 +246,40 @@ uint8_t lapse_row_rank(const struct lapse_row *row)
     else if (kind == LAPSE_KIND_PREFERENCE_SET)
         ends = row->number[LAPSE_F_VALUE] == 0; /* the bits of 0.0 */
     return ends ? RANK_WITHDRAWN : lapse_kinds[kind].rank;
+}
+
+/* A word, or a pattern of an enhanced status code (RFC 3463) in which x is any number. What is not here, and a
+ * bounce that says nothing, is soft. */
+static const struct {
+    const char *text;
+    enum lapse_bounce bounce;
+} bounces[] = {
+    { "hard", LAPSE_BOUNCE_HARD },  { "5.1.x", LAPSE_BOUNCE_HARD }, { "5.2.1", LAPSE_BOUNCE_HARD }, { "block", LAPSE_BOUNCE_NONE },
+    { "5.7.x", LAPSE_BOUNCE_NONE }, { "5.3.4", LAPSE_BOUNCE_NONE }, { "5.6.x", LAPSE_BOUNCE_NONE },
+};
+
+static bool matches(const char *pattern, struct lapse_text text)
+{
+    uint32_t at = 0;
+    for (; *pattern; pattern++) {
+        uint32_t from = at;
+        if (*pattern != 'x') {
+            if (at == text.size || text.data[at++] != *pattern)
+                return false;
+            continue;
+        }
+        while (at < text.size && text.data[at] >= '0' && text.data[at] <= '9')
+            at++;
+        if (at == from)
+            return false;
+    }
+    return at == text.size;
+}
+
+enum lapse_bounce lapse_bounce(struct lapse_text reason)
+{
+    for (size_t i = 0; i < sizeof bounces / sizeof bounces[0]; i++)
+        if (matches(bounces[i].text, reason))
+            return bounces[i].bounce;
+    return LAPSE_BOUNCE_SOFT;
 }

@@ -13,7 +13,7 @@ static bool fold(void *state, const struct lapse_rules *rules, const struct laps
         s->erased = true;
     else
         s->closed = e->kind == LAPSE_KIND_ACCOUNT_CLOSED;
-    lapse_cross(&s->now, s->erased ? LAPSE_ACCOUNT_ERASED : s->closed ? LAPSE_ACCOUNT_CLOSED : 0, e);
+    lapse_spell_note(&s->now, s->erased ? LAPSE_ACCOUNT_ERASED : s->closed ? LAPSE_ACCOUNT_CLOSED : 0, e);
     return true;
 }
 

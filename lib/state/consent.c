@@ -139,10 +139,10 @@ static bool apply(struct lapse_consents *c, const struct lapse_rules *rules, uin
         cell->strength = strengths[effect];
     if (effect == LAPSE_EFFECT_GRANTED || effect == LAPSE_EFFECT_CONFIRMED) {
         cell->granted = e->order;
-        lapse_cross(&cell->spam, 0, e);
+        lapse_spell_note(&cell->spam, 0, e);
     }
     if (e->kind == LAPSE_KIND_MESSAGE_SPAM_REPORTED)
-        lapse_cross(&cell->spam, 1, e);
+        lapse_spell_note(&cell->spam, 1, e);
     if (effect == LAPSE_EFFECT_DECLINED || effect == LAPSE_EFFECT_WITHDRAWN)
         cell->voided = e->order;
     return true;

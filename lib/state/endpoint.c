@@ -19,46 +19,6 @@ static const uint8_t kinds[] = {
 /* Channels that need no endpoint. */
 #define OPEN_CHANNELS (1u << LAPSE_CHANNEL_ONSITE | 1u << LAPSE_CHANNEL_SOCIAL | 1u << LAPSE_CHANNEL_ADS)
 
-/* ---- bounces ----------------------------------------------------------------------------------------- */
-
-enum bounce { BOUNCE_SOFT, BOUNCE_HARD, BOUNCE_NONE };
-
-/* A word, or a pattern of an enhanced status code (RFC 3463) in which x is any number. What is not here, and a
- * bounce that says nothing, is soft. */
-static const struct {
-    const char *text;
-    enum bounce bounce;
-} bounces[] = {
-    { "hard", BOUNCE_HARD },  { "5.1.x", BOUNCE_HARD }, { "5.2.1", BOUNCE_HARD }, { "block", BOUNCE_NONE },
-    { "5.7.x", BOUNCE_NONE }, { "5.3.4", BOUNCE_NONE }, { "5.6.x", BOUNCE_NONE },
-};
-
-static bool matches(const char *pattern, struct lapse_text text)
-{
-    uint32_t at = 0;
-    for (; *pattern; pattern++) {
-        uint32_t from = at;
-        if (*pattern != 'x') {
-            if (at == text.size || text.data[at++] != *pattern)
-                return false;
-            continue;
-        }
-        while (at < text.size && text.data[at] >= '0' && text.data[at] <= '9')
-            at++;
-        if (at == from)
-            return false;
-    }
-    return at == text.size;
-}
-
-static enum bounce bounce_of(struct lapse_text reason)
-{
-    for (size_t i = 0; i < sizeof bounces / sizeof bounces[0]; i++)
-        if (matches(bounces[i].text, reason))
-            return bounces[i].bounce;
-    return BOUNCE_SOFT;
-}
-
 /* ---- one endpoint ------------------------------------------------------------------------------------ */
 
 static int64_t later(int64_t a, int64_t b)
@@ -125,12 +85,12 @@ static void enlist(struct lapse_endpoints *s, struct lapse_endpoint *item, int l
 static void note(struct lapse_endpoints *s, struct lapse_endpoint *item, const struct lapse_event *e)
 {
     unsigned facts = lapse_endpoint_facts(s, item);
-    lapse_cross(&item->since[LAPSE_SINCE_REMOVED], (facts & LAPSE_FACT_REMOVED) != 0, e);
-    lapse_cross(&item->since[LAPSE_SINCE_HARD], (facts & LAPSE_FACT_HARD) != 0, e);
-    lapse_cross(&item->since[LAPSE_SINCE_SOFT], (facts & LAPSE_FACT_SOFT) != 0, e);
+    lapse_spell_note(&item->since[LAPSE_SINCE_REMOVED], (facts & LAPSE_FACT_REMOVED) != 0, e);
+    lapse_spell_note(&item->since[LAPSE_SINCE_HARD], (facts & LAPSE_FACT_HARD) != 0, e);
+    lapse_spell_note(&item->since[LAPSE_SINCE_SOFT], (facts & LAPSE_FACT_SOFT) != 0, e);
     if (item->listed >> LAPSE_LIST_LIFTED & 1)
-        lapse_cross(&item->since[LAPSE_SINCE_BLOCKED], (facts & LAPSE_FACT_BLOCKED) != 0, e);
-    lapse_cross(&item->shown, item->known, e);
+        lapse_spell_note(&item->since[LAPSE_SINCE_BLOCKED], (facts & LAPSE_FACT_BLOCKED) != 0, e);
+    lapse_spell_note(&item->shown, item->known, e);
     if (!(facts & LAPSE_FACT_REMOVED))
         enlist(s, item, LAPSE_LIST_HELD);
     if (facts & (LAPSE_FACT_HARD | LAPSE_FACT_SOFT))
@@ -155,13 +115,13 @@ static void note_list(struct lapse_endpoints *s, struct lapse_reach *r, int list
 
 static void note_block(struct lapse_endpoints *s, struct lapse_reach *r, const struct lapse_event *e)
 {
-    lapse_cross(&r->blocked_since, r->blocked > r->lifted, e);
+    lapse_spell_note(&r->blocked_since, r->blocked > r->lifted, e);
     note_list(s, r, LAPSE_LIST_LIFTED, e);
 }
 
 static void note_shown(struct lapse_reach *r, const struct lapse_event *e)
 {
-    lapse_cross(&r->shown, r->nameless || (r->messages && !r->known), e);
+    lapse_spell_note(&r->shown, r->nameless || (r->messages && !r->known), e);
 }
 
 /* ---- the endpoints of a channel, their events ---------------------------------------------------------- */
@@ -229,7 +189,7 @@ static void drop_all(struct lapse_endpoints *s, int32_t channel, const struct la
     struct lapse_reach *r = reach_of(s, channel);
     r->removed = e->order;
     r->held_count = 0;
-    lapse_cross(&r->removed_since, 1, e);
+    lapse_spell_note(&r->removed_since, 1, e);
     note_list(s, r, LAPSE_LIST_HELD, e);
 }
 
@@ -270,14 +230,14 @@ static void tell(struct lapse_endpoints *s, struct lapse_endpoint *item, const s
         item->lifted = e->order;
         break;
     default:
-        switch (bounce_of(lapse_event_text(e, LAPSE_F_REASON))) {
-        case BOUNCE_SOFT:
+        switch (lapse_bounce(lapse_event_text(e, LAPSE_F_REASON))) {
+        case LAPSE_BOUNCE_SOFT:
             soft_bounce(item, lifted, rules, e);
             break;
-        case BOUNCE_HARD:
+        case LAPSE_BOUNCE_HARD:
             item->hard = e->order;
             break;
-        case BOUNCE_NONE:
+        case LAPSE_BOUNCE_NONE:
             break;
         }
     }

@@ -115,7 +115,7 @@ static uint64_t ask_consent(const struct lapse_person *p, const struct lapse_que
 
 void lapse_gate_ask(const struct lapse_person *p, const struct lapse_question *q, lapse_decision *out)
 {
-    uint64_t reasons = p->rights.state == LAPSE_RIGHTS_ERASED ? BIT(ERASED) : 0;
+    uint64_t reasons = p->rights.state == LAPSE_RIGHTS_ERASED || p->forgotten ? BIT(ERASED) : 0;
     if (lapse_gate_sends(q->purpose))
         reasons |= ask_endpoint(p, q->channel);
     if (!is_service(q->purpose)) {

@@ -135,6 +135,7 @@ static lapse_status ask_one(lapse_view *view, const struct lapse_rules *rules, c
 {
     struct lapse_person person;
     struct lapse_cursor *cursor;
+    struct lapse_crossing *crossing = NULL;
     const struct lapse_history *h = NULL;
     uint32_t regions = lapse_gate_regions(rules, question->purpose);
     lapse_status status =
@@ -143,12 +144,24 @@ static lapse_status ask_one(lapse_view *view, const struct lapse_rules *rules, c
         return status;
     lapse_person_begin(&person, rules, regions);
     status = lapse_cursor_next(cursor, &h, error);
-    if (status == LAPSE_OK || status == LAPSE_DONE)
+    if (status == LAPSE_OK && regions & LAPSE_CROSSED_REGIONS)
+        status = lapse_crossing_of_one(view, h, &crossing, error);
+    if (status == LAPSE_OK && crossing) { /* once more, with all that decides about order */
+        person.crossing = crossing;
+        lapse_cursor_close(cursor);
+        status = lapse_cursor_open(view, LAPSE_ALL_FIELDS, &one->from, &one->to, &cursor, error);
+        if (status == LAPSE_OK)
+            status = lapse_cursor_next(cursor, &h, error);
+    }
+    if (status == LAPSE_DONE)
+        status = lapse_view_forgotten(view, one->from, &person.forgotten, error);
+    if (status == LAPSE_OK)
         status = lapse_person_fold(&person, h, error);
     if (status == LAPSE_OK)
         lapse_gate_ask(&person, question, out);
     lapse_person_end(&person);
     lapse_cursor_close(cursor);
+    lapse_crossing_free(crossing);
     return status;
 }
 

@@ -86,7 +86,7 @@ static bool put_or_first(struct lapse_presents *p, const struct lapse_told_key *
 }
 
 static bool put_crossing(struct lapse_presents *p, const struct lapse_told_key *key, int32_t state,
-                         const struct lapse_crossing *c)
+                         const struct lapse_spell *c)
 {
     return put_or_first(p, key, state, c->kind == 0, c->since, c->kind);
 }
@@ -155,7 +155,7 @@ static bool put_stage(struct lapse_presents *p, const struct lapse_person *perso
     const struct lapse_progress *s = &person->stage;
     const struct lapse_step *steps = p->track.steps;
     bool has[LAPSE_STAGE_STEPS] = { false }, buys = false;
-    struct lapse_crossing now = { 0 };
+    struct lapse_spell now = { 0 };
     for (size_t i = 0;;) { /* whichever comes next */
         int next = -1;
         struct lapse_event e, other = { 0 };
@@ -178,7 +178,7 @@ static bool put_stage(struct lapse_presents *p, const struct lapse_person *perso
             has[next] = true;
         }
         int32_t stage = lapse_stage_of(has[LAPSE_STEP_VISITED], has[LAPSE_STEP_REGISTERED], buys, has[LAPSE_STEP_ADVOCATES]);
-        lapse_cross(&now, stage == LAPSE_STAGE_REACH ? 0 : stage, &e);
+        lapse_spell_note(&now, stage == LAPSE_STAGE_REACH ? 0 : stage, &e);
     }
     return put_crossing(p, &key, now.state ? now.state : LAPSE_STAGE_REACH, &now);
 }
@@ -251,9 +251,9 @@ static bool put_endpoint(struct lapse_presents *p, const struct lapse_person *pe
     const struct lapse_told_key key = { .region = LAPSE_TOLD_ENDPOINT, .channel = item->channel, .endpoint = item->hash };
     const struct lapse_cell *cell = lapse_consents_cell(&person->consents, item->channel, LAPSE_PURPOSE_MARKETING,
                                                         (struct lapse_text){ "", 0 });
-    static const struct lapse_crossing never = { 0 };
+    static const struct lapse_spell never = { 0 };
     const struct {
-        const struct lapse_crossing *since;
+        const struct lapse_spell *since;
         int32_t state;
     } facts[] = {
         { item->listed >> LAPSE_LIST_LIFTED & 1 ? &item->since[LAPSE_SINCE_BLOCKED] : &r->blocked_since,
@@ -263,10 +263,10 @@ static bool put_endpoint(struct lapse_presents *p, const struct lapse_person *pe
         { cell ? &cell->spam : &never, LAPSE_DELIVERABILITY_SPAM_REPORTED },
         { &item->since[LAPSE_SINCE_SOFT], LAPSE_DELIVERABILITY_SOFT_BOUNCING },
     };
-    const struct lapse_crossing *shown = item->hash.size ? &item->shown : &r->shown, *last = &never;
+    const struct lapse_spell *shown = item->hash.size ? &item->shown : &r->shown, *last = &never;
     int32_t state = LAPSE_DELIVERABILITY_OK;
     for (size_t i = 0; i < sizeof facts / sizeof facts[0] && state == LAPSE_DELIVERABILITY_OK; i++) {
-        const struct lapse_crossing *fact = facts[i].since;
+        const struct lapse_spell *fact = facts[i].since;
         bool after = !shown->state && fact->kind && fact->order >= shown->order; /* of what is not shown any more */
         if (fact->kind && !after && (!last->kind || fact->order > last->order))
             last = fact;

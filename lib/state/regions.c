@@ -22,7 +22,7 @@ bool lapse_region_reads(const struct lapse_region *region, int kind)
     return listed;
 }
 
-void lapse_cross(struct lapse_crossing *c, int32_t state, const struct lapse_event *e)
+void lapse_spell_note(struct lapse_spell *c, int32_t state, const struct lapse_event *e)
 {
     if (state == c->state)
         return;
@@ -49,7 +49,7 @@ uint32_t lapse_person_fields(uint32_t regions)
     uint32_t fields = LAPSE_FIELD_BIT(LAPSE_F_TIME) | LAPSE_FIELD_BIT(LAPSE_F_KIND);
     for (int r = 0; r < LAPSE_REGIONS; r++)
         fields |= regions >> r & 1 ? table[r]->fields : 0;
-    return fields;
+    return fields | (regions & LAPSE_CROSSED_REGIONS ? LAPSE_ADDRESS_FIELDS : 0);
 }
 
 void lapse_person_begin(struct lapse_person *p, const struct lapse_rules *rules, uint32_t regions)
@@ -70,10 +70,42 @@ void lapse_person_begin(struct lapse_person *p, const struct lapse_rules *rules,
     }
 }
 
+static bool fold_event(struct lapse_person *p, uint32_t wants, const struct lapse_event *event)
+{
+    bool ok = true;
+    for (int r = 0; wants && ok; r++, wants >>= 1)
+        ok = !(wants & 1) || table[r]->fold(state_of(p, r), p->rules, event);
+    return ok;
+}
+
+/* A history together with what crossed into it, which only some regions see. */
+static bool fold_both(struct lapse_person *p, const struct lapse_history *h, const struct lapse_history *other)
+{
+    bool ok = true;
+    for (int64_t i = 0, j = 0; (i < h->count || j < other->count) && ok;) {
+        bool own = j == other->count ||
+                   (i < h->count && lapse_crossed_compare(p->crossing, &p->crossed, h, i, j) <= 0);
+        const struct lapse_history *from = own ? h : other;
+        int64_t row = own ? i : j;
+        uint8_t kind = from->name[LAPSE_F_KIND][row];
+        const struct lapse_event event = { from, row, i + j, from->number[LAPSE_F_TIME][row], kind };
+        ok = fold_event(p, p->wants[kind] & (own ? UINT32_MAX : LAPSE_CROSSED_REGIONS), &event);
+        i += own;
+        j += !own;
+    }
+    return ok;
+}
+
 lapse_status lapse_person_fold(struct lapse_person *p, const struct lapse_history *h, lapse_error *error)
 {
     const struct lapse_rules *rules = p->rules;
+    const struct lapse_history *other = NULL;
     p->history = h;
+    if (p->crossing && h) {
+        lapse_status status = lapse_crossing_for(p->crossing, &p->crossed, h, &other, error);
+        if (status != LAPSE_OK)
+            return status;
+    }
     for (int r = 0; r < LAPSE_REGIONS; r++) {
         if (!(p->regions >> r & 1))
             continue;
@@ -83,14 +115,15 @@ lapse_status lapse_person_fold(struct lapse_person *p, const struct lapse_histor
             memset(state_of(p, r), 0, table[r]->size);
     }
     const uint8_t *kinds = h ? h->name[LAPSE_F_KIND] : NULL;
-    for (int64_t i = 0; h && i < h->count; i++) {
+    if (other && !fold_both(p, h, other))
+        return lapse_fail_memory(error);
+    for (int64_t i = 0; h && !other && i < h->count; i++) {
         uint32_t wants = p->wants[kinds[i]];
         if (!wants)
             continue;
         const struct lapse_event event = { h, i, i, h->number[LAPSE_F_TIME][i], kinds[i] };
-        for (int r = 0; wants; r++, wants >>= 1)
-            if ((wants & 1) && !table[r]->fold(state_of(p, r), rules, &event))
-                return lapse_fail_memory(error);
+        if (!fold_event(p, wants, &event))
+            return lapse_fail_memory(error);
     }
     for (int r = 0; r < LAPSE_REGIONS; r++) {
         lapse_status status = LAPSE_OK;
@@ -119,4 +152,5 @@ void lapse_person_end(struct lapse_person *p)
     for (int r = 0; r < LAPSE_REGIONS; r++)
         if ((p->regions >> r & 1) && table[r]->end)
             table[r]->end(state_of(p, r));
+    lapse_crossed_free(&p->crossed);
 }

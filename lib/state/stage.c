@@ -24,9 +24,9 @@ static bool fold(void *state, const struct lapse_rules *rules, const struct laps
         s->advocates = true;
         s->advocate_since = e->time;
     }
-    lapse_cross(&s->steps[LAPSE_STEP_VISITED], s->visited, e);
-    lapse_cross(&s->steps[LAPSE_STEP_REGISTERED], s->registered, e);
-    lapse_cross(&s->steps[LAPSE_STEP_ADVOCATES], s->advocates, e);
+    lapse_spell_note(&s->steps[LAPSE_STEP_VISITED], s->visited, e);
+    lapse_spell_note(&s->steps[LAPSE_STEP_REGISTERED], s->registered, e);
+    lapse_spell_note(&s->steps[LAPSE_STEP_ADVOCATES], s->advocates, e);
     return true;
 }
 

@@ -88,17 +88,17 @@ static inline bool lapse_event_says(const struct lapse_event *e, enum lapse_fiel
     return t.size == strlen(text) && memcmp(t.data, text, t.size) == 0;
 }
 
-/* A value of a region over time: since when it has been what it is, and by which event. Each instant is seen after all
+/* A spell: a value of a region over time: since when it has been what it is, and by which event. Each instant is seen after all
  * its events, so a value that is left and taken up again inside one instant was not interrupted. All zero: it was 0
  * from the beginning. */
-struct lapse_crossing {
+struct lapse_spell {
     int32_t state, was;       /* now, and as the instant of the last change found it */
     uint8_t kind, was_kind;   /* of the event that began it; 0: it was so from the beginning */
     int64_t since, was_since;
     int64_t order, was_order; /* of that event */
     int64_t instant;
 };
-void lapse_cross(struct lapse_crossing *crossing, int32_t state, const struct lapse_event *event);
+void lapse_spell_note(struct lapse_spell *spell, int32_t state, const struct lapse_event *event);
 
 enum lapse_region_number {
     LAPSE_REGION_STAGE,
@@ -135,7 +135,7 @@ enum { LAPSE_STEP_VISITED, LAPSE_STEP_REGISTERED, LAPSE_STEP_ADVOCATES, LAPSE_ST
 struct lapse_progress {
     bool visited, registered, advocates;
     int64_t advocate_since;
-    struct lapse_crossing steps[LAPSE_STAGE_STEPS]; /* when each of these came to be */
+    struct lapse_spell steps[LAPSE_STAGE_STEPS]; /* when each of these came to be */
 };
 extern const struct lapse_region lapse_region_stage;
 int32_t lapse_stage_of(bool visited, bool registered, bool buys, bool advocates);
@@ -197,7 +197,7 @@ struct lapse_cell {
     int64_t left_at;
     struct lapse_cause left_cause;
     int64_t granted, voided;  /* order of the last grant or confirmation that counted; of what voids tokens; -1: none */
-    struct lapse_crossing spam; /* reported, and not granted since */
+    struct lapse_spell spam; /* reported, and not granted since */
 };
 struct lapse_token {
     uint32_t cell;
@@ -242,7 +242,7 @@ struct lapse_endpoint {
     int64_t soft_order, soft_count, soft_first; /* the run of soft bounces: its first event, how many, its time */
     /* When facts began or ended. What concerns a whole channel is noted of the endpoints whose facts it changes, which
      * lie in lists: each of these steps takes an endpoint off, or is one event of the endpoint itself. */
-    struct lapse_crossing since[LAPSE_ENDPOINT_FACTS], shown;
+    struct lapse_spell since[LAPSE_ENDPOINT_FACTS], shown;
     uint32_t next[LAPSE_ENDPOINT_LISTS]; /* number + 1 of the next of a list, 0: none */
     uint8_t listed;           /* set of 1 << list */
 };
@@ -256,7 +256,7 @@ struct lapse_reach {          /* of one channel */
     uint32_t lists[LAPSE_ENDPOINT_LISTS]; /* number + 1 of the first */
     /* Removed: of an endpoint never held. Shown: the record without address, for it is known, or there are messages and
      * no endpoint is. */
-    struct lapse_crossing blocked_since, removed_since, shown;
+    struct lapse_spell blocked_since, removed_since, shown;
     bool known, nameless;     /* some endpoint is; the one without address */
 };
 struct lapse_endpoints {
@@ -275,7 +275,7 @@ const struct lapse_endpoint *lapse_endpoint_nameless(const struct lapse_endpoint
 
 struct lapse_account {
     bool closed, erased;
-    struct lapse_crossing now; /* LAPSE_ACCOUNT_, but 0 for one that was open from the beginning */
+    struct lapse_spell now; /* LAPSE_ACCOUNT_, but 0 for one that was open from the beginning */
 };
 extern const struct lapse_region lapse_region_account;
 struct lapse_rights {
@@ -290,6 +290,9 @@ extern const struct lapse_region lapse_region_rights;
 struct lapse_person {
     const struct lapse_rules *rules;
     const struct lapse_history *history; /* NULL: nothing is known of the customer */
+    bool forgotten;                      /* and no event since */
+    const struct lapse_crossing *crossing; /* what others said by a shared address; NULL: nothing. Set after _begin() */
+    struct lapse_crossed crossed;
     uint32_t regions;                    /* set of 1 << LAPSE_REGION_ */
     uint32_t wants[256];                 /* by kind: the regions that read it */
     struct lapse_progress stage;
@@ -301,6 +304,8 @@ struct lapse_person {
     struct lapse_rights rights;
 };
 uint32_t lapse_person_fields(uint32_t regions); /* the columns that these regions read */
+/* Regions that read what crosses from other customers who hold an address. */
+enum { LAPSE_CROSSED_REGIONS = 1 << LAPSE_REGION_CONSENT | 1 << LAPSE_REGION_ENDPOINT };
 void lapse_person_begin(struct lapse_person *p, const struct lapse_rules *rules, uint32_t regions);
 lapse_status lapse_person_fold(struct lapse_person *p, const struct lapse_history *history, lapse_error *error);
 void lapse_person_end(struct lapse_person *p);

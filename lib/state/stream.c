@@ -10,6 +10,7 @@ struct lapse_stream {
     lapse_view *view; /* owned, as all below is */
     struct lapse_rules rules;
     struct lapse_answer answer;
+    struct lapse_crossing *crossing;
     bool alone; /* one customer */
     struct lapse_one one;
     int32_t threads;
@@ -141,6 +142,8 @@ static int work_out(void *user, int64_t task)
     if (s->status == LAPSE_DONE) {
         s->status = LAPSE_OK;
         if (fresh && stream->alone && stream->answer.of_nobody)
+            s->status = lapse_view_forgotten(stream->view, stream->one.from, &s->person.forgotten, &s->error);
+        if (fresh && stream->alone && stream->answer.of_nobody && s->status == LAPSE_OK)
             s->status = put_customer(s, NULL, stream->one.from);
         end_slice(s);
     } else if (s->status != LAPSE_OK) {
@@ -226,6 +229,7 @@ static void close_stream(void *self)
         lapse_mem_free(mem, sheet->order);
         lapse_mem_free(mem, sheet);
     }
+    lapse_crossing_free(s->crossing);
     lapse_mem_free(mem, s->sheets);
     lapse_mem_free(mem, s->keys);
     lapse_mem_free(mem, s);
@@ -241,8 +245,29 @@ static lapse_status make_sheets(struct lapse_stream *s, lapse_error *error)
             return lapse_fail_memory(error);
         sheet->stream = s;
         lapse_person_begin(&sheet->person, &s->rules, s->answer.regions);
+        sheet->person.crossing = s->crossing;
     }
     return s->sheets ? LAPSE_OK : lapse_fail_memory(error);
+}
+
+/* What crosses between customers, for all of them or for the one. */
+static lapse_status find_crossing(struct lapse_stream *s, lapse_error *error)
+{
+    struct lapse_cursor *cursor;
+    const struct lapse_history *h;
+    if (!(s->answer.regions & LAPSE_CROSSED_REGIONS))
+        return LAPSE_OK;
+    if (!s->alone)
+        return lapse_crossing_of_all(s->view, &s->crossing, error);
+    lapse_status status =
+        lapse_cursor_open(s->view, LAPSE_ADDRESS_FIELDS, &s->one.from, &s->one.to, &cursor, error);
+    if (status != LAPSE_OK)
+        return status;
+    status = lapse_cursor_next(cursor, &h, error);
+    if (status == LAPSE_OK)
+        status = lapse_crossing_of_one(s->view, h, &s->crossing, error);
+    lapse_cursor_close(cursor);
+    return status == LAPSE_DONE ? LAPSE_OK : status;
 }
 
 lapse_status lapse_stream_new(lapse_view *view, const struct lapse_rules *rules,
@@ -270,6 +295,9 @@ lapse_status lapse_stream_new(lapse_view *view, const struct lapse_rules *rules,
         s->events = lapse_view_rows(view);
         status = lapse_view_cut(view, s->events / SLICE_EVENTS + 1, &s->keys, &s->slices, error);
     }
+    if (status == LAPSE_OK)
+        status = find_crossing(s, error);
+    s->answer.fields |= s->crossing ? LAPSE_ALL_FIELDS : 0;
     if (status == LAPSE_OK)
         status = make_sheets(s, error);
     if (status != LAPSE_OK) {

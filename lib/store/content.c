@@ -12,7 +12,7 @@
 static bool shares_source(const struct lapse_run *staged, const struct lapse_run *run)
 {
     if (staged->many_sources)
-        return run->source_count > 0;
+        return run->source_count > 0 || run->many_sources;
     for (size_t s = 0; s < staged->source_count; s++)
         if (lapse_run_has_source(run, staged->sources[s]))
             return true;
@@ -32,7 +32,7 @@ static bool may_hold(const struct lapse_commit *commit, const struct lapse_run *
 
 /* ---- matching ------------------------------------------------------------------------------------------------------ */
 
-static int64_t line_of(const struct lapse_verdicts *v, int64_t ordinal)
+int64_t lapse_verdict_line(const struct lapse_verdicts *v, int64_t ordinal)
 {
     size_t i = v->commit->staged_count;
     while (i > 1 && v->base[i - 1] > ordinal)
@@ -62,7 +62,7 @@ static lapse_status match_group(struct lapse_verdicts *v, const uint8_t *suspect
             order = lapse_columns_compare(g->columns, i, published->columns, j, v->commit->store->digits);
         int64_t ordinal = lapse_columns_number(g->columns, LAPSE_F_LINE, i);
         if (order == 0)
-            status = lapse_verdict_drop(v, ordinal, line_of(v, ordinal), LAPSE_ROW_DUPLICATE, error);
+            status = lapse_verdict_drop(v, ordinal, lapse_verdict_line(v, ordinal), LAPSE_ROW_DUPLICATE, error);
     }
     return status;
 }

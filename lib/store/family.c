@@ -1,5 +1,6 @@
 /* What is kept as runs, as one table: families differ in what their keys are, in their columns and in what helps to find
  * rows again; one writer, one merger, one reader and one verifier serve them all. */
+#include "store/identity.h"
 #include "store/telling.h"
 
 #define BIT(f) LAPSE_FIELD_BIT(f)
@@ -13,13 +14,16 @@ const struct lapse_family lapse_families[LAPSE_FAMILIES] = {
         .kind = LAPSE_KEYS_CUSTOMERS,
         .published = true,
         .filter = LAPSE_FILTER_OF_LATEST,
+        .forget = LAPSE_FORGET_CUSTOMERS,
         .needed = LAPSE_FIELD_BIT(LAPSE_F_TIME) | LAPSE_FIELD_BIT(LAPSE_F_KIND),
         .allowed = LAPSE_ALL_FIELDS,
     },
     [LAPSE_RUN_FINGERPRINTS] = {
         .keys = "fingerprints",
+        .key_size = LAPSE_PRINT_SIZE,
         .published = true,
         .filter = LAPSE_FILTER_OF_KEYS,
+        .forget = LAPSE_FORGET_PRINTS,
         .needed = LAPSE_FIELD_BIT(LAPSE_F_VALUE),
         .allowed = LAPSE_FIELD_BIT(LAPSE_F_VALUE),
     },
@@ -34,6 +38,7 @@ const struct lapse_family lapse_families[LAPSE_FAMILIES] = {
         .keys = "touched customers",
         .kind = LAPSE_KEYS_CUSTOMERS,
         .published = true,
+        .forget = LAPSE_FORGET_CUSTOMERS,
         .needed = BIT(LAPSE_F_TIME),
         .allowed = BIT(LAPSE_F_TIME),
     },
@@ -41,6 +46,7 @@ const struct lapse_family lapse_families[LAPSE_FAMILIES] = {
         .keys = "told customers",
         .kind = LAPSE_KEYS_CUSTOMERS,
         .published = true,
+        .forget = LAPSE_FORGET_CUSTOMERS,
         .latest = true,
         .rows = 1024,
         .needed = BIT(LAPSE_F_TIME) | BIT(LAPSE_T_REGION),
@@ -51,6 +57,7 @@ const struct lapse_family lapse_families[LAPSE_FAMILIES] = {
         .kind = LAPSE_KEYS_NUMBERED,
         .published = true,
         .derived = true,
+        .forget = LAPSE_FORGET_ALL,
         .needed = BIT(LAPSE_F_TIME),
         .allowed = BIT(LAPSE_F_TIME) | BIT(LAPSE_T_REST),
     },
@@ -64,6 +71,7 @@ const struct lapse_family lapse_families[LAPSE_FAMILIES] = {
         .keys = "records",
         .kind = LAPSE_KEYS_NUMBERED,
         .published = true,
+        .forget = LAPSE_FORGET_NUMBERED,
         .needed = OF_CHANGES,
         .allowed = OF_CHANGES | KEY_OF_REGION | BIT(LAPSE_T_REST),
     },
@@ -74,5 +82,30 @@ const struct lapse_family lapse_families[LAPSE_FAMILIES] = {
                   BIT(LAPSE_F_VALUE) | BIT(LAPSE_F_ENDPOINT),
         .allowed = BIT(LAPSE_F_TIME) | BIT(LAPSE_F_AMOUNT) | BIT(LAPSE_F_QUANTITY) | BIT(LAPSE_F_PRICE) |
                    BIT(LAPSE_F_VALUE) | BIT(LAPSE_F_ENDPOINT) | BIT(LAPSE_F_REASON),
+    },
+    [LAPSE_RUN_TOMBSTONES] = {
+        .keys = "tombstones",
+        .key_size = LAPSE_TOMB_SIZE,
+        .published = true,
+        .needed = LAPSE_FIELD_BIT(LAPSE_F_TIME) | LAPSE_FIELD_BIT(LAPSE_F_VALUE),
+        .allowed = LAPSE_FIELD_BIT(LAPSE_F_TIME) | LAPSE_FIELD_BIT(LAPSE_F_VALUE),
+    },
+    [LAPSE_RUN_ADDRESSES] = {
+        .keys = "addresses",
+        .key_size = LAPSE_ADDRESS_KEY,
+        .rows = 1024,
+        .published = true,
+        .forget = LAPSE_FORGET_ADDRESSES,
+        .needed = LAPSE_FIELD_BIT(LAPSE_F_REF),
+        .allowed = LAPSE_FIELD_BIT(LAPSE_F_REF),
+    },
+    [LAPSE_RUN_LEDGER] = {
+        .keys = "addresses of the forgotten",
+        .key_size = LAPSE_ENDPOINT_SIZE,
+        .rows = 1024,
+        .published = true,
+        .needed = LAPSE_FIELD_BIT(LAPSE_F_TIME) | LAPSE_FIELD_BIT(LAPSE_F_KIND),
+        .allowed = LAPSE_FIELD_BIT(LAPSE_F_TIME) | LAPSE_FIELD_BIT(LAPSE_F_KIND) | LAPSE_FIELD_BIT(LAPSE_F_CHANNEL) |
+                   LAPSE_FIELD_BIT(LAPSE_F_PURPOSE),
     },
 };

@@ -144,6 +144,30 @@ static int stop(void *user)
     return lapse_upkeep_go_on(user, 0, NULL) != LAPSE_OK;
 }
 
+lapse_status lapse_file_empty_log(struct lapse_file *file, lapse_error *error)
+{
+    enum { STEP_MS = 10 };
+    int64_t busy = 0;
+    int code = SQLITE_ROW;
+    if (!file->wal)
+        return LAPSE_OK;
+    for (int32_t waited = 0;; waited += STEP_MS) {
+        lapse_lock_take(file->lock); /* not while waiting: readers of this process go on */
+        sqlite3_busy_timeout(file->db, 0);
+        code = lapse_file_pragma(file, "PRAGMA wal_checkpoint(TRUNCATE)", &busy);
+        sqlite3_busy_timeout(file->db, file->timeout_ms);
+        lapse_lock_give(file->lock);
+        if (((code & 0xff) != SQLITE_BUSY && !(code == SQLITE_ROW && busy)) || waited >= file->timeout_ms)
+            break;
+        sqlite3_sleep(STEP_MS);
+    }
+    if (code == SQLITE_ROW && !busy)
+        return LAPSE_OK;
+    bool read = code == SQLITE_ROW || (code & 0xff) == SQLITE_BUSY;
+    return lapse_fail(error, LAPSE_ERASE_PENDING, "%s: what was erased may still lie in the write-ahead log",
+                      read ? "a reader is in the way" : sqlite3_errstr(code));
+}
+
 static bool worth_it(struct lapse_file *file)
 {
     int64_t pages = 0, unused = 0;

@@ -21,7 +21,10 @@ lapse_status lapse_verdict_drop(struct lapse_verdicts *v, int64_t ordinal, int64
         return lapse_fail_memory(error);
     v->dropped[ordinal / 8] |= (uint8_t)(1u << ordinal % 8);
     commit->counts->accepted--;
-    *(outcome == LAPSE_ROW_DUPLICATE ? &commit->counts->duplicate : &commit->counts->conflict) += 1;
+    int64_t *counts[] = { [LAPSE_ROW_DUPLICATE] = &commit->counts->duplicate,
+                          [LAPSE_ROW_CONFLICT] = &commit->counts->conflict,
+                          [LAPSE_ROW_ERASED] = &commit->counts->erased };
+    ++*counts[outcome];
     return commit->dropped && commit->dropped(commit->user, line, outcome)
                ? lapse_fail(error, LAPSE_CANCELLED, "cancelled") : LAPSE_OK;
 }
@@ -243,8 +246,13 @@ static lapse_status gather(struct slice *s, const struct lapse_verdicts *v, int 
         } else {
             status = lapse_fail_memory(error);
         }
-        for (size_t k = before; k < s->count; k++)
+        size_t kept = before;
+        for (size_t k = before; k < s->count; k++) {
             s->prints[k].row += (uint32_t)v->base[i];
+            if (!lapse_verdict(v, s->prints[k].row)) /* rows of the forgotten take no identity */
+                s->prints[kept++] = s->prints[k];
+        }
+        s->count = kept;
     }
     return status;
 }
@@ -331,6 +339,8 @@ lapse_status lapse_identity_resolve(struct lapse_commit *commit, const struct la
     commit->counts->accepted += v.rows;
     if (v.rows > UINT32_MAX)
         status = lapse_fail(error, LAPSE_INVALID, "a call takes at most %lld rows", (long long)UINT32_MAX);
+    if (status == LAPSE_OK)
+        status = lapse_judge_erased(&v, manifest, error);
     if (status == LAPSE_OK)
         status = judge_ids(&v, manifest, fingerprints, error);
     if (status == LAPSE_OK && !(commit->flags & LAPSE_IMPORT_KEEP_ALL))

@@ -121,6 +121,9 @@ static inline bool lapse_verdict(const struct lapse_verdicts *v, int64_t ordinal
 /* Counts a row that is not kept, and tells the host. */
 lapse_status lapse_verdict_drop(struct lapse_verdicts *v, int64_t ordinal, int64_t line, int outcome,
                                 lapse_error *error);
+int64_t lapse_verdict_line(const struct lapse_verdicts *v, int64_t ordinal); /* -1: not known */
+/* tombs.c: rows of customers who were forgotten, as far as they are not dated later. */
+lapse_status lapse_judge_erased(struct lapse_verdicts *v, const struct lapse_manifest *m, lapse_error *error);
 /* Rows without id that the store has already. */
 lapse_status lapse_judge_contents(struct lapse_verdicts *v, const struct lapse_manifest *manifest, lapse_error *error);
 

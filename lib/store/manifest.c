@@ -21,6 +21,14 @@ void lapse_manifest_release(struct lapse_manifest *m)
     lapse_mem_free(m->mem, m);
 }
 
+void lapse_manifest_settle(struct lapse_manifest *m)
+{
+    m->erased = 0;
+    for (size_t i = 0; i < m->count; i++)
+        if (m->runs[i]->family == LAPSE_RUN_TOMBSTONES)
+            m->erased += m->runs[i]->rows;
+}
+
 size_t lapse_manifest_family(const struct lapse_manifest *m, int family, struct lapse_run **out)
 {
     size_t n = 0;
@@ -117,8 +125,10 @@ static lapse_status reload(struct lapse_store *store, int64_t version, lapse_err
         return status;
     }
     m->version = version;
+    lapse_manifest_settle(m);
     lapse_manifest_release(store->manifest);
     store->manifest = m;
+    atomic_store(&store->erased, m->erased);
     return LAPSE_OK;
 }
 

@@ -4,6 +4,51 @@
  * What a crash leaves of this is swept when the store is opened for writing. */
 #include "store/telling.h"
 
+static int order_ids(const void *user, uint32_t a, uint32_t b)
+{
+    const int64_t *id = user;
+    return (id[a] > id[b]) - (id[a] < id[b]);
+}
+
+/* Ids of the blocks that no run of the manifest has. */
+static lapse_status find_left(struct lapse_store *store, const struct lapse_manifest *m, int64_t **left, size_t *count,
+                              lapse_error *error)
+{
+    lapse_status status = LAPSE_OK;
+    size_t n = 0, k = 0;
+    for (size_t i = 0; i < m->count; i++)
+        n += lapse_run_ids(m->runs[i], NULL);
+    int64_t *ids = lapse_mem_alloc(&store->mem, (2 * n + 1) * sizeof *ids), *ascending = ids + n;
+    uint32_t *order = lapse_mem_alloc(&store->mem, (2 * n + 1) * sizeof *order);
+    if (ids && order) {
+        for (size_t i = 0; i < m->count; i++)
+            k += lapse_run_ids(m->runs[i], ids + k);
+        for (size_t i = 0; i < n; i++)
+            order[i] = (uint32_t)i;
+        lapse_sort_indices(order, n, order + n, order_ids, ids);
+        for (size_t i = 0; i < n; i++)
+            ascending[i] = ids[order[i]];
+        status = lapse_file_other_blocks(store->file, ascending, n, left, count, error);
+    } else {
+        status = lapse_fail_memory(error);
+    }
+    lapse_mem_free(&store->mem, ids);
+    lapse_mem_free(&store->mem, order);
+    return status;
+}
+
+/* In a transaction: deletes them. */
+static lapse_status drop_left(struct lapse_store *store, const struct lapse_manifest *m, lapse_error *error)
+{
+    int64_t *left = NULL;
+    size_t count = 0;
+    lapse_status status = find_left(store, m, &left, &count, error);
+    if (status == LAPSE_OK)
+        status = lapse_file_drop_blocks(store->file, left, count, error);
+    lapse_mem_free(&store->mem, left);
+    return status;
+}
+
 /* Deletes blocks of runs that only `dropped` still knows. In a transaction. */
 static lapse_status sweep_dropped(struct lapse_store *store, size_t *swept, lapse_error *error)
 {
@@ -30,47 +75,49 @@ static void forget_dropped(struct lapse_store *store, size_t swept)
         memmove(store->dropped, store->dropped + swept, store->dropped_count * sizeof store->dropped[0]);
 }
 
-/* The manifest with `added` and without `removed`; takes over no references. */
-static struct lapse_manifest *next_manifest(const struct lapse_manifest *m, struct lapse_run *const *added,
-                                            size_t added_count, struct lapse_run *const *removed, size_t removed_count)
+/* The manifest with what a change adds and without what it takes; takes over no references. */
+static struct lapse_manifest *next_manifest(const struct lapse_manifest *m, const struct lapse_change *c)
 {
-    struct lapse_manifest *next = lapse_manifest_new(m->mem, m->count + added_count);
+    struct lapse_manifest *next = lapse_manifest_new(m->mem, m->count + c->added_count);
     if (!next)
         return NULL;
     next->version = m->version;
     next->count = 0;
-    for (size_t i = 0; i < m->count + added_count; i++) {
-        struct lapse_run *run = i < m->count ? m->runs[i] : added[i - m->count];
+    for (size_t i = 0; i < m->count + c->added_count; i++) {
+        struct lapse_run *run = i < m->count ? m->runs[i] : c->added[i - m->count];
         bool keep = true;
-        for (size_t r = 0; r < removed_count; r++)
-            keep = keep && run != removed[r];
+        for (size_t r = 0; r < c->removed_count; r++)
+            keep = keep && run != c->removed[r];
         if (!keep)
             continue;
         lapse_run_retain(run);
         next->runs[next->count++] = run;
     }
+    lapse_manifest_settle(next);
     return next;
 }
 
-lapse_status lapse_store_publish(struct lapse_store *store, const struct lapse_manifest *m, struct lapse_run **added,
-                                 size_t added_count, struct lapse_run **removed, size_t removed_count,
-                                 lapse_error *error)
+/* Blocks of runs that are taken off the list wait in `dropped` until no view reads them, unless the change erases. */
+lapse_status lapse_change_publish(struct lapse_store *store, const struct lapse_manifest *m, struct lapse_change *c,
+                                  lapse_error *error)
 {
-    size_t swept = 0;
-    lapse_status status = sweep_dropped(store, &swept, error);
-    for (size_t i = 0; i < added_count && status == LAPSE_OK; i++)
-        status = lapse_run_save(added[i], error);
-    for (size_t i = 0; i < removed_count && status == LAPSE_OK; i++)
-        status = lapse_file_drop_run(store->file, removed[i]->id, error);
+    size_t swept = c->erases ? store->dropped_count : 0, kept = c->erases ? 0 : c->removed_count;
+    lapse_status status = c->erases ? LAPSE_OK : sweep_dropped(store, &swept, error);
+    for (size_t i = 0; i < c->added_count && status == LAPSE_OK; i++)
+        status = lapse_run_save(c->added[i], error);
+    for (size_t i = 0; i < c->removed_count && status == LAPSE_OK; i++)
+        status = lapse_file_drop_run(store->file, c->removed[i]->id, error);
     struct lapse_manifest *next = NULL;
     if (status == LAPSE_OK) {
-        next = next_manifest(m, added, added_count, removed, removed_count);
+        next = next_manifest(m, c);
         status = next ? lapse_file_set_digest(store->file, lapse_manifest_digest(next), error)
                       : lapse_fail_memory(error);
     }
+    if (status == LAPSE_OK && c->erases)
+        status = drop_left(store, next, error);
     if (status == LAPSE_OK) {
         bool room = lapse_mem_reserve(&store->mem, &store->dropped, &store->dropped_capacity,
-                                      store->dropped_count + removed_count, sizeof(struct lapse_run *));
+                                      store->dropped_count + kept, sizeof(struct lapse_run *));
         status = room ? lapse_file_commit(store->file, error) : lapse_fail_memory(error);
     }
     if (status != LAPSE_OK) {
@@ -79,31 +126,53 @@ lapse_status lapse_store_publish(struct lapse_store *store, const struct lapse_m
         return status;
     }
     forget_dropped(store, swept);
-    for (size_t i = 0; i < removed_count; i++) {
-        lapse_run_retain(removed[i]);
-        store->dropped[store->dropped_count++] = removed[i];
+    for (size_t i = 0; i < kept; i++) {
+        lapse_run_retain(c->removed[i]);
+        store->dropped[store->dropped_count++] = c->removed[i];
     }
     lapse_lock_take(store->guard);
     lapse_manifest_release(store->manifest);
     store->manifest = next;
+    atomic_store(&store->erased, next->erased);
     lapse_lock_give(store->guard);
     return LAPSE_OK;
 }
 
+lapse_status lapse_store_publish(struct lapse_store *store, const struct lapse_manifest *m, struct lapse_run **added,
+                                 size_t added_count, struct lapse_run **removed, size_t removed_count,
+                                 lapse_error *error)
+{
+    struct lapse_change c = { .added = added, .added_count = added_count, .removed = removed,
+                              .removed_count = removed_count };
+    return lapse_change_publish(store, m, &c, error);
+}
+
 /* ---- commits -------------------------------------------------------------------------------------------------- */
 
-/* What a commit adds to the manifest and takes from it. */
-struct change {
-    struct lapse_run **added, **removed, **tail; /* room for all runs there are */
-    size_t added_count, removed_count;
-    struct lapse_run *folded[LAPSE_FAMILIES];
-};
-
-/* Folds the tail of a family, what the commit adds with it, if it has become too long. When that fails the commit goes
- * on as it is, unless SQLite has ended the transaction. */
-static lapse_status fold_tail(struct lapse_store *store, const struct lapse_manifest *m, int family, struct change *c,
-                              struct lapse_run **folded, lapse_error *error)
+lapse_status lapse_change_begin(struct lapse_store *store, const struct lapse_manifest *m, size_t more,
+                                struct lapse_change *c, lapse_error *error)
 {
+    size_t all = m->count + more + LAPSE_FAMILIES;
+    *c = (struct lapse_change){ .added = lapse_mem_zero(&store->mem, 3 * all, sizeof(struct lapse_run *)) };
+    if (!c->added)
+        return lapse_fail_memory(error);
+    c->removed = c->added + all;
+    c->tail = c->removed + all;
+    return LAPSE_OK;
+}
+
+void lapse_change_end(struct lapse_store *store, struct lapse_change *c)
+{
+    for (int f = 0; f < LAPSE_FAMILIES; f++)
+        lapse_run_release(c->folded[f]);
+    lapse_mem_free(&store->mem, c->added);
+}
+
+/* When that fails the commit goes on as it is, unless SQLite has ended the transaction. */
+lapse_status lapse_change_fold(struct lapse_store *store, const struct lapse_manifest *m, int family,
+                               struct lapse_change *c, lapse_error *error)
+{
+    struct lapse_run **folded = &c->folded[family];
     size_t n = lapse_tail_choose(store, m, family, c->added, c->added_count, c->tail), kept = 0;
     for (size_t i = 0; i < c->removed_count; i++) /* the tail may be about to become shorter: another time */
         n = c->removed[i]->family == family ? 0 : n;
@@ -135,52 +204,55 @@ lapse_status lapse_store_replace(struct lapse_store *store, const struct lapse_m
                                  size_t added_count, struct lapse_run *const *removed, size_t removed_count,
                                  lapse_error *error)
 {
-    size_t all = m->count + added_count + LAPSE_FAMILIES;
-    lapse_status status = LAPSE_OK;
-    struct change c = { .added = lapse_mem_zero(&store->mem, 3 * all, sizeof(struct lapse_run *)) };
-    if (!c.added)
-        return lapse_fail_memory(error);
-    c.removed = c.added + all;
-    c.tail = c.removed + all;
+    struct lapse_change c;
+    lapse_status status = lapse_change_begin(store, m, added_count, &c, error);
+    if (status != LAPSE_OK)
+        return status;
     for (; c.added_count < added_count; c.added_count++)
         c.added[c.added_count] = added[c.added_count];
     for (; c.removed_count < removed_count; c.removed_count++)
         c.removed[c.removed_count] = removed[c.removed_count];
     for (int f = 0; f < LAPSE_FAMILIES && status == LAPSE_OK; f++)
-        status = fold_tail(store, m, f, &c, &c.folded[f], error);
+        status = lapse_change_fold(store, m, f, &c, error);
     if (status == LAPSE_OK)
-        status = lapse_store_publish(store, m, c.added, c.added_count, c.removed, c.removed_count, error);
-    for (int f = 0; f < LAPSE_FAMILIES; f++)
-        lapse_run_release(c.folded[f]);
-    lapse_mem_free(&store->mem, c.added);
+        status = lapse_change_publish(store, m, &c, error);
+    lapse_change_end(store, &c);
     return status;
 }
 
-/* `runs`: what is left of each staged run, then the run of fingerprints; NULL where there is none. */
+/* `runs`: what is left of each staged run, then the run of fingerprints; NULL where there is none. With them go those whom
+ * this touches, and the index of addresses. */
 static lapse_status publish_change(struct lapse_commit *commit, const struct lapse_manifest *m, struct lapse_run **runs,
                                    lapse_error *error)
 {
     struct lapse_store *store = commit->store;
-    struct lapse_run *touched = NULL;
-    size_t n = 0;
+    struct lapse_run *touched = NULL, **index = NULL, **added = NULL;
+    size_t n = 0, index_count = 0;
     for (size_t i = 0; i <= commit->staged_count; i++)
         n += runs[i] && runs[i]->rows;
     if (commit->flags & LAPSE_IMPORT_DRY_RUN || n == 0) {
         lapse_file_rollback(store->file);
         return LAPSE_OK;
     }
-    lapse_status status = lapse_touched_of(store, m, runs, commit->staged_count, &touched, error);
-    struct lapse_run **added = lapse_mem_zero(&store->mem, n + 1, sizeof(struct lapse_run *));
-    if (status == LAPSE_OK && !added)
-        status = lapse_fail_memory(error);
-    n = 0;
-    for (size_t i = 0; i <= commit->staged_count && status == LAPSE_OK; i++)
-        if (runs[i] && runs[i]->rows)
-            added[n++] = runs[i];
-    if (status == LAPSE_OK && touched)
-        added[n++] = touched;
+    lapse_status status = lapse_addresses_make(store, runs, commit->staged_count, &index, &index_count, error);
     if (status == LAPSE_OK)
+        status = lapse_touched_of(store, m, runs, commit->staged_count, &touched, error);
+    if (status == LAPSE_OK && !(added = lapse_mem_zero(&store->mem, n + index_count + 1, sizeof *added)))
+        status = lapse_fail_memory(error);
+    if (status == LAPSE_OK) {
+        n = 0;
+        for (size_t i = 0; i <= commit->staged_count; i++)
+            if (runs[i] && runs[i]->rows)
+                added[n++] = runs[i];
+        for (size_t i = 0; i < index_count; i++)
+            added[n++] = index[i];
+        if (touched)
+            added[n++] = touched;
         status = lapse_store_replace(store, m, added, n, NULL, 0, error);
+    }
+    for (size_t i = 0; i < index_count; i++)
+        lapse_run_release(index[i]);
+    lapse_mem_free(&store->mem, index);
     lapse_run_release(touched);
     lapse_mem_free(&store->mem, added);
     return status;
@@ -233,52 +305,20 @@ lapse_status lapse_store_commit(struct lapse_store *store, struct lapse_commit *
     return status;
 }
 
-static int order_ids(const void *user, uint32_t a, uint32_t b)
-{
-    const int64_t *id = user;
-    return (id[a] > id[b]) - (id[a] < id[b]);
-}
-
-/* Ids of the blocks that no run of this moment has. */
-static lapse_status find_left(struct lapse_store *store, int64_t **left, size_t *count, lapse_error *error)
-{
-    struct lapse_manifest *m = NULL;
-    size_t n = 0, k = 0;
-    lapse_status status = lapse_store_manifest(store, &m, error);
-    if (status != LAPSE_OK)
-        return status;
-    for (size_t i = 0; i < m->count; i++)
-        n += lapse_run_ids(m->runs[i], NULL);
-    int64_t *ids = lapse_mem_alloc(&store->mem, (2 * n + 1) * sizeof *ids), *ascending = ids + n;
-    uint32_t *order = lapse_mem_alloc(&store->mem, (2 * n + 1) * sizeof *order);
-    if (ids && order) {
-        for (size_t i = 0; i < m->count; i++)
-            k += lapse_run_ids(m->runs[i], ids + k);
-        for (size_t i = 0; i < n; i++)
-            order[i] = (uint32_t)i;
-        lapse_sort_indices(order, n, order + n, order_ids, ids);
-        for (size_t i = 0; i < n; i++)
-            ascending[i] = ids[order[i]];
-        status = lapse_file_other_blocks(store->file, ascending, n, left, count, error);
-    } else {
-        status = lapse_fail_memory(error);
-    }
-    lapse_mem_free(&store->mem, ids);
-    lapse_mem_free(&store->mem, order);
-    lapse_manifest_release(m);
-    return status;
-}
-
 lapse_status lapse_store_sweep(struct lapse_store *store, lapse_error *error)
 {
+    struct lapse_manifest *m = NULL;
     int64_t *left = NULL;
     size_t count = 0;
-    lapse_status status = find_left(store, &left, &count, error);
+    lapse_status status = lapse_store_manifest(store, &m, error);
+    if (status == LAPSE_OK)
+        status = find_left(store, m, &left, &count, error);
+    lapse_manifest_release(m);
     lapse_mem_free(&store->mem, left);
     if (status != LAPSE_OK || count == 0)
         return status;
     /* Looked at again inside the transaction: what was left may be what another writer has just published. */
-    left = NULL;
+    m = NULL;
     lapse_error why = { .size = sizeof why };
     status = lapse_file_begin(store->file, &why);
     if (status == LAPSE_BUSY)
@@ -286,13 +326,13 @@ lapse_status lapse_store_sweep(struct lapse_store *store, lapse_error *error)
     if (status != LAPSE_OK)
         lapse_fail_again(error, &why);
     if (status == LAPSE_OK)
-        status = find_left(store, &left, &count, error);
+        status = lapse_store_manifest(store, &m, error);
     if (status == LAPSE_OK)
-        status = lapse_file_drop_blocks(store->file, left, count, error);
+        status = drop_left(store, m, error);
     if (status == LAPSE_OK)
         status = lapse_file_commit(store->file, error);
     if (status != LAPSE_OK)
         lapse_file_rollback(store->file);
-    lapse_mem_free(&store->mem, left);
+    lapse_manifest_release(m);
     return status;
 }

@@ -224,8 +224,10 @@ static lapse_status save_filter(struct lapse_run *run, struct lapse_buffer *out,
     put_int(out, f->count, 4);
     for (size_t i = 0; i < f->count && status == LAPSE_OK; i++) {
         struct lapse_filter_part *part = &f->parts[i];
-        status = lapse_file_put_block(run->file, part->data, part->size, &part->id, error);
-        part->checksum = lapse_hash(part->data, part->size, (uint64_t)part->id);
+        if (!part->id) { /* the others are those of the run that this one takes the place of */
+            status = lapse_file_put_block(run->file, part->data, part->size, &part->id, error);
+            part->checksum = lapse_hash(part->data, part->size, (uint64_t)part->id);
+        }
         put_int(out, (uint64_t)part->id, 8);
         put_int(out, part->checksum, 8);
         put_int(out, part->keys, 4);

@@ -12,9 +12,12 @@ static const lapse_store_options defaults = {
     .size = sizeof defaults, .memory_limit = 256 << 20, .timeout_ms = 5000, .digits = -1,
 };
 
+/* The struct of 0.9 ended here. */
+static const size_t oldest = offsetof(lapse_store_options, currency) + sizeof(const char *);
+
 lapse_status lapse_store_options_init(lapse_store_options *options, uint32_t size)
 {
-    return lapse_options_write(options, size, &defaults, sizeof defaults, sizeof defaults);
+    return lapse_options_write(options, size, &defaults, sizeof defaults, oldest);
 }
 
 /* ---- options ------------------------------------------------------------------------------------------------ */
@@ -100,9 +103,11 @@ static lapse_status write_values(struct lapse_store *store, const lapse_store_op
                                  lapse_error *error)
 {
     /* In memory nothing outlives the process: a key of zeros, so that the same file gives the same hashes. */
-    uint8_t key[32] = { 0 };
+    uint8_t key[LAPSE_KEY_SIZE] = { 0 };
     char digits = (char)('0' + (o->digits < 0 ? 2 : o->digits));
-    if (in_file && !lapse_random(key, sizeof key))
+    if (o->key)
+        memcpy(key, o->key, sizeof key);
+    else if (in_file && !lapse_random(key, sizeof key))
         return lapse_fail(error, LAPSE_IO, "the system gives no random bytes for the store's key");
     lapse_status status = write_zone(store, o, error);
     if (status == LAPSE_OK)
@@ -197,6 +202,8 @@ static lapse_status agree(const struct lapse_store *store, const lapse_store_opt
     if (o->currency && strcmp(o->currency, store->currency) != 0)
         return lapse_fail(error, LAPSE_BAD_INPUT, "the store's currency is %s, not %s: it is fixed when it is made",
                           store->currency[0] ? store->currency : "not named", o->currency);
+    if (o->key && memcmp(o->key, store->key, sizeof store->key) != 0)
+        return lapse_fail(error, LAPSE_BAD_INPUT, "the store has another key: it is fixed when it is made");
     bool same = o->zone_count == 0 || o->zone_count == store->zone.count;
     for (int32_t i = 0; same && i < o->zone_count; i++)
         same = o->zone_offsets[i] == store->zone.offsets[i] && (i == 0 || o->zone_starts[i] == store->zone.starts[i]);
@@ -216,6 +223,7 @@ static void destroy(struct lapse_store *store)
     for (size_t i = 0; i < store->dropped_count; i++)
         lapse_run_release(store->dropped[i]);
     lapse_mem_free(&mem, store->dropped);
+    lapse_tombs_release(store->tombs);
     lapse_file_close(store->file);
     lapse_lock_free(&mem, store->writer);
     lapse_lock_free(&mem, store->guard);
@@ -290,7 +298,7 @@ lapse_status lapse_store_open(const char *path, const lapse_store_options *optio
     if (!out)
         return lapse_fail(error, LAPSE_INVALID, "out is NULL");
     *out = NULL;
-    lapse_status status = options ? lapse_options_read(&o, sizeof o, options, sizeof o, "lapse_store_options", error)
+    lapse_status status = options ? lapse_options_read(&o, sizeof o, options, oldest, "lapse_store_options", error)
                                   : LAPSE_OK;
     if (status == LAPSE_OK)
         status = check_options(&o, error);
@@ -304,6 +312,7 @@ lapse_status lapse_store_open(const char *path, const lapse_store_options *optio
     store->memory_limit = o.memory_limit;
     if (o.flags & LAPSE_STORE_VERIFY)
         o.flags |= LAPSE_STORE_READ_ONLY;
+    atomic_init(&store->erased, 0);
     status = open_store(store, path, &o, error);
     if (status != LAPSE_OK) {
         destroy(store);

@@ -34,6 +34,9 @@ enum {
     LAPSE_RUN_CHANGES = 7,
     LAPSE_RUN_OUTBOX = 8,
     LAPSE_RUN_CALLS = 9,
+    LAPSE_RUN_TOMBSTONES = 10, /* who was forgotten, and when; truth (tombs.c) */
+    LAPSE_RUN_ADDRESSES = 11,  /* who names an address; derived from events (addresses.c) */
+    LAPSE_RUN_LEDGER = 12,     /* what addresses of the forgotten said; truth (erase.c) */
     LAPSE_FAMILIES
 };
 /* What a key is, and so how the rows of one customer are found: by her id itself; behind a number of eight bytes
@@ -42,11 +45,17 @@ enum lapse_keys_kind { LAPSE_KEYS_OTHER, LAPSE_KEYS_CUSTOMERS, LAPSE_KEYS_NUMBER
 struct lapse_family {
     const char *keys;         /* what they are, for messages */
     enum lapse_keys_kind kind;
+    uint8_t key_size;         /* all have this size; 0: any */
     bool published;           /* runs of it are in manifests */
     bool latest;              /* of a key only the rows of the latest version count (telling.h); merges drop the others */
     bool derived;             /* all runs of it may be thrown away: it is made anew from other families */
-    uint32_t rows;            /* of a block at most; 0: LAPSE_BLOCK_ROWS */
+    uint32_t rows;            /* of a block at most; 0: LAPSE_BLOCK_ROWS. Fewer where few rows are asked for */
     enum { LAPSE_FILTER_NONE, LAPSE_FILTER_OF_KEYS, LAPSE_FILTER_OF_LATEST } filter; /* recent.c, filter.c */
+    /* What goes with a customer who is forgotten: nothing; rows whose keys are customers, or numbers and customers, or
+     * fingerprints of their events, or addresses that name them; all of it, because it is derived and made anew when it
+     * is asked for. See erase.c. */
+    enum { LAPSE_FORGET_NOTHING, LAPSE_FORGET_CUSTOMERS, LAPSE_FORGET_NUMBERED, LAPSE_FORGET_PRINTS,
+           LAPSE_FORGET_ADDRESSES, LAPSE_FORGET_ALL } forget;
     uint32_t needed, allowed; /* columns that each block has, and may have */
 };
 extern const struct lapse_family lapse_families[LAPSE_FAMILIES]; /* by LAPSE_RUN_; [0] is none */
@@ -159,6 +168,11 @@ lapse_status lapse_file_values(struct lapse_file *file,
 /* Changes whenever another connection has committed. */
 lapse_status lapse_file_version(struct lapse_file *file, int64_t *out, lapse_error *error);
 int64_t lapse_file_bytes(struct lapse_file *file); /* -1: in memory */
+/* Moves all of the write-ahead log into the file and makes it empty. LAPSE_ERASE_PENDING: it failed, or readers were in
+ * the way for as long as the file's timeout. */
+lapse_status lapse_file_empty_log(struct lapse_file *file, lapse_error *error);
+/* That, and clears what deleted rows have left inside pages. LAPSE_ERASE_PENDING likewise. */
+lapse_status lapse_file_scrub(struct lapse_file *file, lapse_error *error);
 bool lapse_file_read_only(const struct lapse_file *file);
 int64_t lapse_file_format(const struct lapse_file *file); /* that a library must know to read it */
 
@@ -270,6 +284,20 @@ void lapse_run_writer_abort(struct lapse_run_writer *w); /* NULL run is fine */
  * others are deleted. */
 lapse_status lapse_run_without(struct lapse_store *store, struct lapse_run *run, const uint8_t *bits, int64_t first,
                                struct lapse_run **out, lapse_error *error);
+/* The run without the rows of these ascending keys; NULL when it has none of them. Blocks that keep all rows are shared
+ * with `run`, no block is deleted, and a stored filter stays, which then admits a few keys that are no more. Called with
+ * the rows of each block written anew; *gone counts the rows that fell out. */
+struct lapse_key_set {
+    const struct lapse_text *keys;   /* NULL: all */
+    size_t count;
+    const struct lapse_text *owners; /* ascending; not NULL: of these keys only rows of one of these customers, as ... */
+    size_t owner_count;
+    /* ... this tells them of row i of a key; `out` has LAPSE_TEXT_MAX bytes */
+    struct lapse_text (*owner)(struct lapse_text key, const struct lapse_columns *c, size_t i, char *out);
+};
+lapse_status lapse_run_without_keys(struct lapse_store *store, struct lapse_run *run, const struct lapse_key_set *set,
+                                    lapse_status (*go_on)(void *user, int64_t rows, lapse_error *error), void *user,
+                                    struct lapse_run **out, int64_t *gone, lapse_error *error);
 
 /* ---- reader.c: one run, key by key, forward --------------------------------------------------------------------- */
 
@@ -367,9 +395,11 @@ struct lapse_manifest {
     const lapse_allocator *mem;
     atomic_int owners;
     int64_t version;               /* of the file when it was read */
+    int64_t erased;                /* customers ever forgotten: it only grows, and older views end when it does */
     size_t count;
     struct lapse_run *runs[];      /* of all families, by id */
 };
+void lapse_manifest_settle(struct lapse_manifest *m); /* once its runs are set */
 struct lapse_manifest *lapse_manifest_new(const lapse_allocator *mem, size_t count); /* runs NULL */
 void lapse_manifest_release(struct lapse_manifest *m);
 uint64_t lapse_digest_add(uint64_t digest, int64_t id, uint64_t checksum); /* of a list of runs, by id */
@@ -399,6 +429,7 @@ void lapse_merging_forget(struct lapse_store *store);
 /* ---- store.c -------------------------------------------------------------------------------------------------------- */
 
 struct lapse_merging;              /* a merge under way (merging.c) */
+struct lapse_tombs;
 enum { LAPSE_MERGINGS = 4 };       /* at once */
 struct lapse_merging_limits {
     int64_t small;                 /* a run of fewer rows is part of the tail */
@@ -422,13 +453,15 @@ struct lapse_store {
     struct lapse_merging *merging[LAPSE_MERGINGS];
     size_t merging_count;
     bool damaged;                  /* a block that was to be merged: this handle merges no more */
+    struct lapse_tombs *tombs;     /* who was forgotten, once somebody wanted to know (tombs.c); under `guard` */
+    atomic_llong erased;           /* of `manifest`: whoever reads an older one is to stop */
     int64_t memory_limit;
     int64_t process;
     struct lapse_zone zone;
     char zone_name[65];
     char currency[4];
     int digits;
-    uint8_t key[32];               /* of endpoint hashes and fingerprints */
+    uint8_t key[LAPSE_KEY_SIZE];   /* of endpoint hashes, fingerprints and tombstones */
     bool unsound;                  /* opened for lapse_store_verify() and _salvage(), which is all that it is good for */
     atomic_int owners;
 };
@@ -486,11 +519,80 @@ lapse_status lapse_store_commit(struct lapse_store *store, struct lapse_commit *
 lapse_status lapse_store_publish(struct lapse_store *store, const struct lapse_manifest *m, struct lapse_run **added,
                                  size_t added_count, struct lapse_run **removed, size_t removed_count,
                                  lapse_error *error);
+/* What a transaction adds to the manifest and takes from it. */
+struct lapse_change {
+    struct lapse_run **added, **removed, **tail; /* room for all runs there are, and more */
+    size_t added_count, removed_count;
+    struct lapse_run *folded[LAPSE_FAMILIES];
+    bool erases;                   /* every block goes that no published run has then, whatever views read */
+};
+/* Room for `more` runs beside those of the manifest; `added` and `removed` are borrowed. */
+lapse_status lapse_change_begin(struct lapse_store *store, const struct lapse_manifest *m, size_t more,
+                                struct lapse_change *change, lapse_error *error);
+/* Folds the tail of a family, what the change adds with it, if it has become too long. */
+lapse_status lapse_change_fold(struct lapse_store *store, const struct lapse_manifest *m, int family,
+                               struct lapse_change *change, lapse_error *error);
+lapse_status lapse_change_publish(struct lapse_store *store, const struct lapse_manifest *m, struct lapse_change *change,
+                                  lapse_error *error);
+void lapse_change_end(struct lapse_store *store, struct lapse_change *change);
 /* The same with the tails folded that this makes too long. In a transaction, which is ended when that went well. */
 lapse_status lapse_store_replace(struct lapse_store *store, const struct lapse_manifest *m, struct lapse_run *const *added,
                                  size_t added_count, struct lapse_run *const *removed, size_t removed_count,
                                  lapse_error *error);
 /* Deletes blocks that no published run has: what a crash left. */
 lapse_status lapse_store_sweep(struct lapse_store *store, lapse_error *error);
+
+/* ---- tombs.c: who was forgotten, and when ------------------------------------------------------------------------------- */
+
+enum { LAPSE_TOMB_SIZE = 32 };
+/* The key of a tombstone: HMAC-SHA-256 of the id under the store's key. */
+void lapse_tomb_key(const struct lapse_store *store, struct lapse_text customer, uint8_t out[LAPSE_TOMB_SIZE]);
+/* A shorter keyed hash that is kept beside it, so that nearly all who were never forgotten are told at once. */
+int64_t lapse_tomb_hint(const struct lapse_store *store, struct lapse_text customer);
+/* Those of a manifest, to be asked any number of times and released; NULL where there are none, which is fine below. */
+struct lapse_tombs;
+lapse_status lapse_tombs_take(struct lapse_store *store, const struct lapse_manifest *m, struct lapse_tombs **out,
+                              lapse_error *error);
+void lapse_tombs_release(struct lapse_tombs *tombs);
+/* The instant at which the customer was last forgotten, INT64_MIN: never. Rows dated at or before it are not stored. */
+lapse_status lapse_tombs_find(const struct lapse_tombs *tombs, struct lapse_store *store, const struct lapse_manifest *m,
+                              struct lapse_text customer, int64_t *out, lapse_error *error);
+
+/* ---- addresses.c: who names an address -------------------------------------------------------------------------------- */
+
+enum { LAPSE_ADDRESS_KEY = 8 };    /* bytes of a hash; that two hashes share them only costs a look */
+/* Does row i of events name its address so that others who hold it may be concerned? One row of the index each. */
+static inline bool lapse_address_named(const struct lapse_columns *c, size_t i)
+{
+    return lapse_kinds[lapse_columns_name(c, LAPSE_F_KIND, i)].flags & LAPSE_KIND_ADDRESS &&
+           lapse_columns_text(c, LAPSE_F_ENDPOINT, i).size == LAPSE_ENDPOINT_SIZE;
+}
+/* Runs of the index of these runs of events, of as many rows as fit a share of the memory limit each; runs[0 .. *made) are
+ * the caller's, in any case, as the array is. In a transaction. */
+lapse_status lapse_addresses_make(struct lapse_store *store, struct lapse_run *const *events, size_t count,
+                                  struct lapse_run ***runs, size_t *made, lapse_error *error);
+
+/* ---- erase.c: customers forgotten ------------------------------------------------------------------------------------ */
+
+/* What is kept of an event of somebody who is forgotten: it acts on whoever holds the address later. */
+struct lapse_ledger_row {
+    uint8_t address[LAPSE_ENDPOINT_SIZE];
+    uint8_t channel, kind, purpose; /* channel 0: any on which it is held */
+    int64_t time;
+};
+struct lapse_erasure {
+    const struct lapse_text *customers; /* ascending, each once */
+    size_t count;
+    int64_t at;                    /* the instant of the tombstones */
+    lapse_status (*go_on)(void *user, int64_t rows, lapse_error *error);
+    /* In the transaction: what the ledger is to keep of them, each once, ascending bytewise. The rows live until the end. */
+    lapse_status (*keep)(void *user, const struct lapse_ledger_row **rows, size_t *count, lapse_error *error);
+    void *user;
+    int64_t events;                /* that went; set */
+};
+/* One transaction, after which nothing of them is in the file but tombstones, and views opened before are stale.
+ * LAPSE_NOT_FOUND: one of them has no events, and nothing changed. LAPSE_ERASE_PENDING: done, but the write-ahead log
+ * could not be emptied. Of no customers only the log is emptied. */
+lapse_status lapse_store_erase(struct lapse_store *store, struct lapse_erasure *erasure, lapse_error *error);
 
 #endif

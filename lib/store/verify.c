@@ -169,6 +169,10 @@ static lapse_status check_identities(struct lapse_verify *v, lapse_error *error)
                                        "%llu events with such an id", (unsigned)i, (unsigned long long)prints->count,
                                        (unsigned long long)events->count);
     }
+    const struct lapse_identities *named = &v->addresses[0], *index = &v->addresses[1];
+    if (status == LAPSE_OK && (named->count != index->count || named->sum != index->sum))
+        status = lapse_verify_note(v, error, "the index of addresses has %llu rows, which are not those of the %llu events that "
+                                   "name one", (unsigned long long)index->count, (unsigned long long)named->count);
     return status;
 }
 

@@ -27,6 +27,7 @@ struct lapse_verify {
     struct lapse_identities identities[256][2]; /* of events, of fingerprints */
     int64_t last_version, last_seq;    /* the greatest of TOLD, of OUTBOX */
     bool told;                         /* there is a row of TOLD, DEADLINES or OUTBOX */
+    struct lapse_identities addresses[2];       /* named by events, in the index */
 };
 /* Notes what is damaged. LAPSE_NO_MEMORY, or LAPSE_OK. */
 lapse_status lapse_verify_note(struct lapse_verify *v, lapse_error *error, const char *format, ...)

@@ -142,12 +142,18 @@ static const char *check_events(struct lapse_verify *v, const struct lapse_run *
     return fault;
 }
 
-static const char *check_prints(const struct lapse_block *block)
+/* Rows that are no events. */
+static const char *check_hashes(const struct lapse_verify *v, const struct lapse_run *run, const struct lapse_block *block)
 {
-    for (uint32_t k = 0; k < block->keys.count; k++)
-        if (block->keys.length[k] != LAPSE_PRINT_SIZE)
-            return "one of its fingerprints has not the length of one";
-    return block->keys.count != block->rows ? "an identity is there twice" : NULL;
+    const struct lapse_keys *keys = &block->keys;
+    for (uint32_t k = 0; k < keys->count; k++) {
+        if (keys->length[k] != lapse_families[run->family].key_size)
+            return "one of its keys has not the length of one";
+        for (uint32_t i = keys->start[k] + 1; i < keys->start[k + 1]; i++)
+            if (lapse_columns_compare(&block->columns, i - 1, &block->columns, i, v->store.digits) > 0)
+                return "its rows are not in order";
+    }
+    return run->family == LAPSE_RUN_FINGERPRINTS && keys->count != block->rows ? "an identity is there twice" : NULL;
 }
 
 /* The last key of a block may go on in the next. */
@@ -171,10 +177,31 @@ static void add_identity(struct lapse_verify *v, const uint8_t key[LAPSE_PRINT_S
     s->sum += lapse_hash(key, LAPSE_PRINT_SIZE, lapse_hash(&content, sizeof content, 1));
 }
 
+/* Of an event its address and customer, of the index the same. */
+static void add_addresses(struct lapse_verify *v, const struct lapse_run *run, const struct lapse_block *block)
+{
+    const struct lapse_columns *c = &block->columns;
+    bool index = run->family == LAPSE_RUN_ADDRESSES;
+    for (uint32_t k = 0; k < block->keys.count; k++)
+        for (uint32_t i = block->keys.start[k]; i < block->keys.start[k + 1]; i++) {
+            struct lapse_text address = lapse_keys_text(&block->keys, k), customer = lapse_columns_text(c, LAPSE_F_REF, i);
+            if (!index && !lapse_address_named(c, i))
+                continue;
+            if (!index) {
+                customer = address;
+                address = lapse_columns_text(c, LAPSE_F_ENDPOINT, i);
+            }
+            v->addresses[index].count++;
+            v->addresses[index].sum += lapse_hash(customer.data, customer.size, lapse_hash(address.data, LAPSE_ADDRESS_KEY, 2));
+        }
+}
+
 static bool add_identities(struct lapse_verify *v, const struct lapse_run *run, const struct lapse_block *block)
 {
     const struct lapse_columns *c = &block->columns;
     bool ok = true;
+    if (run->family == LAPSE_RUN_EVENTS || run->family == LAPSE_RUN_ADDRESSES)
+        add_addresses(v, run, block);
     if (run->family != LAPSE_RUN_EVENTS && run->family != LAPSE_RUN_FINGERPRINTS)
         return true;
     for (uint32_t k = 0; k < block->keys.count && ok; k++) {
@@ -223,9 +250,9 @@ static lapse_status check_block(struct lapse_verify *v, const struct lapse_run *
     if (!fault)
         fault = check_shape(run, b, block);
     if (!fault)
-        fault = run->family == LAPSE_RUN_EVENTS         ? check_events(v, run, block, seen)
-                : run->family == LAPSE_RUN_FINGERPRINTS ? check_prints(block)
-                                                        : lapse_verify_telling(v, run, block);
+        fault = run->family == LAPSE_RUN_EVENTS              ? check_events(v, run, block, seen)
+                : lapse_families[run->family].key_size != 0  ? check_hashes(v, run, block)
+                                                             : lapse_verify_telling(v, run, block);
     if (!fault && seen->before)
         fault = check_border(v, run, &v->block[1], block);
     seen->before = !fault;

@@ -86,6 +86,18 @@ lapse_status lapse_cursor_seek(struct lapse_cursor *c, struct lapse_text custome
     return lapse_merge_seek(c->merge, customer, error);
 }
 
+void lapse_history_columns(const struct lapse_history *h, uint32_t fields, struct lapse_columns *out)
+{
+    *out = (struct lapse_columns){ .fields = fields };
+    for (int f = 0; f < LAPSE_FIELDS; f++) {
+        if (!(fields & LAPSE_FIELD_BIT(f)))
+            continue;
+        out->number[f] = h->number[f];
+        out->name[f] = h->name[f];
+        out->text[f] = h->text[f];
+    }
+}
+
 int64_t lapse_cursor_events(const struct lapse_cursor *c)
 {
     return c->events;
@@ -259,6 +271,9 @@ lapse_status lapse_cursor_next(struct lapse_cursor *c, const struct lapse_histor
     *out = NULL;
     do {
         lapse_status status = next_instant(c, &n, error);
+        if (status == LAPSE_OK && atomic_load_explicit(&c->view->store->erased, memory_order_relaxed) !=
+                                      c->view->manifest->erased)
+            status = lapse_view_stale(error);
         if (status != LAPSE_OK)
             return status;
         const struct lapse_group *g = c->group;

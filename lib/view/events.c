@@ -195,9 +195,9 @@ static lapse_status used_fields(lapse_view *view, uint32_t *used, lapse_error *e
     }
     all = (all & LAPSE_ALL_FIELDS) | (nameless ? LAPSE_FIELD_BIT(LAPSE_F_SOURCE) : 0);
     *used = all;
-    if (last <= view->as_of)
+    if (last <= view->as_of && view->manifest->erased == 0)
         return LAPSE_OK;
-    /* Some events lie after the instant: look at those before. */
+    /* Some events lie after the instant, or have gone since directories noted their columns: look at those that are there. */
     struct lapse_cursor *cursor;
     const struct lapse_history *h;
     *used = 0;

@@ -49,7 +49,32 @@ void lapse_view_close(lapse_view *view)
 
 lapse_status lapse_view_check(const lapse_view *view, lapse_error *error)
 {
-    return view ? lapse_store_check(view->store, error) : lapse_fail(error, LAPSE_INVALID, "the view is NULL");
+    lapse_status status = view ? lapse_store_check(view->store, error) : lapse_fail(error, LAPSE_INVALID, "the view is NULL");
+    if (status != LAPSE_OK)
+        return status;
+    struct lapse_manifest *m; /* of now: another process may have forgotten somebody */
+    status = lapse_store_manifest(view->store, &m, error);
+    if (status == LAPSE_OK && m->erased != view->manifest->erased)
+        status = lapse_view_stale(error);
+    lapse_manifest_release(m);
+    return status;
+}
+
+lapse_status lapse_view_stale(lapse_error *error)
+{
+    return lapse_fail(error, LAPSE_STALE, "somebody was forgotten since the view was opened: open it again");
+}
+
+lapse_status lapse_view_forgotten(lapse_view *view, struct lapse_text customer, bool *out, lapse_error *error)
+{
+    struct lapse_tombs *tombs;
+    int64_t at = INT64_MIN;
+    lapse_status status = lapse_tombs_take(view->store, view->manifest, &tombs, error);
+    if (status == LAPSE_OK)
+        status = lapse_tombs_find(tombs, view->store, view->manifest, customer, &at, error);
+    lapse_tombs_release(tombs);
+    *out = at != INT64_MIN;
+    return status;
 }
 
 int64_t lapse_view_as_of(const lapse_view *view)

@@ -18,8 +18,11 @@ int lapse_view_digits(const lapse_view *view);
 int64_t lapse_view_first_time(const lapse_view *view); /* no event is earlier; INT64_MAX: there is none */
 uint64_t lapse_view_seed(const lapse_view *view); /* of hash tables: unknown to who writes event files */
 void lapse_view_retain(lapse_view *view); /* given back with lapse_view_close() */
-/* LAPSE_INVALID for NULL, LAPSE_FORKED after fork. */
+/* LAPSE_INVALID for NULL, LAPSE_FORKED after fork, LAPSE_STALE when somebody was forgotten since. */
 lapse_status lapse_view_check(const lapse_view *view, lapse_error *error);
+lapse_status lapse_view_stale(lapse_error *error); /* says so */
+/* Is there a tombstone of the customer, who may have events again? */
+lapse_status lapse_view_forgotten(lapse_view *view, struct lapse_text customer, bool *out, lapse_error *error);
 
 /* ---- cursor.c: customers in id order, each with its visible events in canonical order ------------------- */
 
@@ -50,6 +53,8 @@ static inline bool lapse_history_has(const struct lapse_history *h, int kind)
 {
     return h->kinds[kind >> 6] >> (kind & 63) & 1;
 }
+/* The fields in `fields` of a history, as columns. */
+void lapse_history_columns(const struct lapse_history *h, uint32_t fields, struct lapse_columns *out);
 void lapse_history_note_kinds(struct lapse_history *h, const uint8_t *kind, size_t n); /* of all events */
 
 #define LAPSE_RETRACTED (UINT32_C(1) << 31) /* among the fields asked for: retracted events are shown too */
@@ -202,6 +207,70 @@ uint32_t lapse_track_fields(const lapse_view *view, enum lapse_basis basis);
 lapse_status lapse_track_read(struct lapse_track *track, const struct lapse_history *history,
                               const struct lapse_activity *activity, bool zero_is_valid, lapse_error *error);
 void lapse_track_free(struct lapse_track *track);
+
+/* ---- address.c: which addresses a customer holds, and what they carry ------------------------------------------- */
+
+enum { LAPSE_HELD_ADDRESSES = 64 }; /* of one channel at once; of more, those added last */
+/* The address was held on the channel from row `from` on, which added it, until row `to`, which took it away. */
+struct lapse_hold {
+    struct lapse_text address;
+    int64_t from, to;              /* to: INT64_MAX while it is held */
+    uint8_t channel;
+};
+/* The event of row `row` speaks for whoever holds the address on the channel; 0: on any. */
+struct lapse_carried {
+    struct lapse_text address;
+    int64_t row;
+    uint8_t channel;
+};
+/* Scratch of one thread; zero it, set mem, free with lapse_addresses_free(). */
+struct lapse_addresses {
+    const lapse_allocator *mem;
+    struct lapse_hold *holds;
+    struct lapse_carried *carried;
+    size_t hold_count, hold_capacity, carried_count, carried_capacity;
+    uint32_t open[LAPSE_CHANNEL_ADS + 1][LAPSE_HELD_ADDRESSES];
+    uint32_t open_count[LAPSE_CHANNEL_ADS + 1];
+};
+#define LAPSE_ADDRESS_FIELDS (LAPSE_FIELD_BIT(LAPSE_F_TIME) | LAPSE_FIELD_BIT(LAPSE_F_KIND) | \
+                              LAPSE_FIELD_BIT(LAPSE_F_CHANNEL) | LAPSE_FIELD_BIT(LAPSE_F_TOPIC) | \
+                              LAPSE_FIELD_BIT(LAPSE_F_REASON) | LAPSE_FIELD_BIT(LAPSE_F_ENDPOINT))
+/* Whom a history's addresses concern: `forgotten` asks what a ledger keeps. Texts are borrowed. False: no memory. */
+enum lapse_carrier { LAPSE_CARRIES_NOTHING, LAPSE_CARRIES_TO_HOLDERS, LAPSE_CARRIES_TO_LEDGER };
+bool lapse_addresses_read(struct lapse_addresses *a, const struct lapse_history *h, enum lapse_carrier carrier);
+void lapse_addresses_free(struct lapse_addresses *a);
+
+/* ---- crossing.c: what other customers who hold an address said by it --------------------------------------------- */
+
+/* Made once, then only read, from any thread. Borrows the view. */
+struct lapse_crossing;
+/* Of all addresses that several customers name, or that a ledger knows; or of those of one history. NULL: nothing crosses,
+ * which is most often so. Cost: of all, a pass over the index, and over the histories of those who share; of one, a
+ * look-up for each address. */
+lapse_status lapse_crossing_of_all(lapse_view *view, struct lapse_crossing **out, lapse_error *error);
+lapse_status lapse_crossing_of_one(lapse_view *view, const struct lapse_history *h, struct lapse_crossing **out,
+                                   lapse_error *error);
+void lapse_crossing_free(struct lapse_crossing *crossing);
+/* Scratch of one thread, as above. */
+struct lapse_crossed {
+    const lapse_allocator *mem;
+    struct lapse_addresses addresses;
+    struct lapse_crossed_row *items;
+    uint32_t *order;
+    size_t capacity, order_capacity;
+    struct lapse_rows rows;
+    struct lapse_buffer missing;
+    struct lapse_history history;
+    struct lapse_columns columns;
+};
+/* The events of others that a customer's history is to be read with, in canonical order; *out is NULL when there are none.
+ * The history has all fields. */
+lapse_status lapse_crossing_for(const struct lapse_crossing *crossing, struct lapse_crossed *scratch,
+                                const struct lapse_history *h, const struct lapse_history **out, lapse_error *error);
+/* Canonical order of row i of a history and row j of what crossed into it. */
+int lapse_crossed_compare(const struct lapse_crossing *crossing, const struct lapse_crossed *scratch,
+                          const struct lapse_history *h, int64_t i, int64_t j);
+void lapse_crossed_free(struct lapse_crossed *scratch);
 
 /* ---- rights.c: may a customer be scored? --------------------------------------------------------------------- */
 
