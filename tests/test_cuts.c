@@ -281,8 +281,8 @@ static void test_texts(void **state)
                                       "92233720368547758.07",
                                       2, &cuts, NULL),
                      LAPSE_OK);
-    assert_true(cuts.above[0][0] == INT64_MIN && cuts.above[0][1] == INT64_MAX && cuts.above[1][0] == 0);
-    assert_true(cuts.above[2][0] == INT64_MIN && cuts.above[2][1] == INT64_MIN && cuts.above[2][2] == INT64_MAX);
+    assert_true(cuts.above[0] == INT64_MIN && cuts.above[1] == INT64_MAX && cuts.above[9] == 0);
+    assert_true(cuts.above[18] == INT64_MIN && cuts.above[19] == INT64_MIN && cuts.above[20] == INT64_MAX);
     assert_int_equal(lapse_cuts_parse("30.5,90/-2,-1.5,3/-5,1.555,1.559,10", 2, &cuts, NULL), LAPSE_OK);
     assert_int_equal(lapse_cuts_write(&cuts, put, text, NULL), LAPSE_OK);
     assert_string_equal(text, "axis,bin,above\nr,1,30\nr,2,90\nf,1,-2\nf,2,-2\nf,3,3\n"
@@ -389,7 +389,7 @@ static void test_bad_calls(void **state)
     cuts.bins[1] = 11;
     assert_int_equal(ask(&c, &o, 2), LAPSE_INVALID);
     cuts.bins[1] = 3;
-    cuts.above[1][1] = 1; /* descends */
+    cuts.above[10] = 1; /* descends */
     assert_int_equal(ask(&c, &o, 2), LAPSE_INVALID);
     o = options_of(LAPSE_CUTS_NTILE);
     o.made = &made;

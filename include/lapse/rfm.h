@@ -28,7 +28,7 @@ enum {
 };
 
 /** Thresholds of the three axes, frozen: they score whoever comes later as they did those they were made of. A plain
- *  struct, which may be copied. A value gets into bin i + 2 or a higher one iff it is greater than above[axis][i];
+ *  struct, which may be copied. A value gets into bin i + 2 or a higher one iff it is greater than above[9 * axis + i];
  *  the score of recency is bins + 1 - bin, those of the others the bin. Quantiles are kept as their floors, which
  *  decide the same of every possible value. Set `size` before a call fills it. @since 0.9 */
 typedef struct lapse_cuts {
@@ -36,7 +36,8 @@ typedef struct lapse_cuts {
     int32_t digits;      /**< of money: 0 to 6 */
     int32_t bins[3];     /**< of r, f, m: 2 to 10; 0: there was nobody to make cuts of */
     int32_t reserved;    /**< 0 */
-    int64_t above[3][9]; /**< days, orders, minor units; bins - 1 of each axis, not descending, the others 0 */
+    int64_t above[27];   /**< nine of each axis: days, orders, minor units; bins - 1 of them count and do not descend,
+                              the others are 0 */
 } lapse_cuts;
 
 /** Reads thresholds of three axes, days / orders / major units, as `30,90,180,365/2,3,5,8/10,50,100,500`: one to

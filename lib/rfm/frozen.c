@@ -17,8 +17,9 @@ bool lapse_cuts_good(const lapse_cuts *cuts)
     for (int a = 0; a < AXES; a++) {
         if (cuts->bins[a] < LAPSE_BINS_MIN || cuts->bins[a] > LAPSE_BINS_MAX)
             return false;
+        const int64_t *above = &cuts->above[lapse_cuts_place(a)];
         for (int i = 1; i < cuts->bins[a] - 1; i++)
-            if (cuts->above[a][i] < cuts->above[a][i - 1])
+            if (above[i] < above[i - 1])
                 return false;
     }
     return true;
@@ -33,7 +34,7 @@ lapse_status lapse_cuts_score(const lapse_cuts *cuts, int64_t recency_days, int6
     for (int a = 0; a < AXES; a++) {
         int32_t above = 0;
         for (int32_t i = 0; i < cuts->bins[a] - 1; i++)
-            above += values[a] > cuts->above[a][i];
+            above += values[a] > cuts->above[lapse_cuts_place(a) + i];
         scores[a] = a == 0 ? cuts->bins[a] - above : 1 + above;
     }
     return LAPSE_OK;
@@ -81,9 +82,10 @@ static const char *put_threshold(lapse_cuts *cuts, int axis, struct lapse_text t
     const char *rule = read_floor(text, axis == 2 ? cuts->digits : 0, &above);
     if (rule)
         return rule;
-    if (at && above < cuts->above[axis][at - 1])
+    int64_t *kept = &cuts->above[lapse_cuts_place(axis)];
+    if (at && above < kept[at - 1])
         return "thresholds of an axis do not descend";
-    cuts->above[axis][at] = above;
+    kept[at] = above;
     cuts->bins[axis] = at + 2;
     return NULL;
 }
@@ -179,7 +181,7 @@ lapse_status lapse_cuts_write(const lapse_cuts *cuts, lapse_write_fn write, void
     for (int a = 0; a < AXES; a++)
         for (int i = 0; i < cuts->bins[a] - 1; i++) { /* 27 rows of at most 27 bytes */
             n += snprintf(text + n, 8, "%c,%d,", axis_names[a], i + 1);
-            n += (int)lapse_decimal_format(cuts->above[a][i], a == 2 ? cuts->digits : 0, true, text + n);
+            n += (int)lapse_decimal_format(cuts->above[lapse_cuts_place(a) + i], a == 2 ? cuts->digits : 0, true, text + n);
             text[n++] = '\n';
         }
     return write(user, text, n) ? lapse_fail(error, LAPSE_CANCELLED, "cancelled by the function that takes the output")

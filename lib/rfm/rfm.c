@@ -5,6 +5,9 @@
 
 enum { AS_OF, CUSTOMER, LAST, RECENCY, FREQUENCY, MONETARY, R, F, M, SCORE, SEGMENT, WEIGHTED, COLUMNS };
 
+/* Rows of one of many tables: few enough that their memory stays in the caches, and is used again by the next. */
+enum { STREAM_ROWS = 8192 };
+
 /* What the texts of a row are chosen by: its three scores. */
 struct cell {
     struct lapse_text segment;
@@ -184,7 +187,7 @@ static lapse_status next_rows(void *self, lapse_table **out, lapse_error *error)
     if (status != LAPSE_OK)
         return status;
     int64_t first = rows->at, left = rows->rfm->count - first;
-    rows->at += left < LAPSE_TABLE_ROWS ? left : LAPSE_TABLE_ROWS;
+    rows->at += left < STREAM_ROWS ? left : STREAM_ROWS;
     return make_rows(self, first, rows->at, out, error);
 }
 

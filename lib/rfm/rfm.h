@@ -77,6 +77,11 @@ bool lapse_scores_make(const lapse_allocator *mem, const lapse_rfm_options *opti
 
 /* ---- frozen.c: cuts that outlive what they were made of ------------------------------------------------------ */
 
+/* Where the thresholds of an axis begin. */
+static inline int lapse_cuts_place(int axis)
+{
+    return (LAPSE_BINS_MAX - 1) * axis;
+}
 /* Cuts of a caller, NULL allowed; false: they break a rule. */
 bool lapse_cuts_good(const lapse_cuts *cuts);
 

@@ -86,7 +86,7 @@ static bool prepare(struct scoring *s, int digits, const struct lapse_score_part
                                           .bins = bins[a],
                                           .rule = o->cuts,
                                           .unit = o->cuts != LAPSE_CUTS_RFM_R ? 0 : a == 2 ? major : 1,
-                                          .fixed = o->fixed ? o->fixed->above[a] : NULL,
+                                          .fixed = o->fixed ? &o->fixed->above[lapse_cuts_place(a)] : NULL,
                                           .low_is_best = a == 0 };
     return ok;
 }
@@ -99,7 +99,7 @@ static void keep_cuts(const struct scoring *s, int digits)
         any |= s->parts[0][p].n > 0;
     for (int a = 0; any && a < 3; a++) {
         made.bins[a] = s->axes[a].bins;
-        memcpy(made.above[a], s->cuts[a]->above, sizeof made.above[a]);
+        memcpy(&made.above[lapse_cuts_place(a)], s->cuts[a]->above, sizeof s->cuts[a]->above);
     }
     lapse_options_write(s->options->made, s->options->made->size, &made, sizeof made, sizeof made);
 }
