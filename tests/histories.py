@@ -29,6 +29,9 @@ FOCUS = {
         app.uninstalled push.token_invalidated session.started message.bounced message.bounced message.bounced
         message.delivered message.sent message.spam_reported suppression.added suppression.removed consent.granted
         consent.withdrawn'''.split(),
+    'shared': '''endpoint.added endpoint.added endpoint.added endpoint.changed endpoint.removed endpoint.verified consent.granted
+        consent.granted consent.imported consent.requested consent.confirmed consent.withdrawn consent.withdrawn
+        message.spam_reported sms.keyword consent.objected consent.declined message.bounced'''.split(),
     'clock': '''visitor.seen session.started product.viewed catalog.downloaded info.requested exit.intent cart.updated
         checkout.started order.placed message.clicked message.opened message.converted referral.sent review.posted
         survey.answered case.opened case.reopened defect.reported customer.registered app.installed message.sent
@@ -195,6 +198,10 @@ def draw(rng, count=20, doubts=False, focus=None, raw=True, policy=None):
     times = instants(rng, policy, theme)
     for n in range(count):
         pool = Pool(rng, '%02d' % n, times, raw)
+        if theme == 'shared':                                # several customers, and few addresses for all of them
+            pool.customers = [pool.customers[0][:-1] + c for c in 'abc']
+            pool.addresses = pool.addresses[:rng.choice([1, 1, 2])]
+            pool.channels = rng.choice([['email'], ['email', 'email', 'sms'], ['sms']])
         own = []
         for _ in range(rng.choice([1, 2, 3, 4, 6, 9, 14])):
             kinds = FOCUS[theme if rng.random() < 0.85 else 'mixed']
