@@ -162,7 +162,7 @@ static struct import_worker *first_fault(struct import *im)
     int64_t least = 0, line;
     for (int32_t i = 0; i < im->threads; i++) {
         struct import_worker *w = &im->workers[i];
-        if (w->next_fault == w->faults.data + w->faults.size)
+        if (w->faults.size == 0 || w->next_fault == w->faults.data + w->faults.size)
             continue;
         memcpy(&line, w->next_fault + offsetof(struct waiting_fault, line), sizeof line);
         if (!first || line < least) {

@@ -5,11 +5,10 @@ from __future__ import annotations
 import ctypes
 import os
 import threading
-from decimal import Decimal
 from typing import Any, Iterator, Optional, Union
 
 from . import _arrow
-from ._lib import DONE, OK, STRUCTS, Handle, Raised, call, constants, declared, lib, need
+from ._lib import CALLBACKS, DONE, OK, STRUCTS, Handle, Raised, call, constants, declared, lib, need
 from ._values import to_datetime, to_decimal, to_short_decimal
 
 TYPES = {value: name for name, value in constants('LAPSE_TYPE_').items()}
@@ -345,7 +344,6 @@ class Result:
             return 0
 
         with self._take() as pointer, self._lock:
-            from ._lib import CALLBACKS
             call(lib.result_write_csv, pointer, CALLBACKS['lapse_write_fn'](raised.wrap(write, 1)), None, raised=raised)
         self.close()
         return b''.join(pieces).decode('utf-8') if target is None else None
@@ -394,5 +392,3 @@ class Result:
     def __exit__(self, *_: Any) -> None:
         self.close()
 
-
-__all__ = ['Column', 'Decimal', 'Result', 'Row', 'Table']
