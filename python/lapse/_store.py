@@ -193,6 +193,7 @@ class Store:
         settings = {'map': mapping, 'kind': kind, 'time_format': time_format, 'delimiter': ord(delimiter),
                     'source': source_name, 'name': name, 'threads': threads}
         raised, keep = Raised(), None
+        arguments: tuple
         if hasattr(source, 'read'):
             def read(_: Any, buffer: int, capacity: int) -> int:
                 data = source.read(capacity)

@@ -18,7 +18,7 @@ _MONEY_INT64 = declared.CONSTANTS['LAPSE_ARROW_MONEY_INT64']
 class _Memory:
     """Memory of a table, as NumPy asks for it: read-only, and the table lives while an array of it does."""
 
-    def __init__(self, owner: Any, address: int, count: int, kind: str) -> None:
+    def __init__(self, owner: Any, address: Optional[int], count: int, kind: str) -> None:
         self._owner = owner
         self.__array_interface__ = {'version': 3, 'shape': (count,), 'typestr': kind, 'data': (address, True)}
 
@@ -369,6 +369,7 @@ class Result:
         with self._take() as pointer, self._lock:
             call(lib.result_export, pointer, 0, ctypes.byref(stream))
         handle, self._handle = self._handle, None
+        assert handle is not None
         handle._free.detach()  # it belongs to the stream now
         return _arrow.capsule_of(stream, self._keep)
 
