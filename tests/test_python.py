@@ -10,7 +10,7 @@ import re
 import subprocess
 from decimal import Decimal
 
-from python_suite import EXAMPLE, ROOT, UTC, Skip, example, lapse, raises, suite  # first: it finds the others
+from python_suite import ROOT, UTC, Skip, example, lapse, raises, suite  # first: it finds the others
 import harness
 import headers
 from lapse import _errors, _lib

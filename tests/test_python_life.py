@@ -1,5 +1,5 @@
-"""The Python package over time: zones, files, the policy, threads, garbage collection in any order, what is not installed, and the wheel."""
-import ctypes
+"""The Python package over time: zones, files, the policy, threads, garbage collection in any order, what is not
+installed, and the wheel."""
 import datetime
 import gc
 import os

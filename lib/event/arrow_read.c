@@ -143,6 +143,15 @@ static inline enum cell text_at(const struct values *v, int64_t at, char room[32
     return CELL_GOOD;
 }
 
+/* The text of cell i, empty when it has none. False: broken. */
+static inline bool read_text(const struct cells *c, int64_t i, char room[32], struct lapse_text *out)
+{
+    int64_t at;
+    enum cell cell = find(c, i, &at);
+    *out = (struct lapse_text){ "", 0 };
+    return cell == CELL_EMPTY || (cell == CELL_GOOD && text_at(&c->values, at, room, out) == CELL_GOOD);
+}
+
 /* ---- numbers --------------------------------------------------------------------------------------------- */
 
 static bool is_text(const struct values *v)
@@ -374,13 +383,10 @@ static bool fill_names(struct lapse_arrow_work *w, const struct lapse_csv *csv, 
     int32_t *out = fresh(&w->data[target], (size_t)n * sizeof *out);
     if (!out)
         return false;
-    for (int64_t i = 0, at; i < n; i++) {
+    for (int64_t i = 0; i < n; i++) {
         char room[32];
-        struct lapse_text text = { "", 0 };
-        enum cell cell = find(c, i, &at);
-        if (cell == CELL_GOOD)
-            cell = text_at(&c->values, at, room, &text);
-        if (cell == CELL_BROKEN)
+        struct lapse_text text;
+        if (!read_text(c, i, room, &text))
             return false;
         out[i] = field == LAPSE_F_KIND ? csv->kind : 0;
         if (text.size == 0)
@@ -404,13 +410,10 @@ static bool fill_texts(struct lapse_arrow_work *w, const struct cells *c, int ta
     if (!offsets || !fresh(bytes, (size_t)n * MOST))
         return false;
     offsets[0] = 0;
-    for (int64_t i = 0, at; i < n; i++) {
+    for (int64_t i = 0; i < n; i++) {
         char room[32];
-        struct lapse_text text = { "", 0 };
-        enum cell cell = find(c, i, &at);
-        if (cell == CELL_GOOD)
-            cell = text_at(&c->values, at, room, &text);
-        if (cell == CELL_BROKEN)
+        struct lapse_text text;
+        if (!read_text(c, i, room, &text))
             return false;
         if (text.size > MOST)
             text.size = MOST;

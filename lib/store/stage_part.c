@@ -123,9 +123,10 @@ static bool find_group(struct stage_part *part, const char **at, size_t n)
         *at += STAGE_ID + id[i].size;
         lapse_prefetch(&part->slots[hash[i] & (part->slot_count - 1)]);
     }
+    const char *ids = part->ids.data ? part->ids.data : "";
     for (size_t i = 0; i < n; i++) {
         slot[i] = probe(part, hash[i], hash[i]);
-        lapse_prefetch(part->ids.data + (uint32_t)part->slots[slot[i]]); /* one byte too far, which does not matter */
+        lapse_prefetch(ids + (uint32_t)part->slots[slot[i]]); /* one byte too far, which does not matter */
     }
     for (size_t i = 0; i < n; i++)
         if ((out[i] = find(part, id[i], hash[i], slot[i])) == UINT32_MAX)

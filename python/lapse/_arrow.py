@@ -62,10 +62,18 @@ def _address(buffer: Any) -> Optional[int]:
     return buffer.ctypes.data           # a NumPy array
 
 
-_release_schema = dict(Schema._fields_)['release'](lambda schema: setattr(schema.contents, 'release', type(_no_schema)()))
-_release_array = dict(Array._fields_)['release'](lambda array: setattr(array.contents, 'release', type(_no_array)()))
-_no_schema = dict(Schema._fields_)['release']()
-_no_array = dict(Array._fields_)['release']()
+_FIELDS = {kind: dict(kind._fields_) for kind in (Schema, Array, Stream)}
+_no_schema, _no_array, _no_stream = (_FIELDS[kind]['release'] for kind in (Schema, Array, Stream))
+
+
+@_no_schema
+def _release_schema(schema: Any) -> None:
+    schema.contents.release = _no_schema()
+
+
+@_no_array
+def _release_array(array: Any) -> None:
+    array.contents.release = _no_array()
 
 
 class Producer:
@@ -76,13 +84,13 @@ class Producer:
         self._tables, self._raised = tables, raised
         self._next: Optional[list] = None
         self._kept: list = []
-        fields = dict(Stream._fields_)
+        fields = _FIELDS[Stream]
         self.stream = Stream(fields['get_schema'](raised.wrap(self._get_schema, 5)),
                              fields['get_next'](raised.wrap(self._get_next, 5)),
                              fields['get_last_error'](lambda stream: None), fields['release'](self._release))
 
     def _release(self, stream: Any) -> None:
-        stream.contents.release = dict(Stream._fields_)['release']()
+        stream.contents.release = _no_stream()
 
     def _get_schema(self, _: Any, out: Any) -> int:
         self._next = next(self._tables)
@@ -123,9 +131,9 @@ class Producer:
         self._kept.append(what)
 
         def release(array: Any) -> None:
-            array.contents.release = type(_no_array)()
+            array.contents.release = _no_array()
             what.clear()
-        function = type(_no_array)(release)
+        function = _no_array(release)
         self._kept.append(function)
         return function
 

@@ -54,7 +54,7 @@ def _numpy_column(name: str, values: Any) -> Column:
     import numpy
     if values.ndim != 1:
         raise ValueError('column %s has %d dimensions, not 1' % (name, values.ndim))
-    mask = numpy.ma.getmaskarray(values) if isinstance(values, numpy.ma.MaskedArray) else None
+    mask: Any = numpy.ma.getmaskarray(values) if isinstance(values, numpy.ma.MaskedArray) else None
     values = numpy.ascontiguousarray(values.data if mask is not None else values)
     kind, bits, length = values.dtype.kind, values.dtype.itemsize * 8, len(values)
     format = {('i', 8): 'c', ('i', 16): 's', ('i', 32): 'i', ('i', 64): 'l', ('u', 8): 'C', ('u', 16): 'S', ('u', 32): 'I',
@@ -78,7 +78,7 @@ def _numpy_column(name: str, values: Any) -> Column:
 
 
 def _columns(columns: Mapping) -> list[Column]:
-    out = []
+    out: list[Column] = []
     for name, values in columns.items():
         if type(values).__module__ == 'numpy' or type(values).__module__.startswith('numpy.'):
             column = _numpy_column(str(name), values)

@@ -51,7 +51,7 @@ def rate_interval(numerator: int, denominator: int, z: float = 1.959963984540054
     return lower.value, upper.value
 
 
-def _array(kind: Any, values: Optional[Iterable], count: Optional[int], what: str) -> Any:
+def _array(kind: Any, values: Any, count: Optional[int], what: str) -> Any:
     """A ctypes array; a NumPy array of the type is not copied."""
     if values is None:
         return None

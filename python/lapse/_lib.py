@@ -16,13 +16,13 @@ import weakref
 from typing import Any, Callable, Optional
 
 from . import _declarations as declared
-from ._errors import Error, error_of
+from ._errors import error_of
 
 _NUMBERS = {'int32_t': ctypes.c_int32, 'uint32_t': ctypes.c_uint32, 'int64_t': ctypes.c_int64, 'uint64_t': ctypes.c_uint64,
             'uint8_t': ctypes.c_uint8, 'double': ctypes.c_double, 'size_t': ctypes.c_size_t}
 
-STRUCTS: dict[str, type] = {}
-CALLBACKS: dict[str, type] = {}
+STRUCTS: dict[str, Any] = {}
+CALLBACKS: dict[str, Any] = {}
 
 
 def _split(parameters: str) -> list[str]:
@@ -37,11 +37,14 @@ def c_type(text: str, sized: bool = False) -> Any:
         return ctypes.CFUNCTYPE(c_type(function[1], True), *(c_type(kind, True) for kind in _split(function[2])))
     text = text.replace('const ', '').replace('struct ', '')
     text = declared.ALIASES.get(text, text)
-    base, stars = re.fullmatch(r'(\w+) ?(\**)', text).groups()
+    plain = re.fullmatch(r'(\w+) ?(\**)', text)
+    assert plain, text
+    base, stars = plain.groups()
     if base == 'void':
         return {'': None, '*': ctypes.c_void_p}.get(stars, ctypes.POINTER(ctypes.c_void_p))
     if base == 'char':
-        return {'': ctypes.c_char, '*': ctypes.c_void_p if sized else ctypes.c_char_p}.get(stars, ctypes.POINTER(ctypes.c_char_p))
+        pointer = ctypes.c_void_p if sized else ctypes.c_char_p
+        return {'': ctypes.c_char, '*': pointer}.get(stars, ctypes.POINTER(ctypes.c_char_p))
     if base in declared.HANDLES:
         return ctypes.c_void_p if stars == '*' else ctypes.POINTER(ctypes.c_void_p)
     kind = _NUMBERS.get(base) or CALLBACKS.get(base) or STRUCTS[base]
@@ -56,7 +59,7 @@ def _declare() -> None:
     for name, (result, kinds) in declared.CALLBACKS.items():
         CALLBACKS[name] = ctypes.CFUNCTYPE(c_type(result, True), *(c_type(kind, True) for kind in kinds))
     left = dict(declared.STRUCTS)
-    while left:  # one that is held by value comes before its holder; headers hold none, but pointers may go either way
+    while left:  # in any order: structs hold pointers to each other, none of them another
         name, members = left.popitem()
         names = {member for member, _, _ in members}
         fields = []
@@ -73,6 +76,9 @@ _declare()
 class _Library:
     """Functions as attributes, without their prefix: `lib.store_open`."""
 
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError('the library has no function lapse_' + name)
+
     def __init__(self, path: str) -> None:
         self.path = path
         self._dll = ctypes.CDLL(path)
@@ -87,7 +93,8 @@ class _Library:
             function.argtypes = [c_type(kind) for kind in kinds]
             setattr(self, name[len('lapse_'):], function)
         if missing:
-            raise ImportError('%s is another version of lapse than this package: it lacks %s' % (path, ', '.join(missing)))
+            raise ImportError('%s is another version of lapse than this package: it lacks %s' %
+                              (path, ', '.join(missing)))
 
 
 def _candidates() -> list[str]:
@@ -109,7 +116,8 @@ def _load() -> _Library:
             return _Library(path)
         except OSError as problem:
             reasons.append(str(problem))
-    raise ImportError('the lapse library was not found (%s); install it, or set LAPSE_LIBRARY to its path' % '; '.join(reasons))
+    raise ImportError('the lapse library was not found (%s); install it, or set LAPSE_LIBRARY to its path' %
+                      '; '.join(reasons))
 
 
 lib = _load()
@@ -153,6 +161,14 @@ def call(function: Callable, *args: Any, raised: Optional[Raised] = None, also: 
     if status != OK and status not in also:
         raise error_of(status, STATUS.get(status, ''), error)
     return status
+
+
+def check(status: int, message: str = '') -> None:
+    """Raises for the status of a function that has no lapse_error."""
+    if status != OK:
+        error = STRUCTS['lapse_error']()
+        error.message = message.encode('utf-8')
+        raise error_of(status, STATUS.get(status, ''), error)
 
 
 def new_struct(name: str) -> Any:
@@ -211,5 +227,3 @@ def need(package: str, what: str) -> Any:
     except ImportError:
         raise ImportError('%s needs %s, which is not installed: pip install %s' % (what, package, package)) from None
 
-
-__all__ = ['Error', 'Handle', 'Raised', 'call', 'constants', 'lib', 'need', 'new_struct']

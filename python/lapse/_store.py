@@ -7,10 +7,10 @@ import os
 from typing import Any, Callable, Iterator, Mapping, NamedTuple, Optional, Union
 
 from . import _arrow, _events
-from ._lib import CALLBACKS, STRUCTS, Handle, Raised, call, constants, declared, lib, new_struct
+from ._lib import CALLBACKS, Handle, Raised, call, check, constants, declared, lib, new_struct
 from ._tables import Result
-from ._values import (CHANNELS, NEVER, PURPOSES, Instant, Zone, currency_digits, encode, instant_text, number_of, optional,
-                      to_datetime, zone_arrays, zone_of)
+from ._values import (CHANNELS, NEVER, PURPOSES, Instant, Zone, currency_digits, encode, instant_text, number_of,
+                      optional, parse_time, to_datetime, zone_arrays, zone_of)
 
 Progress = Callable[[int, int], Any]
 Path = Union[str, 'os.PathLike[str]']
@@ -72,7 +72,7 @@ class Policy:
 
     def __init__(self, settings: Optional[Mapping[str, Any]] = None) -> None:
         out = ctypes.c_void_p()
-        call(lambda *args: lib.policy_new(*args[:-1]), None, ctypes.byref(out))
+        check(lib.policy_new(None, ctypes.byref(out)))
         self._handle = Handle(out, lib.policy_free, 'policy')
         for name, value in (settings or {}).items():
             self[name] = value
@@ -92,7 +92,8 @@ class Policy:
     def __getitem__(self, name: str) -> str:
         out = ctypes.c_char_p()
         with self._handle as pointer:
-            call(lambda *args: lib.policy_get(*args[:-1]), pointer, encode(name, 'a setting'), ctypes.byref(out))
+            status = lib.policy_get(pointer, encode(name, 'a setting'), ctypes.byref(out))
+            check(status, 'there is no setting %s' % name)
             return (out.value or b'').decode()
 
     def list(self) -> Result:
@@ -192,6 +193,7 @@ class Store:
         settings = {'map': mapping, 'kind': kind, 'time_format': time_format, 'delimiter': ord(delimiter),
                     'source': source_name, 'name': name, 'threads': threads}
         raised, keep = Raised(), None
+        arguments: tuple
         if hasattr(source, 'read'):
             def read(_: Any, buffer: int, capacity: int) -> int:
                 data = source.read(capacity)
@@ -316,12 +318,11 @@ class Store:
 
 
 def _instant(text: Optional[str]) -> Optional[datetime.datetime]:
-    from ._values import parse_time
     return parse_time(text) if text else None
 
 
-_BASIS = {'purchase': 0, 'activity': 1}
-_LOST = {'lost': 0, 'inactive': 1}
+_BASIS = {name: declared.CONSTANTS['LAPSE_CHURN_' + name.upper()] for name in ('purchase', 'activity')}
+_LOST = {name: declared.CONSTANTS['LAPSE_CHURN_' + name.upper()] for name in ('lost', 'inactive')}
 _UNITS = {'d': 'day', 'm': 'month', 'y': 'year'}
 
 
@@ -386,7 +387,6 @@ class View:
             data = segments.encode('utf-8')
             buffer = ctypes.create_string_buffer(data, len(data) + 1)
             options.update(segments=ctypes.addressof(buffer), segments_size=len(data))
-            options['threads'] = threads
         return self._answer(function, 'lapse_rfm_options', policy, progress, options)
 
     def rfm(self, *, bins: Any = 5, window: Optional[str] = None, frequency: str = 'orders', monetary: str = 'sum',
@@ -538,4 +538,4 @@ def open(path: Optional[Path] = None, *, zone: Any = None, currency: Optional[st
     return Store(out, text)
 
 
-__all__ = ['Counts', 'Decision', 'Policy', 'Reject', 'Store', 'Verification', 'View', 'open', 'STRUCTS']
+__all__ = ['Counts', 'Decision', 'Policy', 'Reject', 'Store', 'Verification', 'View', 'open']

@@ -5,11 +5,10 @@ from __future__ import annotations
 import ctypes
 import os
 import threading
-from decimal import Decimal
 from typing import Any, Iterator, Optional, Union
 
 from . import _arrow
-from ._lib import DONE, OK, STRUCTS, Handle, Raised, call, constants, declared, lib, need
+from ._lib import CALLBACKS, DONE, OK, STRUCTS, Handle, Raised, call, constants, declared, lib, need
 from ._values import to_datetime, to_decimal, to_short_decimal
 
 TYPES = {value: name for name, value in constants('LAPSE_TYPE_').items()}
@@ -19,7 +18,7 @@ _MONEY_INT64 = declared.CONSTANTS['LAPSE_ARROW_MONEY_INT64']
 class _Memory:
     """Memory of a table, as NumPy asks for it: read-only, and the table lives while an array of it does."""
 
-    def __init__(self, owner: Any, address: int, count: int, kind: str) -> None:
+    def __init__(self, owner: Any, address: Optional[int], count: int, kind: str) -> None:
         self._owner = owner
         self.__array_interface__ = {'version': 3, 'shape': (count,), 'typestr': kind, 'data': (address, True)}
 
@@ -345,7 +344,6 @@ class Result:
             return 0
 
         with self._take() as pointer, self._lock:
-            from ._lib import CALLBACKS
             call(lib.result_write_csv, pointer, CALLBACKS['lapse_write_fn'](raised.wrap(write, 1)), None, raised=raised)
         self.close()
         return b''.join(pieces).decode('utf-8') if target is None else None
@@ -371,6 +369,7 @@ class Result:
         with self._take() as pointer, self._lock:
             call(lib.result_export, pointer, 0, ctypes.byref(stream))
         handle, self._handle = self._handle, None
+        assert handle is not None
         handle._free.detach()  # it belongs to the stream now
         return _arrow.capsule_of(stream, self._keep)
 
@@ -394,5 +393,3 @@ class Result:
     def __exit__(self, *_: Any) -> None:
         self.close()
 
-
-__all__ = ['Column', 'Decimal', 'Result', 'Row', 'Table']

@@ -7,7 +7,7 @@ import functools
 from decimal import Decimal
 from typing import Any, NamedTuple, Optional, Union
 
-from ._lib import call, declared, lib
+from ._lib import call, constants, declared, lib
 
 EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
 _MICROSECOND = datetime.timedelta(microseconds=1)
@@ -67,7 +67,7 @@ def to_short_decimal(units: int, digits: int) -> Decimal:
 
 def number_of(prefix: str, value: Any, what: str) -> int:
     """A constant by its name in lower case, or as it is: number_of('LAPSE_EVERY_', 'month', 'every')."""
-    names = {name[len(prefix):].lower(): number for name, number in declared.CONSTANTS.items() if name.startswith(prefix)}
+    names = constants(prefix)
     if isinstance(value, int) and not isinstance(value, bool):
         return value
     if value in names:
@@ -93,6 +93,7 @@ _LAST = 32503680000 + _DAY    # 3000-01-01 and a day
 
 def _offset(tz: datetime.tzinfo, second: int) -> int:
     at = (EPOCH + datetime.timedelta(seconds=second)).astimezone(tz).utcoffset()
+    assert at is not None, 'a zone without offset'
     return at.days * _DAY + at.seconds
 
 
@@ -156,7 +157,8 @@ def parse_time(text: str, zone: Any = None) -> datetime.datetime:
     """Reads a time as event files write it: `2024-03-01`, `2024-03-01T10:15:00+01:00`, `@1709288100`. Without an offset it
     is one of `zone` (UTC), and refused where that skips it or has it twice. Aware, in UTC, to the microsecond."""
     out = ctypes.c_int64()
-    call(lib.time_parse, encode(text, 'a time'), *zone_arrays(zone_of(zone) if zone is not None else None), ctypes.byref(out))
+    arrays = zone_arrays(zone_of(zone) if zone is not None else None)
+    call(lib.time_parse, encode(text, 'a time'), *arrays, ctypes.byref(out))
     return to_datetime(out.value)
 
 
