@@ -1,6 +1,6 @@
 /* lapse_store_advance(): who may have changed is looked at, and what is not as it was told becomes a record.
  *
- * Who: customers that commits have touched, and those whose deadline has passed; everybody when nothing was told yet or
+ * Who: customers that commits have touched, those whose deadline has passed, and who shares an address with these; everybody when nothing was told yet or
  * the policy is another one. Their states are worked out from their events as every other answer does it, so that what was
  * forgotten to be looked at could only come late, never wrong. Differences are sorted by the instant from which they hold,
  * numbered, and published with the new told states, deadlines and the call itself in one transaction.
@@ -81,12 +81,6 @@ static lapse_status look_at_all(struct lapse_advance *a, lapse_error *error)
     return status == LAPSE_DONE ? LAPSE_OK : status;
 }
 
-static lapse_status put_due(struct lapse_advance *a, struct lapse_text customer, lapse_error *error)
-{
-    struct lapse_cells cells = { .begin = 0 };
-    lapse_cells_number(&cells, LAPSE_F_TIME, 0);
-    return lapse_sorter_put(&a->due, customer, &cells, error);
-}
 
 /* Customers with an entry after the last call, up to this one. */
 static lapse_status find_due(struct lapse_advance *a, lapse_error *error)
@@ -103,7 +97,7 @@ static lapse_status find_due(struct lapse_advance *a, lapse_error *error)
     lapse_status status = lapse_merge_open(a->store, a->telling.runs, n, LAPSE_ALL_FIELDS, &from.key, &to.key, &merge, error);
     while (status == LAPSE_OK && (status = lapse_merge_next(merge, &g, error)) == LAPSE_OK)
         for (size_t i = g->first; i < g->first + (size_t)g->count && status == LAPSE_OK; i++)
-            status = put_due(a, lapse_numbered_customer(g->key, g->columns, i, id), error);
+            status = lapse_touched_put(&a->due, lapse_numbered_customer(g->key, g->columns, i, id), error);
     lapse_merge_close(merge);
     return status == LAPSE_DONE ? LAPSE_OK : status;
 }
@@ -119,25 +113,82 @@ static lapse_status restore_deadlines(struct lapse_advance *a, lapse_error *erro
     while (status == LAPSE_OK && (status = lapse_merge_next(merge, &g, error)) == LAPSE_OK) {
         status = lapse_told_read(g, &was, error);
         if (status == LAPSE_OK && was.wake != LAPSE_MISSING)
-            status = was.wake <= a->as_of ? put_due(a, g->key, error) : lapse_advance_put_deadline(a, g->key, was.wake, error);
+            status = was.wake <= a->as_of ? lapse_touched_put(&a->due, g->key, error)
+                                          : lapse_advance_put_deadline(a, g->key, was.wake, error);
     }
     lapse_merge_close(merge);
     return status == LAPSE_DONE ? LAPSE_OK : status;
+}
+
+static lapse_status put_sharer(void *user, struct lapse_text customer, lapse_error *error)
+{
+    return lapse_touched_put(user, customer, error);
+}
+
+/* Customers who share an address with those in the `n` runs of the scratch: what these say by it may change them too (rulings
+ * C24). The addresses are those of all their events that the instant sees, retracted ones too. */
+static lapse_status find_sharers(struct lapse_advance *a, size_t n, struct lapse_sorter *out, lapse_error *error)
+{
+    struct lapse_buffer keys;
+    struct lapse_merge *merge = NULL;
+    struct lapse_cursor *cursor = NULL;
+    const struct lapse_group *g;
+    const struct lapse_history *h = NULL;
+    struct lapse_columns c;
+    size_t count = 0;
+    lapse_buffer_init(&keys, &a->store->mem);
+    lapse_status status = lapse_merge_open(a->store, a->telling.runs, n, LAPSE_FIELD_BIT(LAPSE_F_TIME), NULL, NULL, &merge, error);
+    if (status == LAPSE_OK)
+        status = lapse_cursor_open(a->view, LAPSE_ADDRESS_FIELDS | LAPSE_RETRACTED, NULL, NULL, &cursor, error);
+    while (status == LAPSE_OK && (status = lapse_merge_next(merge, &g, error)) == LAPSE_OK) {
+        if (!h || compare(h->customer, g->key) < 0) {
+            status = lapse_cursor_seek(cursor, g->key, error);
+            if (status == LAPSE_OK)
+                status = lapse_cursor_next(cursor, &h, error);
+        }
+        if (status != LAPSE_OK || compare(h->customer, g->key) != 0)
+            continue;
+        lapse_history_columns(h, LAPSE_ADDRESS_FIELDS, &c);
+        for (int64_t i = 0; i < h->count; i++)
+            if (lapse_address_named(&c, (size_t)i))
+                lapse_buffer_put(&keys, lapse_columns_text(&c, LAPSE_F_ENDPOINT, (size_t)i).data, LAPSE_ADDRESS_KEY);
+    }
+    lapse_cursor_close(cursor);
+    lapse_merge_close(merge);
+    if (status == LAPSE_DONE)
+        status = keys.failed ? lapse_fail_memory(error) : LAPSE_OK;
+    struct lapse_text *sorted = status == LAPSE_OK ? lapse_keys_sort(&keys, LAPSE_ADDRESS_KEY, &count) : NULL;
+    if (status == LAPSE_OK)
+        status = sorted ? lapse_sharers_find(a->store, a->telling.manifest, sorted, count, put_sharer, out, error)
+                        : lapse_fail_memory(error);
+    lapse_mem_free(&a->store->mem, sorted);
+    lapse_buffer_free(&keys);
+    return status;
+}
+
+/* A run made here, after the `n` of the scratch, which has room for two more than the manifest has. */
+static size_t add_scratch(struct lapse_advance *a, size_t n, struct lapse_run *run)
+{
+    if (run)
+        a->telling.runs[n++] = a->scratch[a->scratch_count++] = run;
+    return n;
 }
 
 static lapse_status look_at_some(struct lapse_advance *a, lapse_error *error)
 {
     struct lapse_merge *merge = NULL;
     const struct lapse_group *g;
-    struct lapse_run *due = NULL;
+    struct lapse_run *due = NULL, *sharers = NULL;
     bool lost = a->telling.call.waits && runs_of(a, LAPSE_RUN_DEADLINES) == 0;
     lapse_status status = lost ? restore_deadlines(a, error) : find_due(a, error);
     if (status == LAPSE_OK)
         status = lapse_sorter_finish(&a->due, &due, error);
-    size_t n = status == LAPSE_OK ? runs_of(a, LAPSE_RUN_TOUCHED) : 0;
-    if (due) {
-        a->scratch[a->scratch_count++] = due;
-        a->telling.runs[n++] = due; /* there is room for one more than the manifest has */
+    size_t n = status == LAPSE_OK ? add_scratch(a, runs_of(a, LAPSE_RUN_TOUCHED), due) : 0;
+    if (n && a->shares) {
+        status = find_sharers(a, n, &a->sharers, error);
+        if (status == LAPSE_OK)
+            status = lapse_sorter_finish(&a->sharers, &sharers, error);
+        n = add_scratch(a, n, sharers);
     }
     if (status == LAPSE_OK && n)
         status = lapse_merge_open(a->store, a->telling.runs, n, LAPSE_FIELD_BIT(LAPSE_F_TIME), NULL, NULL, &merge, error);
@@ -289,8 +340,12 @@ static lapse_status open_all(struct lapse_advance *a, lapse_error *error)
         return status;
     lapse_rules_read(&a->rules, a->view, a->options.policy);
     lapse_person_begin(&a->person, &a->rules, lapse_present_regions);
-    status = lapse_cursor_open(a->view, lapse_person_fields(lapse_present_regions) | LAPSE_ORDER_FIELDS | LAPSE_UNSEEN, NULL,
-                               NULL, &a->cursor, error);
+    a->shares = runs_of(a, LAPSE_RUN_ADDRESSES) > 0;
+    uint32_t fields = a->shares ? LAPSE_ALL_FIELDS : lapse_person_fields(lapse_present_regions) | LAPSE_ORDER_FIELDS;
+    status = lapse_cursor_open(a->view, fields | LAPSE_UNSEEN, NULL, NULL, &a->cursor, error);
+    if (status == LAPSE_OK && a->full)
+        status = lapse_crossing_of_all(a->view, &a->crossing, error);
+    a->person.crossing = a->crossing;
     size_t n = runs_of(a, LAPSE_RUN_TOLD);
     if (status == LAPSE_OK)
         status = lapse_merge_open(a->store, a->telling.runs, n, LAPSE_ALL_FIELDS, NULL, NULL, &a->told, error);
@@ -344,6 +399,8 @@ static void let_go(struct lapse_advance *a)
 {
     lapse_cursor_close(a->cursor);
     a->cursor = NULL;
+    lapse_crossing_free(a->crossing);
+    a->crossing = NULL;
     lapse_merge_close(a->told);
     a->told = NULL;
 }
@@ -415,6 +472,7 @@ lapse_status lapse_store_advance(lapse_store *store, int64_t as_of, const lapse_
     lapse_sorter_init(&a.changes, store, LAPSE_RUN_CHANGES);
     lapse_sorter_init(&a.deadlines, store, LAPSE_RUN_DEADLINES);
     lapse_sorter_init(&a.due, store, LAPSE_RUN_TOUCHED);
+    lapse_sorter_init(&a.sharers, store, LAPSE_RUN_TOUCHED);
     status = advance(&a, error);
     lapse_view_close(a.view);
     lapse_run_writer_abort(&a.writer);
@@ -428,6 +486,7 @@ lapse_status lapse_store_advance(lapse_store *store, int64_t as_of, const lapse_
     lapse_sorter_free(&a.changes);
     lapse_sorter_free(&a.deadlines);
     lapse_sorter_free(&a.due);
+    lapse_sorter_free(&a.sharers);
     if (status != LAPSE_OK)
         return status;
     return lapse_outbox_read(store, a.options.flags & LAPSE_ADVANCE_BASELINE ? 0 : a.options.limit ? a.options.limit : INT64_MAX,

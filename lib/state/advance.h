@@ -23,8 +23,10 @@ struct lapse_advance {
     bool no_more_told;
     struct lapse_rows version;     /* of the customer under way */
     struct lapse_run_writer writer; /* of TOLD */
-    struct lapse_sorter changes, deadlines, due;
-    struct lapse_run *added[3], *scratch[2];
+    bool shares;                   /* there are addresses */
+    struct lapse_crossing *crossing; /* what crosses, when all are looked at */
+    struct lapse_sorter changes, deadlines, due, sharers;
+    struct lapse_run *added[3], *scratch[3];
     size_t added_count, scratch_count;
     int64_t looked_at, changed;    /* customers, and changes found so far */
 };

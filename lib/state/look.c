@@ -127,8 +127,8 @@ lapse_status lapse_advance_put_deadline(struct lapse_advance *a, struct lapse_te
 
 /* `history` NULL: there are no events of hers (any more), and nobody is told of her. An event that lies after the instant
  * is a deadline too. */
-lapse_status lapse_advance_look_at(struct lapse_advance *a, struct lapse_text customer, const struct lapse_history *history,
-                                   const struct lapse_group *group, lapse_error *error)
+static lapse_status look_at(struct lapse_advance *a, struct lapse_text customer, const struct lapse_history *history,
+                            const struct lapse_group *group, lapse_error *error)
 {
     struct lapse_told was;
     int64_t deadline = LAPSE_NEVER, wake;
@@ -169,5 +169,22 @@ lapse_status lapse_advance_look_at(struct lapse_advance *a, struct lapse_text cu
     if (status == LAPSE_OK && a->options.on_progress && ++a->looked_at % TOLD_EVERY == 0 &&
         a->options.on_progress(a->options.progress_user, a->looked_at, -1))
         return lapse_fail(error, LAPSE_CANCELLED, "cancelled");
+    return status;
+}
+
+lapse_status lapse_advance_look_at(struct lapse_advance *a, struct lapse_text customer, const struct lapse_history *history,
+                                   const struct lapse_group *group, lapse_error *error)
+{
+    struct lapse_crossing *crossing = NULL;
+    lapse_status status = LAPSE_OK;
+    if (a->shares && !a->full && history && history->count)
+        status = lapse_crossing_of_one(a->view, history, &crossing, error);
+    if (crossing)
+        a->person.crossing = crossing;
+    if (status == LAPSE_OK)
+        status = look_at(a, customer, history, group, error);
+    if (crossing)
+        a->person.crossing = NULL;
+    lapse_crossing_free(crossing);
     return status;
 }

@@ -78,6 +78,8 @@ static lapse_status next(void *self, lapse_table **out, lapse_error *error)
     int64_t rows = 0;
     *out = NULL;
     lapse_status status = lapse_store_check(o->store, error);
+    if (status == LAPSE_OK && atomic_load_explicit(&o->store->erased, memory_order_relaxed) != o->manifest->erased)
+        status = lapse_view_stale(error);
     if (status != LAPSE_OK)
         return status;
     struct lapse_builder *b = lapse_builder_new(&o->store->mem, columns, COLUMNS, o->left < SOME ? o->left : SOME);

@@ -66,6 +66,63 @@ static lapse_status flush(struct index *x, lapse_error *error)
     return status;
 }
 
+static int order_texts(const void *user, uint32_t a, uint32_t b)
+{
+    const struct lapse_text *text = user;
+    return lapse_text_compare(text[a].data, text[a].size, text[b].data, text[b].size);
+}
+
+struct lapse_text *lapse_keys_sort(const struct lapse_buffer *bytes, uint32_t size, size_t *count)
+{
+    size_t n = bytes->size / size;
+    uint32_t *order = lapse_mem_alloc(bytes->mem, (2 * n + 1) * sizeof *order);
+    struct lapse_text *keys = lapse_mem_alloc(bytes->mem, (n + 1) * sizeof *keys);
+    struct lapse_text *sorted = lapse_mem_alloc(bytes->mem, (n + 1) * sizeof *sorted);
+    bool ok = order && keys && sorted && n < UINT32_MAX;
+    *count = 0;
+    for (size_t i = 0; i < n && ok; i++) {
+        keys[i] = (struct lapse_text){ bytes->data + i * size, size };
+        order[i] = (uint32_t)i;
+    }
+    if (ok)
+        lapse_sort_indices(order, n, order + n, order_texts, keys);
+    for (size_t i = 0; i < n && ok; i++)
+        if (i == 0 || order_texts(keys, order[i - 1], order[i]) != 0)
+            sorted[(*count)++] = keys[order[i]];
+    lapse_mem_free(bytes->mem, order);
+    lapse_mem_free(bytes->mem, keys);
+    if (ok)
+        return sorted;
+    lapse_mem_free(bytes->mem, sorted);
+    return NULL;
+}
+
+lapse_status lapse_sharers_find(struct lapse_store *store, const struct lapse_manifest *m, const struct lapse_text *keys,
+                                size_t count, lapse_status (*each)(void *user, struct lapse_text customer, lapse_error *error),
+                                void *user, lapse_error *error)
+{
+    const struct lapse_group *g = NULL;
+    struct lapse_merge *merge = NULL;
+    struct lapse_run **runs = lapse_mem_zero(&store->mem, m->count + 1, sizeof *runs);
+    size_t n = runs ? lapse_manifest_family(m, LAPSE_RUN_ADDRESSES, runs) : 0;
+    lapse_status status = runs ? lapse_merge_open(store, runs, n, LAPSE_FIELD_BIT(LAPSE_F_REF), NULL, NULL, &merge, error)
+                               : lapse_fail_memory(error);
+    for (size_t k = 0; k < count && status == LAPSE_OK; k++) {
+        if (!g || lapse_text_compare(g->key.data, g->key.size, keys[k].data, keys[k].size) < 0) {
+            status = lapse_merge_seek(merge, keys[k], error);
+            if (status == LAPSE_OK)
+                status = lapse_merge_next(merge, &g, error);
+        }
+        if (status != LAPSE_OK || lapse_text_compare(g->key.data, g->key.size, keys[k].data, keys[k].size) != 0)
+            continue;
+        for (size_t i = g->first; i < g->first + (size_t)g->count && status == LAPSE_OK; i++)
+            status = each(user, lapse_columns_text(g->columns, LAPSE_F_REF, i), error);
+    }
+    lapse_merge_close(merge);
+    lapse_mem_free(&store->mem, runs);
+    return status == LAPSE_DONE ? LAPSE_OK : status;
+}
+
 lapse_status lapse_addresses_make(struct lapse_store *store, struct lapse_run *const *events, size_t count,
                                   struct lapse_run ***runs, size_t *made, lapse_error *error)
 {

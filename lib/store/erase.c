@@ -72,38 +72,6 @@ static lapse_status find_one(struct erase *e, struct lapse_merge *merge, const s
                       (int)customer->size, customer->data);
 }
 
-static int order_texts(const void *user, uint32_t a, uint32_t b)
-{
-    const struct lapse_text *text = user;
-    return lapse_text_compare(text[a].data, text[a].size, text[b].data, text[b].size);
-}
-
-/* Keys of one size, ascending, each once; *count of them. NULL: no memory. */
-static struct lapse_text *sort_keys(const struct lapse_buffer *bytes, uint32_t size, size_t *count)
-{
-    size_t n = bytes->size / size;
-    uint32_t *order = lapse_mem_alloc(bytes->mem, (2 * n + 1) * sizeof *order);
-    struct lapse_text *keys = lapse_mem_alloc(bytes->mem, (n + 1) * sizeof *keys);
-    struct lapse_text *sorted = lapse_mem_alloc(bytes->mem, (n + 1) * sizeof *sorted);
-    bool ok = order && keys && sorted && n < UINT32_MAX;
-    *count = 0;
-    for (size_t i = 0; i < n && ok; i++) {
-        keys[i] = (struct lapse_text){ bytes->data + i * size, size };
-        order[i] = (uint32_t)i;
-    }
-    if (ok)
-        lapse_sort_indices(order, n, order + n, order_texts, keys);
-    for (size_t i = 0; i < n && ok; i++)
-        if (i == 0 || order_texts(keys, order[i - 1], order[i]) != 0)
-            sorted[(*count)++] = keys[order[i]];
-    lapse_mem_free(bytes->mem, order);
-    lapse_mem_free(bytes->mem, keys);
-    if (ok)
-        return sorted;
-    lapse_mem_free(bytes->mem, sorted);
-    return NULL;
-}
-
 /* Every one of them has events, or nothing is done. */
 static lapse_status find_all(struct erase *e, lapse_error *error)
 {
@@ -124,8 +92,8 @@ static lapse_status find_all(struct erase *e, lapse_error *error)
     lapse_merge_close(merge);
     if (status != LAPSE_OK)
         return status;
-    e->print_keys = sort_keys(&e->prints, LAPSE_PRINT_SIZE, &e->print_count);
-    e->address_keys = sort_keys(&e->addresses, LAPSE_ADDRESS_KEY, &e->address_count);
+    e->print_keys = lapse_keys_sort(&e->prints, LAPSE_PRINT_SIZE, &e->print_count);
+    e->address_keys = lapse_keys_sort(&e->addresses, LAPSE_ADDRESS_KEY, &e->address_count);
     return e->print_keys && e->address_keys ? LAPSE_OK : lapse_fail_memory(error);
 }
 
@@ -248,6 +216,18 @@ static lapse_status write_ledger(struct erase *e, lapse_error *error)
     return lapse_change_fold(e->store, e->m, LAPSE_RUN_LEDGER, &e->change, error);
 }
 
+/* What their addresses said now acts by the ledger, perhaps on customers on whom it did not act before: advance is to look
+ * at them. */
+static lapse_status touch_sharers(struct erase *e, lapse_error *error)
+{
+    struct lapse_run *run;
+    lapse_status status = lapse_touched_sharers(e->store, e->m, e->address_keys, e->address_count, e->erasure->customers,
+                                                e->erasure->count, &run, error);
+    if (run)
+        e->change.added[e->change.added_count++] = e->runs[e->made++] = run;
+    return status == LAPSE_OK && run ? lapse_change_fold(e->store, e->m, LAPSE_RUN_TOUCHED, &e->change, error) : status;
+}
+
 /* ---- the transaction ------------------------------------------------------------------------------------------------- */
 
 static lapse_status erase(struct erase *e, lapse_error *error)
@@ -266,6 +246,8 @@ static lapse_status erase(struct erase *e, lapse_error *error)
         status = bury(e, error);
     if (status == LAPSE_OK)
         status = write_ledger(e, error);
+    if (status == LAPSE_OK)
+        status = touch_sharers(e, error);
     if (status == LAPSE_OK && e->erasure->go_on)
         status = e->erasure->go_on(e->erasure->user, 0, error);
     if (status != LAPSE_OK) {

@@ -56,7 +56,6 @@ const struct lapse_family lapse_families[LAPSE_FAMILIES] = {
         .keys = "deadlines",
         .kind = LAPSE_KEYS_NUMBERED,
         .published = true,
-        .derived = true,
         .forget = LAPSE_FORGET_ALL,
         .needed = BIT(LAPSE_F_TIME),
         .allowed = BIT(LAPSE_F_TIME) | BIT(LAPSE_T_REST),

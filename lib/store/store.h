@@ -48,7 +48,6 @@ struct lapse_family {
     uint8_t key_size;         /* all have this size; 0: any */
     bool published;           /* runs of it are in manifests */
     bool latest;              /* of a key only the rows of the latest version count (telling.h); merges drop the others */
-    bool derived;             /* all runs of it may be thrown away: it is made anew from other families */
     uint32_t rows;            /* of a block at most; 0: LAPSE_BLOCK_ROWS. Fewer where few rows are asked for */
     enum { LAPSE_FILTER_NONE, LAPSE_FILTER_OF_KEYS, LAPSE_FILTER_OF_LATEST } filter; /* recent.c, filter.c */
     /* What goes with a customer who is forgotten: nothing; rows whose keys are customers, or numbers and customers, or
@@ -571,6 +570,12 @@ static inline bool lapse_address_named(const struct lapse_columns *c, size_t i)
  * the caller's, in any case, as the array is. In a transaction. */
 lapse_status lapse_addresses_make(struct lapse_store *store, struct lapse_run *const *events, size_t count,
                                   struct lapse_run ***runs, size_t *made, lapse_error *error);
+/* Calls `each` for whoever names one of these addresses: keys of the index, ascending. Again for each event that does. */
+lapse_status lapse_sharers_find(struct lapse_store *store, const struct lapse_manifest *m, const struct lapse_text *keys,
+                                size_t count, lapse_status (*each)(void *user, struct lapse_text customer, lapse_error *error),
+                                void *user, lapse_error *error);
+/* Keys of `size` bytes that lie end to end, ascending, each once; *count of them, to be freed. NULL: no memory. */
+struct lapse_text *lapse_keys_sort(const struct lapse_buffer *bytes, uint32_t size, size_t *count);
 
 /* ---- erase.c: customers forgotten ------------------------------------------------------------------------------------ */
 

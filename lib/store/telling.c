@@ -179,7 +179,7 @@ lapse_status lapse_telling_begin(struct lapse_telling *t, struct lapse_store *st
     if (status == LAPSE_OK)
         status = lapse_store_manifest(store, &t->manifest, error);
     if (status == LAPSE_OK &&
-        !(t->runs = lapse_mem_zero(&store->mem, t->manifest->count + 1, sizeof(struct lapse_run *))))
+        !(t->runs = lapse_mem_zero(&store->mem, t->manifest->count + 2, sizeof(struct lapse_run *))))
         status = lapse_fail_memory(error);
     if (status == LAPSE_OK)
         status = lapse_call_read(store, t->manifest, &t->call, &t->before, error);

@@ -76,9 +76,15 @@ lapse_status lapse_sorter_finish(struct lapse_sorter *sorter, struct lapse_run *
 /* ---- touched.c ------------------------------------------------------------------------------------------------- */
 
 /* The customers whose states the events of a commit may change, as a run of TOUCHED; NULL: nothing was ever told, and a
- * first call looks at everybody. Customers without an event of their own would be added here. */
+ * first call looks at everybody. Those who share an address with them are found when advance looks at them. */
 lapse_status lapse_touched_of(struct lapse_store *store, const struct lapse_manifest *manifest,
                               struct lapse_run *const *events, size_t count, struct lapse_run **out, lapse_error *error);
+
+/* Whoever names one of these addresses (keys of the index, ascending), but those `without`, likewise. */
+lapse_status lapse_touched_sharers(struct lapse_store *store, const struct lapse_manifest *m, const struct lapse_text *addresses,
+                                   size_t address_count, const struct lapse_text *without, size_t count,
+                                   struct lapse_run **out, lapse_error *error);
+lapse_status lapse_touched_put(struct lapse_sorter *sorter, struct lapse_text customer, lapse_error *error); /* a row of it */
 
 /* ---- telling.c: a call, which is one transaction ------------------------------------------------------------------ */
 
@@ -93,7 +99,7 @@ struct lapse_call {
 struct lapse_telling {
     struct lapse_store *store;
     struct lapse_manifest *manifest;
-    struct lapse_run **runs;      /* scratch: room for all of the manifest */
+    struct lapse_run **runs;      /* scratch: room for all of the manifest, and two more */
     bool before;                  /* there was a call */
     struct lapse_call call;
 };

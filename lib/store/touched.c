@@ -21,15 +21,63 @@ static lapse_status write_touched(struct lapse_store *store, struct lapse_merge 
     return status;
 }
 
+static bool is_told(const struct lapse_manifest *m)
+{
+    for (size_t i = 0; i < m->count; i++)
+        if (m->runs[i]->family == LAPSE_RUN_TOLD)
+            return true;
+    return false;
+}
+
+struct sharers {
+    struct lapse_sorter sorter;
+    const struct lapse_text *without;
+    size_t count;
+};
+
+lapse_status lapse_touched_put(struct lapse_sorter *sorter, struct lapse_text customer, lapse_error *error)
+{
+    struct lapse_cells cells = { .begin = 0 };
+    lapse_cells_number(&cells, LAPSE_F_TIME, 0);
+    return lapse_sorter_put(sorter, customer, &cells, error);
+}
+
+static lapse_status put_sharer(void *user, struct lapse_text customer, lapse_error *error)
+{
+    struct sharers *s = user;
+    size_t low = 0, high = s->count;
+    int order = 1;
+    while (low < high && order != 0) {
+        size_t middle = low + (high - low) / 2;
+        order = lapse_text_compare(s->without[middle].data, s->without[middle].size, customer.data, customer.size);
+        low = order < 0 ? middle + 1 : low;
+        high = order < 0 ? high : middle;
+    }
+    return order == 0 ? LAPSE_OK : lapse_touched_put(&s->sorter, customer, error);
+}
+
+lapse_status lapse_touched_sharers(struct lapse_store *store, const struct lapse_manifest *m, const struct lapse_text *addresses,
+                                   size_t address_count, const struct lapse_text *without, size_t count,
+                                   struct lapse_run **out, lapse_error *error)
+{
+    struct sharers s = { .without = without, .count = count };
+    *out = NULL;
+    if (!is_told(m) || address_count == 0)
+        return LAPSE_OK;
+    lapse_sorter_init(&s.sorter, store, LAPSE_RUN_TOUCHED);
+    lapse_status status = lapse_sharers_find(store, m, addresses, address_count, put_sharer, &s, error);
+    if (status == LAPSE_OK)
+        status = lapse_sorter_finish(&s.sorter, out, error);
+    lapse_sorter_free(&s.sorter);
+    return status;
+}
+
 lapse_status lapse_touched_of(struct lapse_store *store, const struct lapse_manifest *m, struct lapse_run *const *events,
                               size_t count, struct lapse_run **out, lapse_error *error)
 {
-    bool told = false;
     size_t n = 0;
     *out = NULL;
-    for (size_t i = 0; i < m->count && !told; i++)
-        told = m->runs[i]->family == LAPSE_RUN_TOLD;
-    if (!told)
+    if (!is_told(m))
         return LAPSE_OK;
     struct lapse_run **runs = lapse_mem_zero(&store->mem, count + 1, sizeof(struct lapse_run *));
     if (!runs)
