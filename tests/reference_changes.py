@@ -52,24 +52,25 @@ def began(h, policy, region, key, state):
             return R.implied(h, key[0], policy)[1], 'timer'
         event = R.implied(h, key[0], policy)[2] if state == 'implied' else cells[key].began()[0]
         return event.time, event.kind
-    times = {e.time for e in h.own}
+    events = h.seen if region == 'endpoint' else h.own      # C24: with what others who hold an address said
+    times = {e.time for e in events}
     if region in ('engagement', 'purchase'):
         for e in h.own:
             times |= {end for _, end in R.deadlines(region, e.time, policy, h.zone) if end <= h.as_of}
 
-    def seen(events, instant):
-        return state_of(R.History(h.customer, events, instant, h.zone), policy, region, key)
+    def seen(some, instant):
+        return state_of(R.History(h.customer, some, instant, h.zone), policy, region, key)
 
     entered = None
     for time in sorted(times, reverse=True):
-        if seen([e for e in h.own if e.time <= time], time) != state:
+        if seen([e for e in events if e.time <= time], time) != state:
             break
         entered = time
     else:
         if state == INITIAL[region]:
             return first
-    before = [e for e in h.own if e.time < entered]
-    here = [e for e in h.own if e.time == entered]
+    before = [e for e in events if e.time < entered]
+    here = [e for e in events if e.time == entered]
     if seen(before, entered) == state or not here:
         return entered, 'timer'
     if region == 'endpoint':                         # several facts may meet in one instant: any of these
