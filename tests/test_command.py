@@ -24,7 +24,7 @@ ROOT = os.path.join(HERE, '..')
 EXAMPLES = os.path.join(ROOT, 'examples')
 MAN = os.path.join(EXAMPLES, 'lapse', 'lapse.1')
 COMMANDS = ['create', 'import', 'info', 'history', 'rfm', 'segments', 'states', 'consent', 'permit', 'churn', 'cohorts',
-            'survival', 'gaps', 'export', 'backup', 'compact', 'verify', 'policy', 'help']
+            'survival', 'gaps', 'forget', 'export', 'backup', 'compact', 'verify', 'policy', 'help']
 ORDERS = ('customer,time,ref,amount\n'
           'ann,2024-01-05,1,10.00\n'
           'ann,2024-02-20,2,15.50\n'
@@ -931,11 +931,13 @@ class Help(Command):
                   'digits': '3', 'replace': None, 'upgrade': None, 'from': '2024-01-01', 'to': '2024-05-01',
                   'every': 'quarter', 'basis': 'activity', 'lost': 'inactive', 'hazard': None, 'summary': None,
                   'horizon': '30', 'quantiles': '0.5,0.99', 'method': 'linear', 'channels': None, 'purpose': 'survey',
-                  'channel': 'email', 'customer': 'ann', 'topic': 'news'}
+                  'channel': 'email', 'customer': 'ann', 'topic': 'news', 'key': 'k', 'at': '2024-06-01'}
+        self.write('k', '01' * 32)
         self.write('seg.csv', 'segment,r_min,r_max,f_min,f_max,m_min,m_max\nall,,,,,,\n')
         self.write('p', '')
         operands = {'create': ['new'], 'import': ['new', 'orders.csv'], 'history': ['orders.csv', 'ann'],
                     'permit': ['orders.csv', '--purpose', 'marketing'], 'policy': [], 'help': [], 'backup': ['orders.csv', 'new'], 'compact': ['s.lapse'],
+                    'forget': ['s.lapse', 'ann'],
                     'churn': ['orders.csv', '--from', '2024-01-01', '--to', '2024-05-01']}
         needs = {'horizon': ['--summary']}
         self.store()
@@ -944,6 +946,9 @@ class Help(Command):
             for option in self.options_of(command):
                 with self.subTest((command, option)):
                     value = values[option]
+                    if command == 'forget': # nobody is forgotten twice
+                        os.unlink(self.path('s.lapse'))
+                        self.store()
                     self.run_lapse(command, *operands.get(command, ['orders.csv']), *needs.get(option, []),
                                    '--' + option,
                                    *([value] if value is not None else []))
