@@ -90,7 +90,7 @@ MUTANTS = [
     ('soft bounces are never forgotten (listmonk 991)',
      (ENDPOINT, 'case LAPSE_KIND_MESSAGE_DELIVERED:\n        item->soft_count = 0;', 'case LAPSE_KIND_MESSAGE_DELIVERED:')),
     ('fourteen days are more than fourteen days', (ENDPOINT, 'e->time > lapse_rules_add', 'e->time >= lapse_rules_add')),
-    ('a block of the sender kills the address', (ENDPOINT, '{ "5.7.x", BOUNCE_NONE }', '{ "5.7.x", BOUNCE_HARD }')),
+    ('a block of the sender kills the address', (KIND, '{ "5.7.x", LAPSE_BOUNCE_NONE }', '{ "5.7.x", LAPSE_BOUNCE_HARD }')),
     ('a spam report hides a hard bounce',
      ('lib/state/tables.c', '    if (facts & LAPSE_FACT_HARD)\n',
       '    if (lapse_person_spam(p, item->channel)) return LAPSE_DELIVERABILITY_SPAM_REPORTED;\n'

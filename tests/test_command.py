@@ -23,8 +23,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.join(HERE, '..')
 EXAMPLES = os.path.join(ROOT, 'examples')
 MAN = os.path.join(EXAMPLES, 'lapse', 'lapse.1')
-COMMANDS = ['create', 'import', 'info', 'history', 'rfm', 'segments', 'transitions', 'states', 'consent', 'permit', 'advance', 'ack', 'churn', 'cohorts',
-            'survival', 'gaps', 'export', 'backup', 'compact', 'verify', 'policy', 'help']
+COMMANDS = ['create', 'import', 'info', 'history', 'rfm', 'segments', 'transitions', 'states', 'consent', 'permit', 'advance',
+            'ack', 'churn', 'cohorts', 'survival', 'gaps', 'forget', 'export', 'backup', 'compact', 'verify', 'policy', 'help']
 ORDERS = ('customer,time,ref,amount\n'
           'ann,2024-01-05,1,10.00\n'
           'ann,2024-02-20,2,15.50\n'
@@ -997,12 +997,14 @@ class Help(Command):
                   'every': 'quarter', 'basis': 'activity', 'lost': 'inactive', 'hazard': None, 'summary': None,
                   'horizon': '30', 'quantiles': '0.5,0.99', 'method': 'linear', 'channels': None, 'purpose': 'survey',
                   'channel': 'email', 'customer': 'ann', 'topic': 'news', 'salvage': None, 'baseline': None,
-                  'adopt-policy': None, 'limit': '3', 'mode': 'net'}
+                  'adopt-policy': None, 'limit': '3', 'mode': 'net', 'key': 'k', 'at': '2024-06-01'}
+        self.write('k', '01' * 32)
         self.write('seg.csv', 'segment,r_min,r_max,f_min,f_max,m_min,m_max\nall,,,,,,\n')
         self.write('p', '')
         operands = {'create': ['new'], 'import': ['new', 'orders.csv'], 'history': ['orders.csv', 'ann'],
                     'permit': ['orders.csv', '--purpose', 'marketing'], 'policy': [], 'help': [], 'backup': ['orders.csv', 'new'], 'compact': ['s.lapse'],
                     'advance': ['s.lapse', '--adopt-policy', '--as-of', '2024-05-01'], 'ack': ['s.lapse', '0'],
+                    'forget': ['s.lapse', 'ann'],
                     'churn': ['orders.csv', '--from', '2024-01-01', '--to', '2024-05-01'],
                     'transitions': ['orders.csv', '--from', '2024-01-01', '--to', '2024-05-01']}
         span = ['--every', 'month', '--from', '2023-01-01', '--to', '2024-01-01']
@@ -1014,6 +1016,9 @@ class Help(Command):
             for option in self.options_of(command):
                 with self.subTest((command, option)):
                     value = values[option]
+                    if command == 'forget': # nobody is forgotten twice
+                        os.unlink(self.path('s.lapse'))
+                        self.store()
                     operand = ['s.lapse'] if option == 'salvage' else operands.get(command, ['orders.csv'])
                     self.run_lapse(command, *operand, *needs.get((command, option), []),
                                    '--' + option,
