@@ -163,6 +163,79 @@ static void who_has_no_events_is_not_told_of(void **state)
     lapse_store_close(store);
 }
 
+/* Whoever is forgotten takes along what was told of her, records that wait too; the others' records keep their seq. */
+static void the_forgotten_are_told_no_more(void **state)
+{
+    static const int64_t offsets[] = { 0, 3 };
+    lapse_forget_options o;
+    lapse_result *before = NULL;
+    lapse_table *table = NULL;
+    int64_t rows;
+    (void)state;
+    lapse_store *store = store_of(small_shop);
+    char *all = advance_to(store, "2024-02-01");
+    char *bobs = strstr(all, ",bob,"); /* his come last: his session is the latest change */
+    assert_non_null(bobs);
+    while (bobs > all && bobs[-1] != '\n')
+        bobs--;
+    assert_null(strstr(bobs, ",ann,"));
+    assert_int_equal(lapse_store_advance(store, instant("2024-02-01"), NULL, &before, NULL), LAPSE_OK);
+    add(store, "ann,2024-02-02,session.started,,,,,,,w,4\n"); /* touched, and not looked at yet */
+    lapse_forget_options_init(&o, sizeof o);
+    o.at = instant("2024-02-03");
+    assert_int_equal(lapse_store_forget(store, "ann", offsets, 1, &o, NULL, NULL), LAPSE_OK);
+    assert_int_equal(lapse_result_next(before, &table, NULL), LAPSE_STALE);
+    lapse_result_free(before);
+    assert_told(store, "2024-02-03", bobs);
+    count_runs(store, LAPSE_RUN_TOLD, &rows);
+    assert_in_range(rows, 1, 4); /* bob's */
+    assert_int_equal(lapse_store_verify(store, NULL, &before, NULL), LAPSE_OK);
+    lapse_result_free(before);
+    acknowledge(store, 6);
+    assert_told(store, "2024-04-02", "7,bob,engagement,,active,at_risk,2024-04-02T00:00:00Z,timer,0\n");
+    free(all);
+    lapse_store_close(store);
+}
+
+/* A withdrawal acts on whoever holds the address then (C24), without an event of theirs; and once who said it is forgotten,
+ * on those too who came to hold it later. */
+static void what_crosses_is_told(void **state)
+{
+    static const int64_t offsets[] = { 0, 3 };
+    lapse_forget_options o;
+    (void)state;
+    lapse_store *store = store_of(HEADER
+        "ann,2024-01-01,endpoint.added,,email,,a@example.org,,,w,1\n"
+        "bob,2024-01-01,endpoint.added,,email,,a@example.org,,,w,2\n"
+        "bob,2024-01-02,consent.granted,,email,marketing,,,,w,3\n"
+        "cat,2024-03-01,endpoint.added,,email,,a@example.org,,,w,4\n"
+        "cat,2024-01-02,consent.granted,,email,marketing,,,,w,5\n");
+    free(advance_to(store, "2024-04-01"));
+    acknowledge(store, 2);
+    add(store, "ann,2024-02-01,consent.withdrawn,,email,marketing,,,,w,6\n"); /* of her address, which is not named */
+    assert_told(store, "2024-04-01",
+                "3,ann,consent,email/marketing/,none,withdrawn,2024-02-01T00:00:00Z,consent.withdrawn,1\n"
+                "4,bob,consent,email/marketing/,granted,withdrawn,2024-02-01T00:00:00Z,consent.withdrawn,1\n");
+    acknowledge(store, 4);
+    lapse_forget_options_init(&o, sizeof o);
+    o.at = instant("2024-04-01");
+    assert_int_equal(lapse_store_forget(store, "ann", offsets, 1, &o, NULL, NULL), LAPSE_OK);
+    assert_told(store, "2024-04-01",
+                "5,cat,consent,email/marketing/,granted,withdrawn,2024-02-01T00:00:00Z,consent.withdrawn,1\n");
+    acknowledge(store, 5);
+    /* a withdrawal that lies in the future comes to the others when it is due */
+    add(store, "dan,2024-01-01,endpoint.added,,email,,b@example.org,,,w,7\n"
+               "eve,2024-01-01,endpoint.added,,email,,b@example.org,,,w,8\n"
+               "eve,2024-01-02,consent.granted,,email,marketing,,,,w,9\n"
+               "dan,2024-05-01,consent.withdrawn,,email,marketing,b@example.org,,,w,10\n");
+    free(advance_to(store, "2024-04-02"));
+    acknowledge(store, 6);
+    assert_told(store, "2024-05-01",
+                "7,dan,consent,email/marketing/,none,withdrawn,2024-05-01T00:00:00Z,consent.withdrawn,0\n"
+                "8,eve,consent,email/marketing/,granted,withdrawn,2024-05-01T00:00:00Z,consent.withdrawn,0\n");
+    lapse_store_close(store);
+}
+
 /* Rows in any order become one sorted run, however few are held at once, and nothing else is left in the file. */
 static void the_sorter_sorts(void **state)
 {
@@ -216,6 +289,8 @@ int main(void)
         cmocka_unit_test(who_is_active_has_one_entry),
         cmocka_unit_test(a_new_region_is_not_told),
         cmocka_unit_test(who_has_no_events_is_not_told_of),
+        cmocka_unit_test(the_forgotten_are_told_no_more),
+        cmocka_unit_test(what_crosses_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
