@@ -78,6 +78,18 @@ lapse_status deed_compact(lapse_store *store, uint32_t flags)
     return lapse_store_compact(store, &o, NULL);
 }
 
+/* Bytes that still lie somewhere are another test's; she is forgotten. */
+lapse_status deed_forget(lapse_store *store, int number)
+{
+    char customer[8];
+    const int64_t offsets[] = { 0, sprintf(customer, "c%d", number % 23) };
+    lapse_forget_options o;
+    lapse_forget_options_init(&o, sizeof o);
+    o.at = INT64_C(1700000000000000) + 40000 * INT64_C(1000000); /* later rows of files are stored again */
+    lapse_status status = lapse_store_forget(store, customer, offsets, 1, &o, NULL, NULL);
+    return status == LAPSE_NOT_FOUND || status == LAPSE_ERASE_PENDING ? LAPSE_OK : status;
+}
+
 lapse_status deed_backup(lapse_store *store, const char *path, uint32_t flags)
 {
     lapse_upkeep_options o;

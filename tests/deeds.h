@@ -17,6 +17,7 @@ int64_t text_read(void *text, char *buffer, int64_t capacity); /* a lapse_read_f
 lapse_status deed_import(lapse_store *store, int number, int rows);  /* odd numbers: with ids, even: without */
 lapse_status deed_append(lapse_store *store, int number, int rows);  /* at most 40 */
 lapse_status deed_compact(lapse_store *store, uint32_t flags);
+lapse_status deed_forget(lapse_store *store, int number);            /* one of the customers, if there are events of hers */
 lapse_status deed_backup(lapse_store *store, const char *path, uint32_t flags);
 
 lapse_status deeds_export(lapse_store *store, struct text *out);     /* all events as CSV, from the beginning of `out` */

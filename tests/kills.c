@@ -73,7 +73,8 @@ static const struct deed {
     bool on_copy; /* nothing for the store in memory */
 } deeds[] = {
     { 3, import, false },
-    { 6, append_one, false },
+    { 5, append_one, false },
+    { 1, deed_forget, false },
     { 3, append_batch, false },
     { 2, compact, false },
     { 2, backup, true },

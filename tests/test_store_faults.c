@@ -83,6 +83,11 @@ static lapse_status compact(struct world *w, int flags)
     return deed_compact(w->store, (uint32_t)flags);
 }
 
+static lapse_status forget(struct world *w, int number)
+{
+    return deed_forget(w->store, number);
+}
+
 static lapse_status backup(struct world *w, int flags)
 {
     return deed_backup(w->store, copy_path, (uint32_t)flags);
@@ -114,6 +119,7 @@ static const struct script scripts[] = {
         { "import", import, 4 },
         { "batch", append_batch, 7 }, /* merges */
         { "batch", append_batch, 8 },
+        { "forget", forget, 5 },
         { "reopen", reopen, 0 },
         { "compact", compact, 0 },
         { "append", append_one, 9 },
@@ -129,6 +135,7 @@ static const struct script scripts[] = {
         { "import", import, 17001 },
         { "append", append_one, 1 },
         { "import", import, 20 },
+        { "forget", forget, 8 },
         { "compact", compact, 0 },
         { "import", import, 9002 },
         { "close", close_store, 0 },

@@ -273,8 +273,12 @@ lapse_status lapse_store_erase(struct lapse_store *store, struct lapse_erasure *
         status = erase(&e, error);
     if (status != LAPSE_OK)
         erasure->events = 0;
-    if (status == LAPSE_OK)
-        status = lapse_file_scrub(store->file, error);
+    if (status == LAPSE_OK) {
+        lapse_error why = { .size = sizeof why };
+        status = lapse_file_scrub(store->file, &why);
+        if (status != LAPSE_OK) /* whatever it was, they are forgotten */
+            status = lapse_fail(error, LAPSE_ERASE_PENDING, "%s", why.message);
+    }
     lapse_lock_give(store->writer);
     for (size_t i = 0; i < e.made; i++)
         lapse_run_release(e.runs[i]);
