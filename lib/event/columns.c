@@ -104,8 +104,7 @@ static int compare_field(enum lapse_field field, const struct lapse_row *a, cons
                          int digits)
 {
     if (lapse_fields[field].class == LAPSE_CLASS_TEXT) /* a hash in hexadecimal has the order of its bytes */
-        return lapse_text_compare(a->text[field].data, a->text[field].size, b->text[field].data,
-                                  b->text[field].size);
+        return lapse_text_order(a->text[field], b->text[field]);
     if (lapse_fields[field].class == LAPSE_CLASS_NUMBER ? a->number[field] == b->number[field]
                                                         : a->name[field] == b->name[field])
         return 0;

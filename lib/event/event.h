@@ -41,6 +41,14 @@ struct lapse_text {
     const char *data;
     uint32_t size;
 };
+static inline int lapse_text_order(struct lapse_text a, struct lapse_text b) /* bytewise */
+{
+    return lapse_text_compare(a.data, a.size, b.data, b.size);
+}
+static inline bool lapse_text_equal(struct lapse_text a, struct lapse_text b)
+{
+    return a.size == b.size && (a.size == 0 || memcmp(a.data, b.data, a.size) == 0);
+}
 /* Most texts are short; their two words may overlap. */
 static inline void lapse_text_copy(char *to, struct lapse_text text)
 {

@@ -48,7 +48,7 @@ static const char *check_name(struct lapse_text name)
 static int16_t name_index(struct lapse_segment_table *t, struct lapse_text name)
 {
     int32_t i = 0;
-    while (i < t->count && lapse_text_compare(t->names[i].data, t->names[i].size, name.data, name.size) != 0)
+    while (i < t->count && !lapse_text_equal(t->names[i], name))
         i++;
     if (i == t->count) {
         memcpy(t->text + t->text_size, name.data, name.size);

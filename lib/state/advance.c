@@ -15,11 +15,6 @@ static struct lapse_text text_of(const char *text)
     return (struct lapse_text){ text, (uint32_t)strlen(text) };
 }
 
-static int compare(struct lapse_text a, struct lapse_text b)
-{
-    return lapse_text_compare(a.data, a.size, b.data, b.size);
-}
-
 /* The runs of a family in the scratch of the telling. */
 static size_t runs_of(struct lapse_advance *a, int family)
 {
@@ -31,7 +26,7 @@ static size_t runs_of(struct lapse_advance *a, int family)
 static lapse_status go_to_told(struct lapse_advance *a, struct lapse_text customer, lapse_error *error)
 {
     lapse_status status = LAPSE_OK;
-    while (status == LAPSE_OK && !a->no_more_told && (!a->group || compare(a->group->key, customer) < 0)) {
+    while (status == LAPSE_OK && !a->no_more_told && (!a->group || lapse_text_order(a->group->key, customer) < 0)) {
         if (!a->full)
             status = lapse_merge_seek(a->told, customer, error);
         if (status == LAPSE_OK)
@@ -44,7 +39,7 @@ static lapse_status go_to_told(struct lapse_advance *a, struct lapse_text custom
 static lapse_status go_to_events(struct lapse_advance *a, struct lapse_text customer, lapse_error *error)
 {
     lapse_status status = LAPSE_OK;
-    while (status == LAPSE_OK && !a->no_more_events && (!a->history || compare(a->history->customer, customer) < 0)) {
+    while (status == LAPSE_OK && !a->no_more_events && (!a->history || lapse_text_order(a->history->customer, customer) < 0)) {
         status = lapse_cursor_seek(a->cursor, customer, error);
         if (status == LAPSE_OK)
             status = lapse_cursor_next(a->cursor, &a->history, error);
@@ -60,8 +55,8 @@ static lapse_status look_at_named(struct lapse_advance *a, struct lapse_text cus
         status = go_to_told(a, customer, error);
     if (status != LAPSE_OK)
         return status;
-    bool has = !a->no_more_events && a->history && compare(a->history->customer, customer) == 0;
-    bool told = !a->no_more_told && a->group && compare(a->group->key, customer) == 0;
+    bool has = !a->no_more_events && a->history && lapse_text_equal(a->history->customer, customer);
+    bool told = !a->no_more_told && a->group && lapse_text_equal(a->group->key, customer);
     return has || told ? lapse_advance_look_at(a, customer, has ? a->history : NULL, told ? a->group : NULL, error) : LAPSE_OK;
 }
 
@@ -72,7 +67,7 @@ static lapse_status look_at_all(struct lapse_advance *a, lapse_error *error)
     lapse_status status;
     while ((status = lapse_cursor_next(a->cursor, &a->history, error)) == LAPSE_OK) {
         status = go_to_told(a, a->history->customer, error);
-        bool told = !a->no_more_told && a->group && compare(a->group->key, a->history->customer) == 0;
+        bool told = !a->no_more_told && a->group && lapse_text_equal(a->group->key, a->history->customer);
         if (status == LAPSE_OK)
             status = lapse_advance_look_at(a, a->history->customer, a->history, told ? a->group : NULL, error);
         if (status != LAPSE_OK)
@@ -141,12 +136,12 @@ static lapse_status find_sharers(struct lapse_advance *a, size_t n, struct lapse
     if (status == LAPSE_OK)
         status = lapse_cursor_open(a->view, LAPSE_ADDRESS_FIELDS | LAPSE_RETRACTED, NULL, NULL, &cursor, error);
     while (status == LAPSE_OK && (status = lapse_merge_next(merge, &g, error)) == LAPSE_OK) {
-        if (!h || compare(h->customer, g->key) < 0) {
+        if (!h || lapse_text_order(h->customer, g->key) < 0) {
             status = lapse_cursor_seek(cursor, g->key, error);
             if (status == LAPSE_OK)
                 status = lapse_cursor_next(cursor, &h, error);
         }
-        if (status != LAPSE_OK || compare(h->customer, g->key) != 0)
+        if (status != LAPSE_OK || !lapse_text_equal(h->customer, g->key))
             continue;
         lapse_history_columns(h, LAPSE_ADDRESS_FIELDS, &c);
         for (int64_t i = 0; i < h->count; i++)
@@ -203,7 +198,7 @@ static lapse_status look_at_some(struct lapse_advance *a, lapse_error *error)
 static int order_rest(const void *user, uint32_t a, uint32_t b)
 {
     const struct lapse_columns *c = user;
-    int order = compare(lapse_columns_text(c, LAPSE_T_REST, a), lapse_columns_text(c, LAPSE_T_REST, b));
+    int order = lapse_text_order(lapse_columns_text(c, LAPSE_T_REST, a), lapse_columns_text(c, LAPSE_T_REST, b));
     int64_t x = lapse_columns_number(c, LAPSE_F_TIME, a), y = lapse_columns_number(c, LAPSE_F_TIME, b);
     return order ? order : (x > y) - (x < y);
 }

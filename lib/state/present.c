@@ -29,11 +29,6 @@ static int compare_names(const char *a, const char *b)
     return a == b ? 0 : strcmp(a ? a : "", b ? b : "");
 }
 
-static int compare_texts(struct lapse_text a, struct lapse_text b)
-{
-    return lapse_text_compare(a.data, a.size, b.data, b.size);
-}
-
 /* As the keys are written, byte by byte: no channel or purpose begins another, and what follows is less than a letter. */
 int lapse_told_key_compare(const struct lapse_told_key *a, const struct lapse_told_key *b)
 {
@@ -42,9 +37,9 @@ int lapse_told_key_compare(const struct lapse_told_key *a, const struct lapse_to
         order = compare_names(lapse_channel_name(a->channel), lapse_channel_name(b->channel));
     if (order == 0 && a->purpose != b->purpose)
         order = compare_names(lapse_purpose_name(a->purpose), lapse_purpose_name(b->purpose));
-    order = order ? order : compare_texts(a->topic, b->topic);
-    order = order ? order : compare_texts(a->endpoint, b->endpoint);
-    return order ? order : compare_texts(a->ref, b->ref);
+    order = order ? order : lapse_text_order(a->topic, b->topic);
+    order = order ? order : lapse_text_order(a->endpoint, b->endpoint);
+    return order ? order : lapse_text_order(a->ref, b->ref);
 }
 
 /* `out` has LAPSE_TOLD_KEY_ROOM bytes. */

@@ -155,7 +155,7 @@ static int order_endpoints(const void *user, uint32_t a, uint32_t b)
 {
     const struct lapse_endpoint *items = user, *x = &items[a], *y = &items[b];
     int order = (int)x->channel - (int)y->channel;
-    return order ? order : lapse_text_compare(x->hash.data, x->hash.size, y->hash.data, y->hash.size);
+    return order ? order : lapse_text_order(x->hash, y->hash);
 }
 
 /* Indices of those of `count` items that `shown` takes, sorted, in the scratch of the sheet; how many there
@@ -226,7 +226,7 @@ static int order_cells(const void *user, uint32_t a, uint32_t b)
     const struct lapse_cell *cells = user, *x = &cells[a], *y = &cells[b];
     int order = (int)x->channel - (int)y->channel;
     order = order ? order : (int)x->purpose - (int)y->purpose;
-    return order ? order : lapse_text_compare(x->topic.data, x->topic.size, y->topic.data, y->topic.size);
+    return order ? order : lapse_text_order(x->topic, y->topic);
 }
 
 static void put_cell(struct lapse_sheet *sheet, struct lapse_text customer, const struct lapse_cell *cell)

@@ -69,7 +69,7 @@ static lapse_status flush(struct index *x, lapse_error *error)
 static int order_texts(const void *user, uint32_t a, uint32_t b)
 {
     const struct lapse_text *text = user;
-    return lapse_text_compare(text[a].data, text[a].size, text[b].data, text[b].size);
+    return lapse_text_order(text[a], text[b]);
 }
 
 struct lapse_text *lapse_keys_sort(const struct lapse_buffer *bytes, uint32_t size, size_t *count)
@@ -108,12 +108,12 @@ lapse_status lapse_sharers_find(struct lapse_store *store, const struct lapse_ma
     lapse_status status = runs ? lapse_merge_open(store, runs, n, LAPSE_FIELD_BIT(LAPSE_F_REF), NULL, NULL, &merge, error)
                                : lapse_fail_memory(error);
     for (size_t k = 0; k < count && status == LAPSE_OK; k++) {
-        if (!g || lapse_text_compare(g->key.data, g->key.size, keys[k].data, keys[k].size) < 0) {
+        if (!g || lapse_text_order(g->key, keys[k]) < 0) {
             status = lapse_merge_seek(merge, keys[k], error);
             if (status == LAPSE_OK)
                 status = lapse_merge_next(merge, &g, error);
         }
-        if (status != LAPSE_OK || lapse_text_compare(g->key.data, g->key.size, keys[k].data, keys[k].size) != 0)
+        if (status != LAPSE_OK || !lapse_text_equal(g->key, keys[k]))
             continue;
         for (size_t i = g->first; i < g->first + (size_t)g->count && status == LAPSE_OK; i++)
             status = each(user, lapse_columns_text(g->columns, LAPSE_F_REF, i), error);

@@ -77,13 +77,13 @@ static lapse_status find(struct lapse_store *store, struct lapse_run *const *run
     *found = NULL;
     if (!*merge)
         status = lapse_merge_open(store, runs, count, LAPSE_ALL_FIELDS, &key, NULL, merge, error);
-    else if (*at && lapse_text_compare((*at)->key.data, (*at)->key.size, key.data, key.size) < 0) {
+    else if (*at && lapse_text_order((*at)->key, key) < 0) {
         *at = NULL;
         status = lapse_merge_seek(*merge, key, error);
     }
     if (status == LAPSE_OK && !*at)
         status = lapse_merge_next(*merge, at, error);
-    if (status == LAPSE_OK && lapse_text_compare((*at)->key.data, (*at)->key.size, key.data, key.size) == 0)
+    if (status == LAPSE_OK && lapse_text_equal((*at)->key, key))
         *found = *at;
     return status;
 }

@@ -48,13 +48,12 @@ static lapse_status find_one(struct erase *e, struct lapse_merge *merge, const s
                              const struct lapse_group **g, lapse_error *error)
 {
     lapse_status status = LAPSE_OK;
-    if (!*g || lapse_text_compare((*g)->key.data, (*g)->key.size, customer->data, customer->size) < 0) {
+    if (!*g || lapse_text_order((*g)->key, *customer) < 0) {
         status = lapse_merge_seek(merge, *customer, error); /* which ends the group before */
         if (status == LAPSE_OK)
             status = lapse_merge_next(merge, g, error);
     }
-    bool found = status == LAPSE_OK &&
-                 lapse_text_compare((*g)->key.data, (*g)->key.size, customer->data, customer->size) == 0;
+    bool found = status == LAPSE_OK && lapse_text_equal((*g)->key, *customer);
     if (found)
         return LAPSE_OK;
     if (status != LAPSE_OK && status != LAPSE_DONE)

@@ -142,13 +142,13 @@ static lapse_status look_up(struct slice *s, struct lapse_store *store, struct l
         struct lapse_text key = { (const char *)bytes, LAPSE_PRINT_SIZE };
         if (!merge) {
             status = lapse_merge_open(store, &run, 1, LAPSE_FIELD_BIT(LAPSE_F_VALUE), &key, NULL, &merge, error);
-        } else if (g && lapse_text_compare(g->key.data, g->key.size, key.data, key.size) < 0) {
+        } else if (g && lapse_text_order(g->key, key) < 0) {
             g = NULL;
             status = lapse_merge_seek(merge, key, error);
         }
         if (status == LAPSE_OK && !g)
             status = lapse_merge_next(merge, &g, error);
-        if (status == LAPSE_OK && lapse_text_compare(g->key.data, g->key.size, key.data, key.size) == 0) {
+        if (status == LAPSE_OK && lapse_text_equal(g->key, key)) {
             s->known[d] = 1;
             s->content[d] = lapse_columns_number(g->columns, LAPSE_F_VALUE, g->first);
         }

@@ -9,11 +9,6 @@
  * 8,192 rows, or those of one customer. */
 #include "store/merge.h"
 
-static int compare(struct lapse_text a, struct lapse_text b)
-{
-    return lapse_text_compare(a.data, a.size, b.data, b.size);
-}
-
 /* ---- opening and closing ----------------------------------------------------------------------------------- */
 
 /* All keys lie between the least first key and the greatest last one, and so share what these two share. */
@@ -25,9 +20,9 @@ static size_t shared_bytes(struct lapse_run *const *runs, size_t count)
             continue;
         struct lapse_text first = runs[i]->blocks[0].first_key;
         struct lapse_text last = runs[i]->blocks[runs[i]->block_count - 1].last_key;
-        if (!least.data || compare(first, least) < 0)
+        if (!least.data || lapse_text_order(first, least) < 0)
             least = first;
-        if (!most.data || compare(last, most) > 0)
+        if (!most.data || lapse_text_order(last, most) > 0)
             most = last;
     }
     size_t n = 0;
@@ -39,8 +34,8 @@ static size_t shared_bytes(struct lapse_run *const *runs, size_t count)
 /* Can a run have keys in the range? Of hundreds of small runs most cannot have those of one customer. */
 static bool reaches(const struct lapse_run *run, const struct lapse_text *from, const struct lapse_text *to)
 {
-    return run->block_count > 0 && !(to && compare(run->blocks[0].first_key, *to) >= 0) &&
-           !(from && compare(run->blocks[run->block_count - 1].last_key, *from) < 0);
+    return run->block_count > 0 && !(to && lapse_text_order(run->blocks[0].first_key, *to) >= 0) &&
+           !(from && lapse_text_order(run->blocks[run->block_count - 1].last_key, *from) < 0);
 }
 
 lapse_status lapse_merge_open(struct lapse_store *store, struct lapse_run *const *runs, size_t count,
@@ -88,7 +83,7 @@ lapse_status lapse_merge_open(struct lapse_store *store, struct lapse_run *const
         m->count++;
         if (from)
             status = lapse_reader_seek(r, *from, error);
-        if (status == LAPSE_OK && !lapse_reader_at_end(r) && !(m->bounded && compare(r->entry.key, m->to) >= 0))
+        if (status == LAPSE_OK && !lapse_reader_at_end(r) && !(m->bounded && lapse_text_order(r->entry.key, m->to) >= 0))
             lapse_merge_push(m, m->count - 1);
     }
     if (status != LAPSE_OK) {
@@ -150,11 +145,11 @@ lapse_status lapse_merge_next(struct lapse_merge *m, const struct lapse_group **
 lapse_status lapse_merge_seek(struct lapse_merge *m, struct lapse_text key, lapse_error *error)
 {
     lapse_status status = LAPSE_OK;
-    if (m->chunk_at < m->chunk.keys && compare(m->keys[m->chunk.keys - 1], key) >= 0) {
+    if (m->chunk_at < m->chunk.keys && lapse_text_order(m->keys[m->chunk.keys - 1], key) >= 0) {
         size_t low = m->chunk_at, high = m->chunk.keys - 1;
         while (low < high) {
             size_t middle = low + (high - low) / 2;
-            if (compare(m->keys[middle], key) < 0)
+            if (lapse_text_order(m->keys[middle], key) < 0)
                 low = middle + 1;
             else
                 high = middle;
@@ -163,7 +158,7 @@ lapse_status lapse_merge_seek(struct lapse_merge *m, struct lapse_text key, laps
         return LAPSE_OK;
     }
     m->wanted = 1;
-    if (m->chunk.keys && compare(m->keys[m->chunk.keys - 1], key) >= 0)
+    if (m->chunk.keys && lapse_text_order(m->keys[m->chunk.keys - 1], key) >= 0)
         return LAPSE_OK; /* never back */
     m->chunk.keys = m->chunk_at = 0;
     while (m->taken_count && status == LAPSE_OK) {
@@ -172,7 +167,7 @@ lapse_status lapse_merge_seek(struct lapse_merge *m, struct lapse_text key, laps
         if (status == LAPSE_OK)
             lapse_merge_push(m, i);
     }
-    while (m->heap_count && status == LAPSE_OK && compare(m->readers[m->heap[0].reader].entry.key, key) < 0) {
+    while (m->heap_count && status == LAPSE_OK && lapse_text_order(m->readers[m->heap[0].reader].entry.key, key) < 0) {
         status = lapse_reader_seek(&m->readers[m->heap[0].reader], key, error);
         if (status == LAPSE_OK)
             lapse_merge_replace(m);

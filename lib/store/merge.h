@@ -54,7 +54,7 @@ static inline int merge_compare(const struct lapse_merge *m, const struct merge_
     if (a->prefix != b->prefix)
         return a->prefix < b->prefix ? -1 : 1;
     struct lapse_text x = m->readers[a->reader].entry.key, y = m->readers[b->reader].entry.key;
-    return lapse_text_compare(x.data, x.size, y.data, y.size);
+    return lapse_text_order(x, y);
 }
 
 /* ---- merge_heap.c: readers by key, equal keys in the order of their runs ---- */

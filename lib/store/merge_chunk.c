@@ -7,11 +7,6 @@
 
 enum { STRETCH = 8 }; /* keys, from which on it pays to hand out a part of a block by itself */
 
-static int compare(struct lapse_text a, struct lapse_text b)
-{
-    return lapse_text_compare(a.data, a.size, b.data, b.size);
-}
-
 /* Has no other reader the least key? */
 static bool is_alone(const struct lapse_merge *m)
 {
@@ -103,7 +98,7 @@ static lapse_status take_least(struct lapse_merge *m, uint32_t *first, lapse_err
 
 static bool beyond(const struct lapse_merge *m)
 {
-    return m->heap_count == 0 || (m->bounded && compare(m->readers[m->heap[0].reader].entry.key, m->to) >= 0);
+    return m->heap_count == 0 || (m->bounded && lapse_text_order(m->readers[m->heap[0].reader].entry.key, m->to) >= 0);
 }
 
 /* The rows listed become the chunk: each reader's share is copied, and brought into order. */
@@ -160,7 +155,7 @@ static lapse_status collect(struct lapse_merge *m, uint32_t first, lapse_error *
                 status = lapse_fail_memory(error);
             if (status == LAPSE_OK)
                 status = lapse_reader_next(r, error);
-        } while (status == LAPSE_OK && !lapse_reader_at_end(r) && compare(r->entry.key, key) == 0);
+        } while (status == LAPSE_OK && !lapse_reader_at_end(r) && lapse_text_equal(r->entry.key, key));
         m->bounds[++parts] = m->rows.count;
         lapse_merge_push(m, m->taken[t]);
     }
@@ -194,7 +189,7 @@ static uint32_t stretch(const struct lapse_merge *m)
         bool bounded = m->bounded;
         for (uint32_t i = 1; i < 3 && i < m->heap_count; i++) {
             struct lapse_text key = m->readers[m->heap[i].reader].entry.key;
-            if (!bounded || compare(key, bound) < 0)
+            if (!bounded || lapse_text_order(key, bound) < 0)
                 bound = key;
             bounded = true;
         }
@@ -205,7 +200,7 @@ static uint32_t stretch(const struct lapse_merge *m)
     if (end == r->block.keys.count) { /* the last may go on */
         const struct lapse_run *run = r->run;
         if (r->block_no + 1 < run->block_count &&
-            compare(run->blocks[r->block_no].last_key, run->blocks[r->block_no + 1].first_key) == 0)
+            lapse_text_equal(run->blocks[r->block_no].last_key, run->blocks[r->block_no + 1].first_key))
             end--;
     }
     return end > r->key_no ? end - r->key_no : 0;

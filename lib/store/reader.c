@@ -8,11 +8,6 @@
 
 enum { LOOKED_UP = 2 }; /* keys of a block, before all are decoded */
 
-static int compare(struct lapse_text a, struct lapse_text b)
-{
-    return lapse_text_compare(a.data, a.size, b.data, b.size);
-}
-
 static lapse_status damaged(struct lapse_reader *r, lapse_error *error)
 {
     if (r->block.bytes.failed)
@@ -48,8 +43,8 @@ static lapse_status read_keys(struct lapse_reader *r, lapse_error *error)
 {
     const struct lapse_run_block *b = &r->run->blocks[r->block_no];
     const struct lapse_keys *keys = &r->block.keys;
-    if (!lapse_block_keys(&r->block) || compare(lapse_keys_text(keys, 0), b->first_key) != 0 ||
-        compare(lapse_keys_text(keys, keys->count - 1), b->last_key) != 0)
+    if (!lapse_block_keys(&r->block) || !lapse_text_equal(lapse_keys_text(keys, 0), b->first_key) ||
+        !lapse_text_equal(lapse_keys_text(keys, keys->count - 1), b->last_key))
         return damaged(r, error);
     r->has_keys = true;
     return LAPSE_OK;
@@ -72,8 +67,8 @@ static lapse_status set(struct lapse_reader *r, uint32_t key_no, lapse_error *er
         return LAPSE_OK;
     }
     bool sound = lapse_block_key(&r->block, key_no, r->key, &r->entry) && r->entry.rows > 0;
-    sound = sound && (key_no > 0 || compare(r->entry.key, b->first_key) == 0) &&
-            (key_no + 1 < keys->count || compare(r->entry.key, b->last_key) == 0);
+    sound = sound && (key_no > 0 || lapse_text_equal(r->entry.key, b->first_key)) &&
+            (key_no + 1 < keys->count || lapse_text_equal(r->entry.key, b->last_key));
     return sound ? LAPSE_OK : damaged(r, error);
 }
 
@@ -130,7 +125,7 @@ static size_t find_block(const struct lapse_run *run, size_t from, struct lapse_
     size_t low = from, high = run->block_count;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        if (compare(run->blocks[middle].last_key, key) < 0)
+        if (lapse_text_order(run->blocks[middle].last_key, key) < 0)
             low = middle + 1;
         else
             high = middle;
@@ -143,7 +138,7 @@ uint32_t lapse_keys_find(const struct lapse_keys *keys, uint32_t from, struct la
     uint32_t low = from, high = keys->count;
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;
-        if (compare(lapse_keys_text(keys, middle), key) < 0)
+        if (lapse_text_order(lapse_keys_text(keys, middle), key) < 0)
             low = middle + 1;
         else
             high = middle;
@@ -155,13 +150,13 @@ lapse_status lapse_reader_seek(struct lapse_reader *r, struct lapse_text key, la
 {
     lapse_status status = LAPSE_OK;
     uint32_t k;
-    if (lapse_reader_at_end(r) || compare(r->entry.key, key) >= 0)
+    if (lapse_reader_at_end(r) || lapse_text_order(r->entry.key, key) >= 0)
         return LAPSE_OK;
     size_t block = find_block(r->run, r->block_no, key);
     if (block != r->block_no) {
         r->has_keys = false;
         enter(r, block);
-        if (lapse_reader_at_end(r) || compare(r->entry.key, key) >= 0)
+        if (lapse_reader_at_end(r) || lapse_text_order(r->entry.key, key) >= 0)
             return LAPSE_OK;
     }
     if (!r->loaded)
@@ -219,5 +214,5 @@ lapse_status lapse_reader_rows(struct lapse_reader *r, uint32_t fields, lapse_er
 bool lapse_reader_goes_on(const struct lapse_reader *r)
 {
     return r->key_no + 1 == r->run->blocks[r->block_no].keys && r->block_no + 1 < r->run->block_count &&
-           compare(r->run->blocks[r->block_no + 1].first_key, r->entry.key) == 0;
+           lapse_text_equal(r->run->blocks[r->block_no + 1].first_key, r->entry.key);
 }

@@ -89,16 +89,11 @@ void lapse_run_lose_block(struct lapse_run *run, size_t i)
     memmove(&run->blocks[i], &run->blocks[i + 1], (run->block_count - i) * sizeof *run->blocks);
 }
 
-static bool text_equal(struct lapse_text a, struct lapse_text b)
-{
-    return a.size == b.size && memcmp(a.data, b.data, a.size) == 0;
-}
-
 bool lapse_run_add_source(struct lapse_run *run, struct lapse_text source)
 {
     run->nameless_source |= source.size == 0;
     for (size_t i = run->source_count; i-- > 0;)
-        if (text_equal(run->sources[i], source))
+        if (lapse_text_equal(run->sources[i], source))
             return true;
     if (run->source_count == SOURCES) {
         run->many_sources = true;
@@ -117,7 +112,7 @@ bool lapse_run_add_source(struct lapse_run *run, struct lapse_text source)
 bool lapse_run_has_source(const struct lapse_run *run, struct lapse_text source)
 {
     for (size_t i = 0; i < run->source_count; i++)
-        if (text_equal(run->sources[i], source))
+        if (lapse_text_equal(run->sources[i], source))
             return true;
     return run->many_sources;
 }
@@ -319,9 +314,8 @@ lapse_status lapse_run_copy(const struct lapse_run *run, struct lapse_file *to, 
 bool lapse_run_follows(const struct lapse_run *run, const struct lapse_run_block *b)
 {
     const struct lapse_run_block *before = run->block_count ? &run->blocks[run->block_count - 1] : NULL;
-    return lapse_text_compare(b->first_key.data, b->first_key.size, b->last_key.data, b->last_key.size) <= 0 &&
-           (!before || lapse_text_compare(before->last_key.data, before->last_key.size, b->first_key.data,
-                                          b->first_key.size) <= 0);
+    return lapse_text_order(b->first_key, b->last_key) <= 0 &&
+           (!before || lapse_text_order(before->last_key, b->first_key) <= 0);
 }
 
 lapse_status lapse_run_load(struct lapse_run *run, const void *data, size_t n, lapse_error *error)

@@ -25,7 +25,7 @@ static int order_rows(const void *user, uint32_t a, uint32_t b)
 {
     const struct lapse_columns *c = user;
     struct lapse_text x = lapse_columns_text(c, LAPSE_F_CUSTOMER, a), y = lapse_columns_text(c, LAPSE_F_CUSTOMER, b);
-    int order = lapse_text_compare(x.data, x.size, y.data, y.size);
+    int order = lapse_text_order(x, y);
     if (order)
         return order;
     int64_t s = lapse_columns_number(c, LAPSE_F_TIME, a), t = lapse_columns_number(c, LAPSE_F_TIME, b);

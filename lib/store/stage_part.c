@@ -190,7 +190,7 @@ static int order_ids(const void *user, uint32_t a, uint32_t b)
 {
     const struct stage_part *part = user;
     struct lapse_text x = stage_id(part, a), y = stage_id(part, b);
-    return lapse_text_compare(x.data, x.size, y.data, y.size);
+    return lapse_text_order(x, y);
 }
 
 /* Lays the ids out in the order of `sorted`, so that they are read one after the other, and tells each customer's place

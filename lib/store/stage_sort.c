@@ -65,7 +65,7 @@ static uint32_t first_customer(const struct writing *w, const struct stage_part 
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;
         struct lapse_text id = stage_id(part, middle);
-        if (lapse_text_compare(id.data, id.size, key.data, key.size) < 0)
+        if (lapse_text_order(id, key) < 0)
             low = middle + 1;
         else
             high = middle;
@@ -149,7 +149,7 @@ static struct lapse_text id_of(const struct gathering *g, uint32_t place)
 static int order_places(const void *user, uint32_t a, uint32_t b)
 {
     struct lapse_text x = id_of(user, a), y = id_of(user, b);
-    return lapse_text_compare(x.data, x.size, y.data, y.size);
+    return lapse_text_order(x, y);
 }
 
 /* Bytes that all ids of the range begin with: those that the least and the greatest have in common. Each part is

@@ -132,7 +132,7 @@ lapse_status lapse_tombs_find(const struct lapse_tombs *tombs, struct lapse_stor
     if (status != LAPSE_OK)
         return status;
     status = lapse_merge_next(merge, &g, error);
-    if (status == LAPSE_OK && lapse_text_compare(g->key.data, g->key.size, key.data, key.size) == 0)
+    if (status == LAPSE_OK && lapse_text_equal(g->key, key))
         *out = lapse_columns_number(g->columns, LAPSE_F_TIME, g->first + (size_t)g->count - 1); /* the last */
     lapse_merge_close(merge);
     return status == LAPSE_DONE ? LAPSE_OK : status;

@@ -49,7 +49,7 @@ static lapse_status put_sharer(void *user, struct lapse_text customer, lapse_err
     int order = 1;
     while (low < high && order != 0) {
         size_t middle = low + (high - low) / 2;
-        order = lapse_text_compare(s->without[middle].data, s->without[middle].size, customer.data, customer.size);
+        order = lapse_text_order(s->without[middle], customer);
         low = order < 0 ? middle + 1 : low;
         high = order < 0 ? high : middle;
     }

@@ -13,11 +13,6 @@ struct seen {
     bool before;  /* the block looked at last was good, and is decoded */
 };
 
-static bool equal(struct lapse_text a, struct lapse_text b)
-{
-    return a.size == b.size && memcmp(a.data, b.data, a.size) == 0;
-}
-
 /* A key for a person: a customer as it is, a fingerprint as its digits. */
 static void put_key(struct lapse_buffer *out, const struct lapse_run *run, struct lapse_text key)
 {
@@ -57,8 +52,8 @@ static const char *check_shape(const struct lapse_run *run, const struct lapse_r
     const struct lapse_family *family = &lapse_families[run->family];
     if (block->rows != b->rows || block->keys.count != b->keys)
         return "its directory counts other rows or keys";
-    if (!equal(lapse_keys_text(&block->keys, 0), b->first_key) ||
-        !equal(lapse_keys_text(&block->keys, block->keys.count - 1), b->last_key))
+    if (!lapse_text_equal(lapse_keys_text(&block->keys, 0), b->first_key) ||
+        !lapse_text_equal(lapse_keys_text(&block->keys, block->keys.count - 1), b->last_key))
         return "its directory names other keys";
     if ((block->fields & family->needed) != family->needed || block->fields & ~family->allowed)
         return "it has not the columns of its family";
@@ -79,7 +74,7 @@ static const char *check_source(const struct lapse_run *run, const struct lapse_
     if (lapse_columns_text(c, LAPSE_F_EVENT_ID, i).size)
         return NULL;
     seen->nameless |= source.size == 0;
-    if (i > 0 && equal(source, lapse_columns_text(c, LAPSE_F_SOURCE, i - 1)) &&
+    if (i > 0 && lapse_text_equal(source, lapse_columns_text(c, LAPSE_F_SOURCE, i - 1)) &&
         !lapse_columns_text(c, LAPSE_F_EVENT_ID, i - 1).size)
         return NULL; /* as the row before */
     return lapse_run_has_source(run, source) ? NULL : "its directory does not list the source of one of its rows";
@@ -160,7 +155,7 @@ static const char *check_hashes(const struct lapse_verify *v, const struct lapse
 static const char *check_border(struct lapse_verify *v, const struct lapse_run *run, const struct lapse_block *before,
                                 const struct lapse_block *block)
 {
-    if (!equal(lapse_keys_text(&before->keys, before->keys.count - 1), lapse_keys_text(&block->keys, 0)))
+    if (!lapse_text_equal(lapse_keys_text(&before->keys, before->keys.count - 1), lapse_keys_text(&block->keys, 0)))
         return NULL; /* the directory has them in order, or it could not have been read */
     if (run->family == LAPSE_RUN_FINGERPRINTS)
         return "an identity is there twice";

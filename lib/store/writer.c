@@ -2,11 +2,6 @@
  * ask. */
 #include "store/identity.h"
 
-static bool equal(struct lapse_text a, struct lapse_text b)
-{
-    return a.size == b.size && (a.data == b.data || memcmp(a.data, b.data, a.size) == 0);
-}
-
 lapse_status lapse_run_writer_open(struct lapse_run_writer *w, struct lapse_store *store, int family,
                                    lapse_error *error)
 {
@@ -54,7 +49,7 @@ static bool note_sources(struct lapse_run_writer *w)
     lapse_rows_columns(&w->rows, &c);
     for (size_t i = 0; i < w->rows.count; i++) {
         struct lapse_text source = lapse_columns_text(&c, LAPSE_F_SOURCE, i);
-        if (lapse_columns_text(&c, LAPSE_F_EVENT_ID, i).size || (last.data && equal(last, source)))
+        if (lapse_columns_text(&c, LAPSE_F_EVENT_ID, i).size || (last.data && lapse_text_equal(last, source)))
             continue;
         if (!lapse_run_add_source(w->run, source))
             return false;
@@ -159,7 +154,7 @@ static bool begin_key(struct lapse_run_writer *w, struct lapse_text key)
     if (w->key_count)
         last = (struct lapse_text){ w->key_bytes.data + w->key_begin[w->key_count - 1],
                                     w->key_length[w->key_count - 1] };
-    if (w->key_count && equal(last, key))
+    if (w->key_count && lapse_text_equal(last, key))
         return true;
     w->key_begin[w->key_count] = (uint32_t)w->key_bytes.size;
     w->key_start[w->key_count] = (uint32_t)(w->rows.count + w->pending);
@@ -328,7 +323,7 @@ static size_t find_text(const struct lapse_text *texts, size_t low, size_t high,
 {
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        if (lapse_text_compare(texts[middle].data, texts[middle].size, key.data, key.size) < 0)
+        if (lapse_text_order(texts[middle], key) < 0)
             low = middle + 1;
         else
             high = middle;
@@ -339,7 +334,7 @@ static size_t find_text(const struct lapse_text *texts, size_t low, size_t high,
 static bool owned(const struct lapse_key_set *set, struct lapse_text owner)
 {
     size_t i = find_text(set->owners, 0, set->owner_count, owner);
-    return i < set->owner_count && equal(set->owners[i], owner);
+    return i < set->owner_count && lapse_text_equal(set->owners[i], owner);
 }
 
 /* Of the ascending keys those from *k on that lie in a block or behind it. */
@@ -348,8 +343,7 @@ static bool concerns(const struct lapse_key_set *set, const struct lapse_run_blo
     if (!set->keys)
         return true;
     size_t low = *k = find_text(set->keys, *k, set->count, b->first_key);
-    return low < set->count && lapse_text_compare(set->keys[low].data, set->keys[low].size, b->last_key.data,
-                                                  b->last_key.size) <= 0;
+    return low < set->count && lapse_text_order(set->keys[low], b->last_key) <= 0;
 }
 
 /* The sources of rows that fall out, as far as a directory lists those. */
@@ -375,7 +369,7 @@ static lapse_status put_others(struct lapse_run_writer *w, const struct lapse_bl
         uint32_t first = keys->start[i], n = keys->start[i + 1] - first;
         int order = 1;
         while (k < set->count &&
-               (order = lapse_text_compare(set->keys[k].data, set->keys[k].size, key.data, key.size)) < 0)
+               (order = lapse_text_order(set->keys[k], key)) < 0)
             k++;
         bool named = !set->keys || (k < set->count && order == 0);
         for (uint32_t end = first + n, part; first < end && status == LAPSE_OK; first += part) {

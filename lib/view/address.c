@@ -41,11 +41,6 @@ static const struct rule *rule_of(uint8_t kind)
     return NULL;
 }
 
-static bool equal(struct lapse_text a, struct lapse_text b)
-{
-    return a.size == b.size && memcmp(a.data, b.data, a.size) == 0;
-}
-
 /* ---- holding --------------------------------------------------------------------------------------------------- */
 
 /* Ends what is held of the address, of no bytes: of every one. */
@@ -54,7 +49,7 @@ static void drop(struct lapse_addresses *a, int channel, struct lapse_text addre
     uint32_t kept = 0;
     for (uint32_t i = 0; i < a->open_count[channel]; i++) {
         struct lapse_hold *hold = &a->holds[a->open[channel][i]];
-        if (address.size && !equal(address, hold->address))
+        if (address.size && !lapse_text_equal(address, hold->address))
             a->open[channel][kept++] = a->open[channel][i];
         else
             hold->to = row;
@@ -65,7 +60,7 @@ static void drop(struct lapse_addresses *a, int channel, struct lapse_text addre
 static bool hold(struct lapse_addresses *a, int channel, struct lapse_text address, int64_t row)
 {
     for (uint32_t i = 0; i < a->open_count[channel]; i++)
-        if (equal(a->holds[a->open[channel][i]].address, address))
+        if (lapse_text_equal(a->holds[a->open[channel][i]].address, address))
             return true;
     if (!lapse_mem_reserve(a->mem, &a->holds, &a->hold_capacity, a->hold_count + 1, sizeof *a->holds))
         return false;
@@ -120,7 +115,7 @@ static void lift(struct lapse_addresses *a, const struct lapse_history *h, int c
         const struct lapse_carried *c = &a->carried[i];
         uint8_t kind = h->name[LAPSE_F_KIND][c->row];
         bool fact = kind == LAPSE_KIND_MESSAGE_BOUNCED || (kind == LAPSE_KIND_SUPPRESSION_ADDED && !verified);
-        if (!fact || c->channel != channel || (address.size && !equal(address, c->address)))
+        if (!fact || c->channel != channel || (address.size && !lapse_text_equal(address, c->address)))
             a->carried[kept++] = *c;
     }
     a->carried_count = kept;

@@ -132,7 +132,7 @@ static bool note_sharers(struct lapse_crossing *x, const struct lapse_group *g)
     bool shared = false, ok = true;
     for (size_t i = g->first; i < g->first + (size_t)g->count && !shared; i++) {
         struct lapse_text id = lapse_columns_text(g->columns, LAPSE_F_REF, i);
-        shared = lapse_text_compare(id.data, id.size, first.data, first.size) != 0;
+        shared = !lapse_text_equal(id, first);
     }
     if (!shared)
         return true;
@@ -174,12 +174,12 @@ static lapse_status each_group(struct lapse_crossing *x, int family, const struc
         struct lapse_text key = { addresses[i].data, size };
         if (i > 0 && memcmp(addresses[i - 1].data, key.data, size) == 0)
             continue;
-        if (!g || lapse_text_compare(g->key.data, g->key.size, key.data, key.size) < 0) {
+        if (!g || lapse_text_order(g->key, key) < 0) {
             status = lapse_merge_seek(merge, key, error);
             if (status == LAPSE_OK)
                 status = lapse_merge_next(merge, &g, error);
         }
-        if (status == LAPSE_OK && lapse_text_compare(g->key.data, g->key.size, key.data, key.size) == 0 && !note(x, g))
+        if (status == LAPSE_OK && lapse_text_equal(g->key, key) && !note(x, g))
             status = lapse_fail_memory(error);
     }
     lapse_merge_close(merge);
@@ -192,7 +192,7 @@ static int order_who(const void *user, uint32_t a, uint32_t b)
 {
     const struct lapse_crossing *x = user;
     struct lapse_text p = id_at(x, x->who[a]), q = id_at(x, x->who[b]);
-    return lapse_text_compare(p.data, p.size, q.data, q.size);
+    return lapse_text_order(p, q);
 }
 
 static bool is_shared(const struct lapse_crossing *x, struct lapse_text address)
@@ -242,12 +242,12 @@ static lapse_status read_sharers(struct lapse_crossing *x, lapse_error *error)
         struct lapse_text id = id_at(x, x->who[order[i]]);
         if (i > 0 && order_who(x, order[i - 1], order[i]) == 0)
             continue;
-        int compared = h ? lapse_text_compare(h->customer.data, h->customer.size, id.data, id.size) : -1;
+        int compared = h ? lapse_text_order(h->customer, id) : -1;
         if (compared < 0)
             status = lapse_cursor_seek(cursor, id, error);
         if (compared < 0 && status == LAPSE_OK)
             status = lapse_cursor_next(cursor, &h, error);
-        if (status == LAPSE_OK && lapse_text_compare(h->customer.data, h->customer.size, id.data, id.size) == 0 &&
+        if (status == LAPSE_OK && lapse_text_equal(h->customer, id) &&
             !take_history(x, &a, h, x->who[order[i]]))
             status = lapse_fail_memory(error);
     }
@@ -370,7 +370,7 @@ static bool concerns(const struct lapse_crossing *x, const struct lapse_hold *ho
     const struct entry *e = &x->entries[entry];
     struct lapse_text owner = { x->ids.data + e->owner, e->owner_size };
     if ((e->channel && e->channel != hold->channel) ||
-        (owner.size && lapse_text_compare(owner.data, owner.size, h->customer.data, h->customer.size) == 0))
+        (owner.size && lapse_text_equal(owner, h->customer)))
         return false;
     int64_t before = rows_before(x, own, h->count, entry);
     uint8_t kind = lapse_columns_name(&x->columns, LAPSE_F_KIND, entry);

@@ -154,8 +154,8 @@ static int order_names(const void *user, uint32_t a, uint32_t b)
         source[i] = lapse_columns_text(c, LAPSE_F_SOURCE, row[i]);
         id[i] = lapse_columns_text(c, retraction ? LAPSE_F_REF : LAPSE_F_EVENT_ID, row[i]);
     }
-    int order = lapse_text_compare(source[0].data, source[0].size, source[1].data, source[1].size);
-    return order ? order : lapse_text_compare(id[0].data, id[0].size, id[1].data, id[1].size);
+    int order = lapse_text_order(source[0], source[1]);
+    return order ? order : lapse_text_order(id[0], id[1]);
 }
 
 /* Rows without those that a visible event.retracted names, in c->rows. A retraction itself cannot be retracted. */

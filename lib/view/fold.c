@@ -22,8 +22,7 @@ struct folding {
 static int order_keys(const void *user, uint32_t a, uint32_t b)
 {
     const struct lapse_run_block *const *blocks = user;
-    return lapse_text_compare(blocks[a]->first_key.data, blocks[a]->first_key.size, blocks[b]->first_key.data,
-                              blocks[b]->first_key.size);
+    return lapse_text_order(blocks[a]->first_key, blocks[b]->first_key);
 }
 
 int64_t lapse_view_rows(const lapse_view *view)
@@ -62,7 +61,7 @@ lapse_status lapse_view_cut(lapse_view *view, int64_t parts, struct lapse_text *
         int64_t rows = 0;
         for (size_t i = 0; i < n; i++) {
             struct lapse_text key = blocks[order[i]]->first_key, last = cuts[*count - 1];
-            bool above = *count == 1 ? i > 0 : lapse_text_compare(key.data, key.size, last.data, last.size) > 0;
+            bool above = *count == 1 ? i > 0 : lapse_text_order(key, last) > 0;
             if (above && *count < parts && rows >= events / parts * *count)
                 cuts[(*count)++] = key;
             rows += blocks[order[i]]->rows;

@@ -119,12 +119,12 @@ static lapse_status keep(void *user, const struct lapse_ledger_row **rows, size_
         status = lapse_cursor_open(view, LAPSE_ADDRESS_FIELDS | LAPSE_FIELD_BIT(LAPSE_F_PURPOSE), &f->ids[0], NULL, &cursor,
                                    error);
     for (int64_t i = 0; i < f->count && status == LAPSE_OK; i++) {
-        if (!h || lapse_text_compare(h->customer.data, h->customer.size, f->ids[i].data, f->ids[i].size) < 0) {
+        if (!h || lapse_text_order(h->customer, f->ids[i]) < 0) {
             status = lapse_cursor_seek(cursor, f->ids[i], error);
             if (status == LAPSE_OK)
                 status = lapse_cursor_next(cursor, &h, error);
         }
-        if (status != LAPSE_OK || lapse_text_compare(h->customer.data, h->customer.size, f->ids[i].data, f->ids[i].size) != 0)
+        if (status != LAPSE_OK || !lapse_text_equal(h->customer, f->ids[i]))
             continue; /* all of theirs is retracted */
         bool ok = lapse_addresses_read(&a, h, LAPSE_CARRIES_TO_LEDGER);
         for (size_t k = 0; k < a.carried_count && ok; k++)
@@ -148,7 +148,7 @@ static lapse_status keep(void *user, const struct lapse_ledger_row **rows, size_
 static int order_ids(const void *user, uint32_t a, uint32_t b)
 {
     const struct lapse_text *id = user;
-    return lapse_text_compare(id[a].data, id[a].size, id[b].data, id[b].size);
+    return lapse_text_order(id[a], id[b]);
 }
 
 static lapse_status check_id(const char *data, int64_t from, int64_t to, int64_t row, lapse_error *error)

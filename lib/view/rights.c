@@ -33,7 +33,7 @@ static int order_tokens(const void *user, uint32_t a, uint32_t b)
     const struct lapse_history *h = user;
     struct lapse_text x = lapse_history_text(h, LAPSE_F_REF, a), y = lapse_history_text(h, LAPSE_F_REF, b);
     int order = (int)h->name[LAPSE_F_CHANNEL][a] - (int)h->name[LAPSE_F_CHANNEL][b];
-    order = order ? order : lapse_text_compare(x.data, x.size, y.data, y.size);
+    order = order ? order : lapse_text_order(x, y);
     return order ? order : (a > b) - (a < b);
 }
 

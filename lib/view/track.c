@@ -105,8 +105,8 @@ static int order_names(const void *user, uint32_t a, uint32_t b)
         source[i] = lapse_history_text(h, LAPSE_F_SOURCE, row[i]);
         id[i] = lapse_history_text(h, retraction ? LAPSE_F_REF : LAPSE_F_EVENT_ID, row[i]);
     }
-    int order = lapse_text_compare(source[0].data, source[0].size, source[1].data, source[1].size);
-    return order ? order : lapse_text_compare(id[0].data, id[0].size, id[1].data, id[1].size);
+    int order = lapse_text_order(source[0], source[1]);
+    return order ? order : lapse_text_order(id[0], id[1]);
 }
 
 /* Retractions by what they name, the earliest of a name first; then each row looks for its own. */
@@ -146,7 +146,7 @@ static int order_refs(const void *user, uint32_t a, uint32_t b)
 {
     const struct lapse_history *h = user;
     struct lapse_text x = lapse_history_text(h, LAPSE_F_REF, a), y = lapse_history_text(h, LAPSE_F_REF, b);
-    return lapse_text_compare(x.data, x.size, y.data, y.size);
+    return lapse_text_order(x, y);
 }
 
 /* Rows of one ref are one order; an activity, or a line without ref, is one of its own (M14); a refund or
