@@ -130,7 +130,7 @@ def constants(prefix: str) -> dict[str, int]:
 
 STATUS = {value: name for name, value in constants('LAPSE_').items()
           if name in 'ok done no_memory invalid bad_input not_found overflow cancelled io damaged unsupported busy stale '
-                     'forked read_only'.split()}
+                     'forked read_only erase_pending'.split()}
 OK, DONE = 0, 1
 
 
