@@ -15,6 +15,7 @@ from ._formulas import (Rate, rate, rate_convert, rate_hazard, rate_interval, ra
                         survival_quantile)
 from ._lib import lib as _library
 from ._policy import Policy
+from ._rfm import Cuts, Scores, rfm_score
 from ._store import Counts, Forgotten, Reject, Store, Verification, open
 from ._tables import Column, Result, Row, Table
 from ._values import CHANNELS, KINDS, PLATFORMS, PURPOSES, Zone, format_time, parse_time, zone_of
@@ -23,9 +24,10 @@ from ._view import Decision, View
 __version__: str = _library.version_string().decode()
 
 __all__ = [
-    'BadInput', 'Busy', 'CHANNELS', 'Cancelled', 'Column', 'Counts', 'Damaged', 'Decision', 'ErasePending', 'Error',
-    'Forgotten', 'Forked', 'IOFailure', 'Invalid', 'KINDS', 'NoMemory', 'NotFound', 'Overflow', 'PLATFORMS',
-    'PURPOSES', 'Policy', 'Rate', 'ReadOnly', 'Reject', 'Result', 'Row', 'Stale', 'Store', 'Table', 'Unsupported',
-    'Verification', 'View', 'Zone', 'format_time', 'open', 'parse_time', 'rate', 'rate_convert', 'rate_hazard',
-    'rate_interval', 'rate_life', 'survival_fit', 'survival_mean', 'survival_quantile', 'zone_of',
+    'BadInput', 'Busy', 'CHANNELS', 'Cancelled', 'Column', 'Counts', 'Cuts', 'Damaged', 'Decision', 'ErasePending',
+    'Error', 'Forgotten', 'Forked', 'IOFailure', 'Invalid', 'KINDS', 'NoMemory', 'NotFound', 'Overflow',
+    'PLATFORMS', 'PURPOSES', 'Policy', 'Rate', 'ReadOnly', 'Reject', 'Result', 'Row', 'Scores', 'Stale', 'Store',
+    'Table', 'Unsupported', 'Verification', 'View', 'Zone', 'format_time', 'open', 'parse_time', 'rate',
+    'rate_convert', 'rate_hazard', 'rate_interval', 'rate_life', 'rfm_score', 'survival_fit', 'survival_mean',
+    'survival_quantile', 'zone_of',
 ]

@@ -3,12 +3,13 @@ from __future__ import annotations
 
 import ctypes
 import datetime
-from typing import Any, Callable, Mapping, NamedTuple, Optional
+from typing import Any, Callable, Mapping, NamedTuple, Optional, Union
 
 from ._lib import Handle, Raised, call, declared, lib, new_struct
 from ._policy import Progress, policy_of, progress_into
+from ._rfm import ALL_IN_ONE, Bins, Cuts, rfm_options
 from ._tables import Result
-from ._values import CHANNELS, NEVER, PURPOSES, Instant, encode, number_of, optional, to_datetime
+from ._values import CHANNELS, NEVER, PURPOSES, Instant, choice, encode, number_of, optional, to_datetime
 
 
 class Decision(NamedTuple):
@@ -25,13 +26,6 @@ class Decision(NamedTuple):
 
 _BASIS = {name: declared.CONSTANTS['LAPSE_CHURN_' + name.upper()] for name in ('purchase', 'activity')}
 _LOST = {name: declared.CONSTANTS['LAPSE_CHURN_' + name.upper()] for name in ('lost', 'inactive')}
-_UNITS = {'d': 'day', 'm': 'month', 'y': 'year'}
-
-
-def _choice(names: Mapping[str, int], value: str, what: str) -> int:
-    if value not in names:
-        raise ValueError('%s is one of %s, not %r' % (what, ', '.join(map(repr, names)), value))
-    return names[value]
 
 
 class View:
@@ -59,58 +53,61 @@ class View:
         self._handle.close()
 
     def _answer(self, function: Callable, struct: str, policy: Any, progress: Optional[Progress], options: Mapping) -> Result:
-        o, raised, out = new_struct(struct), Raised(), ctypes.c_void_p()
-        for name, value in options.items():
-            if value is not None:
-                setattr(o, name, value)
+        o, raised, out = new_struct(struct, options), Raised(), ctypes.c_void_p()
         keep = (progress_into(o, progress, raised), options)
         with self._handle as pointer, policy_of(policy) as settings:
             o.policy = settings
             call(function, pointer, ctypes.byref(o), ctypes.byref(out), raised=raised)
         return Result(out, keep, raised)
 
-    def _rfm(self, function: Callable, bins: Any, window: Optional[str], frequency: str, monetary: str, nested: bool,
-             weights: Any, segments: Optional[str], policy: Any, threads: int, progress: Optional[Progress]) -> Result:
-        flag = {name: declared.CONSTANTS['LAPSE_RFM_' + name] for name in
-                ('FREQUENCY_DAYS', 'MONETARY_MEAN', 'NESTED', 'WEIGHTED')}
-        options: dict[str, Any] = {'threads': threads}
-        options['flags'] = (_choice({'orders': 0, 'days': flag['FREQUENCY_DAYS']}, frequency, 'frequency') |
-                            _choice({'sum': 0, 'mean': flag['MONETARY_MEAN']}, monetary, 'monetary') |
-                            (flag['NESTED'] if nested else 0) | (flag['WEIGHTED'] if weights is not None else 0))
-        r, f, m = (bins,) * 3 if isinstance(bins, int) else bins
-        options.update(bins_r=r, bins_f=f, bins_m=m)
-        if weights is not None:
-            options.update(zip(('weight_r', 'weight_f', 'weight_m'), weights))
-        if window is not None:
-            if window[-1:] not in _UNITS or not window[:-1].isdigit():
-                raise ValueError("a window is a number of days, months or years: '90d', '6m', '1y', not %r" % (window,))
-            options.update(window=int(window[:-1]), window_unit=number_of('LAPSE_UNIT_', _UNITS[window[-1]], 'window'))
-        if segments is not None:
-            data = segments.encode('utf-8')
-            buffer = ctypes.create_string_buffer(data, len(data) + 1)
-            options.update(segments=ctypes.addressof(buffer), segments_size=len(data))
-        return self._answer(function, 'lapse_rfm_options', policy, progress, options)
+    def _begin(self, begin: Optional[Instant]) -> Optional[int]:
+        return None if begin is None else self._store.time(begin)
 
-    def rfm(self, *, bins: Any = 5, window: Optional[str] = None, frequency: str = 'orders', monetary: str = 'sum',
-            nested: bool = False, weights: Any = None, segments: Optional[str] = None, policy: Any = None, threads: int = 1,
-            progress: Optional[Progress] = None) -> Result:
+    def rfm(self, *, bins: Bins = 5, cuts: Union[str, Cuts] = 'quantile', window: Optional[str] = None,
+            frequency: str = 'orders', monetary: str = 'sum', nested: bool = False, weights: Any = None,
+            segments: Optional[str] = None, every: Optional[str] = None, begin: Optional[Instant] = None, policy: Any = None,
+            threads: int = 1, progress: Optional[Progress] = None) -> Result:
         """Recency, frequency, monetary value, scores and segment of each customer with a valid order: customer, last_order,
         recency_days (calendar days in the store's zone), frequency, monetary (money), r, f, m, score, segment [, weighted].
 
-        bins: 2 to 10, or three of them for R, F, M. window: '90d', '6m', '1y' before the instant; all orders. frequency:
-        'orders' or 'days' with one. monetary: 'sum' or 'mean' per order. nested: cut F within R, M within both. weights:
-        three, for a column `weighted`. segments: a table as CSV text; needed with bins other than 5. Who objected to
-        profiling has no row.
+        bins: 2 to 10, or three of them for R, F, M. cuts: 'quantile', equal values share a score; 'ntile', bins of equal
+        size as in SQL, ties split by id; 'rfm-r', as the R package rfm; or frozen `Cuts`, whose bins then count. window:
+        '90d', '6m', '1y' before the instant; all orders. frequency: 'orders' or 'days' with one. monetary: 'sum' or 'mean'
+        per order. nested: cut F within R, M within both. weights: three, for a column `weighted`. segments: a table as CSV
+        text; needed with bins other than 5. every: 'day', 'week', 'month', 'quarter', 'year' answers as of the first
+        instant of each after `begin` and up to the view's, with a first column as_of. Who objected to profiling has no row.
         """
-        return self._rfm(lib.view_rfm, bins, window, frequency, monetary, nested, weights, segments, policy, threads, progress)
+        return self._answer(lib.view_rfm, 'lapse_rfm_options', policy, progress, rfm_options(
+            bins, cuts, window, frequency, monetary, nested, weights, segments, threads, self._begin(begin), every))
 
-    def segments(self, *, bins: Any = 5, window: Optional[str] = None, frequency: str = 'orders', monetary: str = 'sum',
-                 nested: bool = False, weights: Any = None, segments: Optional[str] = None, policy: Any = None,
-                 threads: int = 1, progress: Optional[Progress] = None) -> Result:
-        """rfm() summed up by segment: segment, customers, orders, monetary, customer_share, monetary_share,
+    def segments(self, *, bins: Bins = 5, cuts: Union[str, Cuts] = 'quantile', window: Optional[str] = None,
+                 frequency: str = 'orders', monetary: str = 'sum', nested: bool = False, weights: Any = None,
+                 segments: Optional[str] = None, every: Optional[str] = None, begin: Optional[Instant] = None,
+                 policy: Any = None, threads: int = 1, progress: Optional[Progress] = None) -> Result:
+        """rfm() summed up by segment: [as_of,] segment, customers, orders, monetary, customer_share, monetary_share,
         mean_recency_days, mean_frequency, mean_monetary. Options as rfm()."""
-        return self._rfm(lib.view_segments, bins, window, frequency, monetary, nested, weights, segments, policy, threads,
-                         progress)
+        return self._answer(lib.view_segments, 'lapse_rfm_options', policy, progress, rfm_options(
+            bins, cuts, window, frequency, monetary, nested, weights, segments, threads, self._begin(begin), every))
+
+    def transitions(self, begin: Instant, *, bins: Bins = 5, cuts: Union[str, Cuts] = 'quantile',
+                    window: Optional[str] = None, frequency: str = 'orders', monetary: str = 'sum', nested: bool = False,
+                    segments: Optional[str] = None, policy: Any = None, threads: int = 1,
+                    progress: Optional[Progress] = None) -> Result:
+        """How many customers were in one segment at `begin` and are in another at the view's instant: from, to, customers.
+        Pairs that occur; '(absent)' has no row in rfm() there. Cuts are made at each instant of the customers it has; with
+        frozen `Cuts` only the customer can have moved. Options as rfm()."""
+        return self._answer(lib.view_transitions, 'lapse_rfm_options', policy, progress, rfm_options(
+            bins, cuts, window, frequency, monetary, nested, None, segments, threads, self._begin(begin)))
+
+    def cuts(self, *, bins: Bins = 5, cuts: Union[str, Cuts] = 'quantile', window: Optional[str] = None,
+             frequency: str = 'orders', monetary: str = 'sum', policy: Any = None, threads: int = 1,
+             progress: Optional[Progress] = None) -> Cuts:
+        """The thresholds that rfm() with these options scores by, to be kept and given back as `cuts`. Not of 'ntile',
+        which has none."""
+        made = new_struct('lapse_cuts')
+        self._answer(lib.view_segments, 'lapse_rfm_options', policy, progress, rfm_options(
+            bins, cuts, window, frequency, monetary, False, None, ALL_IN_ONE, threads, made=ctypes.pointer(made))).close()
+        return Cuts._made(made)
 
     def _churn(self, function: Callable, policy: Any, progress: Any, **options: Any) -> Result:
         return self._answer(function, 'lapse_churn_options', policy, progress, options)
@@ -121,8 +118,8 @@ class View:
 
         basis: 'purchase' or 'activity'. lost: a customer is lost as 'lost' or already as 'inactive'. every: 'day', 'week',
         'month', 'quarter', 'year' gives these rows for each such period, with first columns from, to."""
-        return self._churn(lib.view_churn, policy, progress, threads=threads, basis=_choice(_BASIS, basis, 'basis'),
-                           lost=_choice(_LOST, lost, 'lost'), every=number_of('LAPSE_EVERY_', every or 'none', 'every'),
+        return self._churn(lib.view_churn, policy, progress, threads=threads, basis=choice(_BASIS, basis, 'basis'),
+                           lost=choice(_LOST, lost, 'lost'), every=number_of('LAPSE_EVERY_', every or 'none', 'every'),
                            **{'from': self._store.time(begin)})
 
     def cohorts(self, every: str = 'month', *, policy: Any = None, threads: int = 1,
@@ -139,7 +136,7 @@ class View:
         flags = ((declared.CONSTANTS['LAPSE_SURVIVAL_HAZARD'] if hazard else 0) |
                  (declared.CONSTANTS['LAPSE_SURVIVAL_SUMMARY'] if summary else 0))
         return self._churn(lib.view_survival, policy, progress, threads=threads, flags=flags, horizon=horizon,
-                           basis=_choice(_BASIS, basis, 'basis'), lost=_choice(_LOST, lost, 'lost'))
+                           basis=choice(_BASIS, basis, 'basis'), lost=choice(_LOST, lost, 'lost'))
 
     def gaps(self, quantiles: Optional[list] = None, *, linear: bool = False, policy: Any = None, threads: int = 1,
              progress: Optional[Progress] = None) -> Result:
@@ -180,16 +177,16 @@ class View:
         """Who may be contacted for a purpose: customer, channel, purpose, decision, reason, reasons, until."""
         return self._answer(lib.view_permit, 'lapse_permit_options', policy, progress, {
             'customer': optional(customer, 'customer'), 'topic': optional(topic, 'topic'), 'threads': threads,
-            'channel': _choice(CHANNELS, channel, 'channel') if channel else 0,
-            'purpose': _choice(PURPOSES, purpose, 'purpose')})
+            'channel': choice(CHANNELS, channel, 'channel') if channel else 0,
+            'purpose': choice(PURPOSES, purpose, 'purpose')})
 
     def permit_one(self, customer: str, channel: str, purpose: str, topic: Optional[str] = None, *,
                    policy: Any = None) -> Decision:
         """May this customer be contacted by this channel, for this purpose? As the row of permit()."""
         out = new_struct('lapse_decision')
         with self._handle as pointer, policy_of(policy) as settings:
-            call(lib.view_permit_one, pointer, settings, encode(customer, 'customer'), _choice(CHANNELS, channel, 'channel'),
-                 _choice(PURPOSES, purpose, 'purpose'), optional(topic, 'topic'), ctypes.byref(out))
+            call(lib.view_permit_one, pointer, settings, encode(customer, 'customer'), choice(CHANNELS, channel, 'channel'),
+                 choice(PURPOSES, purpose, 'purpose'), optional(topic, 'topic'), ctypes.byref(out))
         names = [lib.reason_name(number) for number in range(64) if out.reasons >> number & 1]
         return Decision(lib.decision_name(out.decision).decode(),
                         lib.reason_name(out.reason).decode() if out.reason else None,
