@@ -12,6 +12,11 @@ sys.path.insert(0, os.path.join(HERE, '..', 'tests', 'abi'))
 import headers  # noqa: E402: it lies there
 
 
+def parameter(_, kind, count):
+    """An array is passed as a pointer to its first item."""
+    return kind + ' *' if count else kind
+
+
 def text(root):
     """The module as it should be."""
     public = headers.read(os.path.join(root, 'include'))
@@ -25,7 +30,7 @@ def text(root):
         'HANDLES': sorted(item.name for item in headers.items(public, 'handle')),
         'CALLBACKS': table(['callback'], lambda item: (item.result, [kind for _, kind, _ in item.members])),
         'STRUCTS': table(['struct', 'given'], lambda item: item.members),
-        'FUNCTIONS': table(['function'], lambda item: (item.result, [kind for _, kind, _ in item.members])),
+        'FUNCTIONS': table(['function'], lambda item: (item.result, [parameter(*member) for member in item.members])),
     }
     out = '"""What the public headers declare. Made by python/declare.py; do not edit."""\n'
     for name, value in parts.items():

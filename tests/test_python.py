@@ -77,8 +77,8 @@ def case_types_are_those_of_the_headers():
         function = getattr(_lib.lib, item.name[len('lapse_'):])
         assert len(function.argtypes) == len(item.members), item.name
         check_kind(function.restype, item.result, item.name)
-        for argument, (name, text, _) in zip(function.argtypes, item.members):
-            check_kind(argument, text, '%s: %s' % (item.name, name))
+        for argument, (name, text, count) in zip(function.argtypes, item.members):
+            check_kind(argument, text + (' *' if count else ''), '%s: %s' % (item.name, name))
     for item in headers.items(public, 'callback'):
         kind = _lib.CALLBACKS[item.name]
         check_kind(kind._restype_, item.result, item.name)

@@ -71,9 +71,18 @@ class ReadOnly(Error):
     """The store was opened read-only."""
 
 
+class ErasePending(Error):
+    """The customers are forgotten, as `forgotten` tells, but somebody still reads old pages, so bytes of theirs may lie in
+    the write-ahead log; the next Store.forget() empties it, one of nobody does no more than that."""
+
+    #: lapse.Forgotten: what went
+    forgotten: Any = None
+
+
 _BY_STATUS = {'no_memory': NoMemory, 'invalid': Invalid, 'bad_input': BadInput, 'not_found': NotFound,
               'overflow': Overflow, 'cancelled': Cancelled, 'io': IOFailure, 'damaged': Damaged,
-              'unsupported': Unsupported, 'busy': Busy, 'stale': Stale, 'forked': Forked, 'read_only': ReadOnly}
+              'unsupported': Unsupported, 'busy': Busy, 'stale': Stale, 'forked': Forked, 'read_only': ReadOnly,
+              'erase_pending': ErasePending}
 
 
 def error_of(status: int, name: str, error: Any) -> Error:

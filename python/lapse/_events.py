@@ -15,7 +15,7 @@ from ._values import datetime, instant_text
 _ROWS = 16384  # of a table made of rows
 
 
-def _text_of(value: Any) -> str:
+def text_of(value: Any) -> str:
     if isinstance(value, str):
         return value
     if isinstance(value, bool):
@@ -27,7 +27,7 @@ def _text_of(value: Any) -> str:
     if isinstance(value, Decimal):
         return format(value, 'f') if value == value else ''
     if hasattr(value, 'item'):  # a NumPy scalar
-        return instant_text(value) if type(value).__name__ == 'datetime64' else _text_of(value.item())
+        return instant_text(value) if type(value).__name__ == 'datetime64' else text_of(value.item())
     return str(value)
 
 
@@ -42,7 +42,7 @@ def text_column(name: str, values: Iterable) -> Column:
     pieces, offsets, at = [], array('q', [0]), 0
     for value in values:
         if value is not None:
-            piece = _text_of(value).encode('utf-8')
+            piece = text_of(value).encode('utf-8')
             pieces.append(piece)
             at += len(piece)
         offsets.append(at)

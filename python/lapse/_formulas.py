@@ -51,16 +51,25 @@ def rate_interval(numerator: int, denominator: int, z: float = 1.959963984540054
     return lower.value, upper.value
 
 
+_DTYPES = {ctypes.c_double: 'float64', ctypes.c_uint8: 'uint8', ctypes.c_int64: 'int64'}
+
+
+def borrowed(kind: Any, values: Any) -> Any:
+    """The memory of a NumPy array of the type as a ctypes array, which keeps it; None of anything else."""
+    dtype = getattr(values, 'dtype', None)
+    if dtype is None or dtype != _DTYPES[kind] or values.ndim != 1 or not values.flags.c_contiguous:
+        return None
+    out = (kind * len(values)).from_address(values.ctypes.data) if len(values) else (kind * 0)()
+    out.kept = values
+    return out
+
+
 def _array(kind: Any, values: Any, count: Optional[int], what: str) -> Any:
     """A ctypes array; a NumPy array of the type is not copied."""
     if values is None:
         return None
-    dtype = getattr(values, 'dtype', None)
-    if dtype is not None and dtype == ('float64' if kind is ctypes.c_double else 'uint8') and values.flags.c_contiguous:
-        n = len(values)
-        out = (kind * n).from_address(values.ctypes.data) if n else (kind * 0)()
-        out.kept = values
-    else:
+    out = borrowed(kind, values)
+    if out is None:
         listed = [kind(value).value for value in (int(v) for v in values)] if kind is ctypes.c_uint8 else list(values)
         out = (kind * len(listed))(*listed)
     if count is not None and len(out) != count:

@@ -13,7 +13,7 @@ import re
 import sys
 import threading
 import weakref
-from typing import Any, Callable, Optional
+from typing import Any, Callable, Mapping, Optional
 
 from . import _declarations as declared
 from ._errors import error_of
@@ -130,7 +130,7 @@ def constants(prefix: str) -> dict[str, int]:
 
 STATUS = {value: name for name, value in constants('LAPSE_').items()
           if name in 'ok done no_memory invalid bad_input not_found overflow cancelled io damaged unsupported busy stale '
-                     'forked read_only'.split()}
+                     'forked read_only erase_pending'.split()}
 OK, DONE = 0, 1
 
 
@@ -171,14 +171,18 @@ def check(status: int, message: str = '') -> None:
         raise error_of(status, STATUS.get(status, ''), error)
 
 
-def new_struct(name: str) -> Any:
-    """A size-first struct, filled by its _init function where there is one."""
+def new_struct(name: str, members: Optional[Mapping[str, Any]] = None) -> Any:
+    """A size-first struct, filled by its _init function where there is one, and then with those members that are not None.
+    A string buffer is a pointer in it, and must be kept."""
     struct = STRUCTS[name]()
     init = getattr(lib, name[len('lapse_'):] + '_init', None)
     if init is None:
         struct.size = ctypes.sizeof(struct)
     elif init(ctypes.byref(struct), ctypes.sizeof(struct)) != OK:
         raise ImportError('%s is another version of lapse than this package: %s' % (lib.path, name))
+    for member, value in (members or {}).items():
+        if value is not None:
+            setattr(struct, member, ctypes.addressof(value) if hasattr(value, 'raw') else value)
     return struct
 
 

@@ -1,18 +1,20 @@
-"""Stores, views of them at an instant, the policy, and all that is asked of them."""
+"""Stores: events in, views of them, changes told once, upkeep and erasure."""
 from __future__ import annotations
 
 import ctypes
 import datetime
 import os
-from typing import Any, Callable, Iterator, Mapping, NamedTuple, Optional, Union
+from typing import Any, Callable, Iterable, Mapping, NamedTuple, Optional, Union
 
 from . import _arrow, _events
-from ._lib import CALLBACKS, Handle, Raised, call, check, constants, declared, lib, new_struct
+from ._errors import Damaged, ErasePending, NotFound
+from ._lib import CALLBACKS, Handle, Raised, call, constants, declared, lib, new_struct
+from ._policy import Progress, policy_of, progress_into
 from ._tables import Result
-from ._values import (CHANNELS, NEVER, PURPOSES, Instant, Zone, currency_digits, encode, instant_text, number_of,
-                      optional, parse_time, to_datetime, zone_arrays, zone_of)
+from ._values import (Instant, Zone, currency_digits, encode, instant_text, number_of, optional, parse_time, to_datetime,
+                      zone_arrays, zone_of)
+from ._view import View
 
-Progress = Callable[[int, int], Any]
 Path = Union[str, 'os.PathLike[str]']
 
 
@@ -36,16 +38,10 @@ class Reject(NamedTuple):
     row: bytes       #: the row of a file as it stood, without its line end
 
 
-class Decision(NamedTuple):
-    """What the gate says of one customer, channel and purpose."""
-    decision: str                           #: 'allow', 'deny' or 'defer'
-    reason: Optional[str]                   #: the first that holds, None when allowed
-    reasons: tuple                          #: all, in the order of the gate
-    until: Optional[datetime.datetime]      #: when it will be allowed if nothing else happens, as far as it is known
-
-    @property
-    def allowed(self) -> bool:
-        return self.decision == 'allow'
+class Forgotten(NamedTuple):
+    """What forget() removed."""
+    customers: int
+    events: int      #: of theirs
 
 
 class Verification(NamedTuple):
@@ -55,67 +51,6 @@ class Verification(NamedTuple):
     events: int
     customers: Optional[int]                #: None when they cannot be counted
     problems: list                          #: a text for each thing that is damaged
-
-
-def _progress(struct: Any, progress: Optional[Progress], raised: Raised) -> Any:
-    if progress is None:
-        return None
-    def told(_: Any, done: int, total: int) -> int:
-        return 1 if progress(done, total) else 0
-    struct.on_progress = CALLBACKS['lapse_progress_fn'](raised.wrap(told, 1))
-    return struct.on_progress
-
-
-class Policy:
-    """Every threshold and rule as named settings: policy['purchase.lost'] = '12m'. Iterates over names; list() has
-    defaults, units and origins. Wherever a policy is asked for, a dict of settings does too, and None are the defaults."""
-
-    def __init__(self, settings: Optional[Mapping[str, Any]] = None) -> None:
-        out = ctypes.c_void_p()
-        check(lib.policy_new(None, ctypes.byref(out)))
-        self._handle = Handle(out, lib.policy_free, 'policy')
-        for name, value in (settings or {}).items():
-            self[name] = value
-
-    @classmethod
-    def parse(cls, text: str) -> 'Policy':
-        """Of `name = value` lines; # begins a comment."""
-        policy, data = cls(), text.encode('utf-8')
-        with policy._handle as pointer:
-            call(lib.policy_parse, pointer, data, len(data))
-        return policy
-
-    def __setitem__(self, name: str, value: Any) -> None:
-        with self._handle as pointer:
-            call(lib.policy_set, pointer, encode(name, 'a setting'), encode(str(value), name))
-
-    def __getitem__(self, name: str) -> str:
-        out = ctypes.c_char_p()
-        with self._handle as pointer:
-            status = lib.policy_get(pointer, encode(name, 'a setting'), ctypes.byref(out))
-            check(status, 'there is no setting %s' % name)
-            return (out.value or b'').decode()
-
-    def list(self) -> Result:
-        """name, value, default, unit, origin."""
-        out = ctypes.c_void_p()
-        with self._handle as pointer:
-            call(lib.policy_list, pointer, ctypes.byref(out))
-        return Result(out)
-
-    def __iter__(self) -> Iterator[str]:
-        return (row[0] for row in self.list())
-
-    def __repr__(self) -> str:
-        set_ = ('%r: %r' % (row['name'], row['value']) for row in self.list() if row['value'] != row['default'])
-        return 'lapse.Policy({%s})' % ', '.join(set_)
-
-
-def _policy(policy: Any) -> Any:
-    """A handle to be entered; of NULL for the defaults."""
-    if policy is None:
-        return Handle(None, lambda _: None, 'policy')
-    return (policy if isinstance(policy, Policy) else Policy(policy))._handle
 
 
 class Store:
@@ -157,7 +92,7 @@ class Store:
                 setattr(options, name, encode(value, name) if isinstance(value, str) else value)
         if received_at is not None:
             options.received_at = self.time(received_at)
-        keep = [_progress(options, progress, raised)]
+        keep = [progress_into(options, progress, raised)]
 
         def told(_: Any, reject: Any) -> int:
             r = reject.contents
@@ -168,7 +103,7 @@ class Store:
         if on_reject is not None:
             options.on_reject = CALLBACKS['lapse_reject_fn'](raised.wrap(told, 1))
             keep.append(options.on_reject)
-        with self._handle as store, _policy(policy) as settings_of_policy:
+        with self._handle as store, policy_of(policy) as settings_of_policy:
             options.policy = settings_of_policy
             call(function, store, *arguments, ctypes.byref(options), ctypes.byref(counts), raised=raised)
         return Counts(*(getattr(counts, name) for name in Counts._fields))
@@ -256,7 +191,7 @@ class Store:
             call(lib.store_default_instant, pointer, ctypes.byref(out))
         return to_datetime(out.value)
 
-    def view(self, as_of: Optional[Instant] = None) -> 'View':
+    def view(self, as_of: Optional[Instant] = None) -> View:
         """The store at an instant, inclusive; at default_instant() when none is named. Cheap."""
         at = self.time(self.default_instant() if as_of is None else as_of)
         out = ctypes.c_void_p()
@@ -264,7 +199,7 @@ class Store:
             call(lib.view_open, pointer, at, ctypes.byref(out))
         return View(self, out)
 
-    def everything(self) -> 'View':
+    def everything(self) -> View:
         """A view of all events there are, also later ones; for history() and events(), not for answers that count days."""
         out = ctypes.c_void_p()
         with self._handle as pointer:
@@ -284,12 +219,79 @@ class Store:
                 found[name] = int(text) if text else None
         return found
 
+    # ---- changes, each told once
+
+    def advance(self, as_of: Instant, *, baseline: bool = False, adopt_policy: bool = False, limit: Optional[int] = None,
+                policy: Any = None, progress: Optional[Progress] = None) -> Result:
+        """What has changed since the call before, as records that are kept in the store until acknowledge() confirms them;
+        those that are not confirmed come again, first, with the same seq. seq, customer, region, key, from, to,
+        effective_time, cause, corrected: see docs/changes.md.
+
+        as_of: the present instant, not before that of the last call. baseline: take the states as told, and tell nothing.
+        adopt_policy: the policy may be another than that of the last call. limit: so many records at most, the first ones.
+        progress(customers looked at, total or -1). BadInput: as_of goes back, or the policy is another.
+        """
+        options, raised, out = new_struct('lapse_advance_options'), Raised(), ctypes.c_void_p()
+        for name, flag in (('BASELINE', baseline), ('ADOPT_POLICY', adopt_policy)):
+            options.flags |= declared.CONSTANTS['LAPSE_ADVANCE_' + name] if flag else 0
+        if limit is not None:
+            options.limit = limit
+        keep, at = progress_into(options, progress, raised), self.time(as_of)
+        with self._handle as pointer, policy_of(policy) as settings:
+            options.policy = settings
+            call(lib.store_advance, pointer, at, ctypes.byref(options), ctypes.byref(out), raised=raised)
+        return Result(out, keep, raised)
+
+    def acknowledge(self, seq: int) -> None:
+        """Confirms all records of advance() up to this one, durably: they are not told again. BadInput: it never was."""
+        with self._handle as pointer:
+            call(lib.store_acknowledge, pointer, seq)
+
+    def next_deadline(self) -> Optional[datetime.datetime]:
+        """The first instant after the last advance() at which time alone changes what was told; None: there is none."""
+        out = ctypes.c_int64()
+        with self._handle as pointer:
+            try:
+                call(lib.store_next_deadline, pointer, ctypes.byref(out))
+            except NotFound:
+                return None
+        return to_datetime(out.value)
+
     # ---- upkeep
+
+    def forget(self, customers: Union[str, Iterable[str]], *, at: Instant,
+               progress: Optional[Progress] = None) -> Forgotten:
+        """Removes all that the store holds of these customers, or of none of them (NotFound: one has no events). What stays
+        is a keyed hash of each id with the instant: rows dated at or before it are not stored again, later ones begin a new
+        customer. Copies made before are not reached; views opened before are Stale. See docs/erasure.md.
+
+        at: the instant of the erasure, by your clock. progress(rows, total or -1). ErasePending: they are forgotten, but
+        somebody reads old pages; forget([], at=...) finishes it.
+        """
+        names = [customers] if isinstance(customers, str) else list(customers)
+        if not all(isinstance(name, str) for name in names):
+            raise TypeError('customers are str, not %r' % next(name for name in names if not isinstance(name, str)))
+        ids = [name.encode('utf-8') for name in names]
+        offsets = (ctypes.c_int64 * (len(ids) + 1))()
+        for i, name in enumerate(ids):
+            offsets[i + 1] = offsets[i] + len(name)
+        options, out, raised = new_struct('lapse_forget_options'), new_struct('lapse_forgotten'), Raised()
+        options.at = self.time(at)
+        keep = progress_into(options, progress, raised)
+        try:
+            with self._handle as pointer:
+                call(lib.store_forget, pointer, b''.join(ids), offsets, len(ids), ctypes.byref(options), ctypes.byref(out),
+                     raised=raised)
+        except ErasePending as pending:
+            pending.forgotten = Forgotten(out.customers, out.events)
+            raise
+        del keep
+        return Forgotten(out.customers, out.events)
 
     def _upkeep(self, function: Callable, arguments: tuple, flags: int, progress: Optional[Progress], also: tuple = ()) -> int:
         options, raised = new_struct('lapse_upkeep_options'), Raised()
         options.flags = flags
-        keep = _progress(options, progress, raised)
+        keep = progress_into(options, progress, raised)
         with self._handle as pointer:
             before, after = arguments
             status = call(function, pointer, *before, ctypes.byref(options), *after, raised=raised, also=also)
@@ -316,208 +318,35 @@ class Store:
         return Verification(found['ok'] == '1', int(found['blocks']), int(found['events']),
                             int(found['customers']) if found['customers'] else None, notes)
 
+    def salvage(self, *, progress: Optional[Progress] = None) -> Result:
+        """All events that are sound in a damaged store, as everything().events(); its notes tell what is damaged, and there
+        are none when nothing is lost. Of a file that is refused: lapse.open(path, verify=True).salvage(). Damaged: nothing
+        can be read, or the digits of amounts are lost, which open(digits=...) may then give."""
+        out = ctypes.c_void_p()
+        try:
+            self._upkeep(lib.store_salvage, ((), (ctypes.byref(out),)), 0, progress)
+        except Damaged:
+            if not out:
+                raise
+        return Result(out)
+
 
 def _instant(text: Optional[str]) -> Optional[datetime.datetime]:
     return parse_time(text) if text else None
 
 
-_BASIS = {name: declared.CONSTANTS['LAPSE_CHURN_' + name.upper()] for name in ('purchase', 'activity')}
-_LOST = {name: declared.CONSTANTS['LAPSE_CHURN_' + name.upper()] for name in ('lost', 'inactive')}
-_UNITS = {'d': 'day', 'm': 'month', 'y': 'year'}
-
-
-def _choice(names: Mapping[str, int], value: str, what: str) -> int:
-    if value not in names:
-        raise ValueError('%s is one of %s, not %r' % (what, ', '.join(map(repr, names)), value))
-    return names[value]
-
-
-class View:
-    """A store at an instant: immutable, for any number of threads. Answers are Results; their columns are those of the
-    command of the same name, customers in the bytewise order of their ids."""
-
-    def __init__(self, store: Store, pointer: Any) -> None:
-        self._handle = Handle(pointer, lib.view_close, 'view')
-        self._store = store
-        at = lib.view_as_of(pointer)
-        #: the instant, aware, in UTC; None for everything()
-        self.as_of: Optional[datetime.datetime] = to_datetime(at) if at < 2 ** 62 else None
-
-    def __repr__(self) -> str:
-        return '<lapse.View as of %s>' % (self.as_of.isoformat() if self.as_of else 'all events',)
-
-    def __enter__(self) -> 'View':
-        return self
-
-    def __exit__(self, *_: Any) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Frees it; results of it stay usable."""
-        self._handle.close()
-
-    def _answer(self, function: Callable, struct: str, policy: Any, progress: Optional[Progress], options: Mapping) -> Result:
-        o, raised, out = new_struct(struct), Raised(), ctypes.c_void_p()
-        for name, value in options.items():
-            if value is not None:
-                setattr(o, name, value)
-        keep = (_progress(o, progress, raised), options)
-        with self._handle as pointer, _policy(policy) as settings:
-            o.policy = settings
-            call(function, pointer, ctypes.byref(o), ctypes.byref(out), raised=raised)
-        return Result(out, keep, raised)
-
-    def _rfm(self, function: Callable, bins: Any, window: Optional[str], frequency: str, monetary: str, nested: bool,
-             weights: Any, segments: Optional[str], policy: Any, threads: int, progress: Optional[Progress]) -> Result:
-        flag = {name: declared.CONSTANTS['LAPSE_RFM_' + name] for name in
-                ('FREQUENCY_DAYS', 'MONETARY_MEAN', 'NESTED', 'WEIGHTED')}
-        options: dict[str, Any] = {'threads': threads}
-        options['flags'] = (_choice({'orders': 0, 'days': flag['FREQUENCY_DAYS']}, frequency, 'frequency') |
-                            _choice({'sum': 0, 'mean': flag['MONETARY_MEAN']}, monetary, 'monetary') |
-                            (flag['NESTED'] if nested else 0) | (flag['WEIGHTED'] if weights is not None else 0))
-        r, f, m = (bins,) * 3 if isinstance(bins, int) else bins
-        options.update(bins_r=r, bins_f=f, bins_m=m)
-        if weights is not None:
-            options.update(zip(('weight_r', 'weight_f', 'weight_m'), weights))
-        if window is not None:
-            if window[-1:] not in _UNITS or not window[:-1].isdigit():
-                raise ValueError("a window is a number of days, months or years: '90d', '6m', '1y', not %r" % (window,))
-            options.update(window=int(window[:-1]), window_unit=number_of('LAPSE_UNIT_', _UNITS[window[-1]], 'window'))
-        if segments is not None:
-            data = segments.encode('utf-8')
-            buffer = ctypes.create_string_buffer(data, len(data) + 1)
-            options.update(segments=ctypes.addressof(buffer), segments_size=len(data))
-        return self._answer(function, 'lapse_rfm_options', policy, progress, options)
-
-    def rfm(self, *, bins: Any = 5, window: Optional[str] = None, frequency: str = 'orders', monetary: str = 'sum',
-            nested: bool = False, weights: Any = None, segments: Optional[str] = None, policy: Any = None, threads: int = 1,
-            progress: Optional[Progress] = None) -> Result:
-        """Recency, frequency, monetary value, scores and segment of each customer with a valid order: customer, last_order,
-        recency_days (calendar days in the store's zone), frequency, monetary (money), r, f, m, score, segment [, weighted].
-
-        bins: 2 to 10, or three of them for R, F, M. window: '90d', '6m', '1y' before the instant; all orders. frequency:
-        'orders' or 'days' with one. monetary: 'sum' or 'mean' per order. nested: cut F within R, M within both. weights:
-        three, for a column `weighted`. segments: a table as CSV text; needed with bins other than 5. Who objected to
-        profiling has no row.
-        """
-        return self._rfm(lib.view_rfm, bins, window, frequency, monetary, nested, weights, segments, policy, threads, progress)
-
-    def segments(self, *, bins: Any = 5, window: Optional[str] = None, frequency: str = 'orders', monetary: str = 'sum',
-                 nested: bool = False, weights: Any = None, segments: Optional[str] = None, policy: Any = None,
-                 threads: int = 1, progress: Optional[Progress] = None) -> Result:
-        """rfm() summed up by segment: segment, customers, orders, monetary, customer_share, monetary_share,
-        mean_recency_days, mean_frequency, mean_monetary. Options as rfm()."""
-        return self._rfm(lib.view_segments, bins, window, frequency, monetary, nested, weights, segments, policy, threads,
-                         progress)
-
-    def _churn(self, function: Callable, policy: Any, progress: Any, **options: Any) -> Result:
-        return self._answer(function, 'lapse_churn_options', policy, progress, options)
-
-    def churn(self, begin: Instant, *, basis: str = 'purchase', lost: str = 'lost', every: Optional[str] = None,
-              policy: Any = None, threads: int = 1, progress: Optional[Progress] = None) -> Result:
-        """Churn from `begin` to the view's instant: measure, numerator, denominator, value (missing when undefined).
-
-        basis: 'purchase' or 'activity'. lost: a customer is lost as 'lost' or already as 'inactive'. every: 'day', 'week',
-        'month', 'quarter', 'year' gives these rows for each such period, with first columns from, to."""
-        return self._churn(lib.view_churn, policy, progress, threads=threads, basis=_choice(_BASIS, basis, 'basis'),
-                           lost=_choice(_LOST, lost, 'lost'), every=number_of('LAPSE_EVERY_', every or 'none', 'every'),
-                           **{'from': self._store.time(begin)})
-
-    def cohorts(self, every: str = 'month', *, policy: Any = None, threads: int = 1,
-                progress: Optional[Progress] = None) -> Result:
-        """Customers by the period of their first order, and who came back: cohort, period, size, active, retained,
-        retained_unbounded."""
-        return self._churn(lib.view_cohorts, policy, progress, threads=threads, every=number_of('LAPSE_EVERY_', every, 'every'))
-
-    def survival(self, *, basis: str = 'purchase', lost: str = 'lost', hazard: bool = False, summary: bool = False,
-                 horizon: Optional[int] = None, policy: Any = None, threads: int = 1,
-                 progress: Optional[Progress] = None) -> Result:
-        """How long customers stay (Kaplan-Meier, calendar days): time, at_risk, lost, censored, survival, lower, upper
-        [, hazard, hazard_lower, hazard_upper]; or as a summary one row with median and restricted mean up to `horizon`."""
-        flags = ((declared.CONSTANTS['LAPSE_SURVIVAL_HAZARD'] if hazard else 0) |
-                 (declared.CONSTANTS['LAPSE_SURVIVAL_SUMMARY'] if summary else 0))
-        return self._churn(lib.view_survival, policy, progress, threads=threads, flags=flags, horizon=horizon,
-                           basis=_choice(_BASIS, basis, 'basis'), lost=_choice(_LOST, lost, 'lost'))
-
-    def gaps(self, quantiles: Optional[list] = None, *, linear: bool = False, policy: Any = None, threads: int = 1,
-             progress: Optional[Progress] = None) -> Result:
-        """Calendar days between orders of a customer: method, quantile, gaps, days. quantiles: from above 0 to 1, to
-        millionths; ten usual ones. linear: interpolated (type 7), not the nearest rank."""
-        options: dict[str, Any] = {}
-        if quantiles is not None:
-            millionths = [round(q * 1000000) for q in quantiles]
-            options.update(quantiles=(ctypes.c_int32 * len(millionths))(*millionths), quantile_count=len(millionths))
-        return self._churn(lib.view_gaps, policy, progress, threads=threads,
-                           flags=declared.CONSTANTS['LAPSE_GAPS_LINEAR'] if linear else 0, **options)
-
-    def _state(self, function: Callable, customer: Optional[str], policy: Any, threads: int, progress: Any) -> Result:
-        return self._answer(function, 'lapse_state_options', policy, progress,
-                            {'customer': optional(customer, 'customer'), 'threads': threads})
-
-    def states(self, customer: Optional[str] = None, *, policy: Any = None, threads: int = 1,
-               progress: Optional[Progress] = None) -> Result:
-        """Where each customer with an event stands: customer, stage, stage_max, engagement, engagement_since,
-        next_deadline, purchase_clock, last_purchase, last_activity, last_contact, membership, case, identity, tier, cart,
-        account, rights. customer: that one only."""
-        return self._state(lib.view_states, customer, policy, threads, progress)
-
-    def channels(self, customer: Optional[str] = None, *, policy: Any = None, threads: int = 1,
-                 progress: Optional[Progress] = None) -> Result:
-        """Endpoints: customer, channel, endpoint, deliverability, responsiveness, last_engaged, sends_since."""
-        return self._state(lib.view_channels, customer, policy, threads, progress)
-
-    def consent(self, customer: Optional[str] = None, *, policy: Any = None, threads: int = 1,
-                progress: Optional[Progress] = None) -> Result:
-        """Cells of consent that are not none: customer, channel, purpose, topic, state, pending, strength, since, reason,
-        source."""
-        return self._state(lib.view_consent, customer, policy, threads, progress)
-
-    def permit(self, purpose: str, *, channel: Optional[str] = None, customer: Optional[str] = None,
-               topic: Optional[str] = None, policy: Any = None, threads: int = 1,
-               progress: Optional[Progress] = None) -> Result:
-        """Who may be contacted for a purpose: customer, channel, purpose, decision, reason, reasons, until."""
-        return self._answer(lib.view_permit, 'lapse_permit_options', policy, progress, {
-            'customer': optional(customer, 'customer'), 'topic': optional(topic, 'topic'), 'threads': threads,
-            'channel': _choice(CHANNELS, channel, 'channel') if channel else 0,
-            'purpose': _choice(PURPOSES, purpose, 'purpose')})
-
-    def permit_one(self, customer: str, channel: str, purpose: str, topic: Optional[str] = None, *,
-                   policy: Any = None) -> Decision:
-        """May this customer be contacted by this channel, for this purpose? As the row of permit()."""
-        out = new_struct('lapse_decision')
-        with self._handle as pointer, _policy(policy) as settings:
-            call(lib.view_permit_one, pointer, settings, encode(customer, 'customer'), _choice(CHANNELS, channel, 'channel'),
-                 _choice(PURPOSES, purpose, 'purpose'), optional(topic, 'topic'), ctypes.byref(out))
-        names = [lib.reason_name(number) for number in range(64) if out.reasons >> number & 1]
-        return Decision(lib.decision_name(out.decision).decode(),
-                        lib.reason_name(out.reason).decode() if out.reason else None,
-                        tuple(name.decode() for name in names if name),
-                        None if out.until == NEVER else to_datetime(out.until))
-
-    def history(self, customer: str) -> Result:
-        """The events of one customer, in order; all columns of an event file. NotFound: there are none."""
-        out = ctypes.c_void_p()
-        with self._handle as pointer:
-            call(lib.view_history, pointer, encode(customer, 'customer'), ctypes.byref(out))
-        return Result(out)
-
-    def events(self) -> Result:
-        """All events; imported again, by append() or as CSV, they make an equal store."""
-        out = ctypes.c_void_p()
-        with self._handle as pointer:
-            call(lib.view_events, pointer, ctypes.byref(out))
-        return Result(out)
-
-
 def open(path: Optional[Path] = None, *, zone: Any = None, currency: Optional[str] = None, digits: Optional[int] = None,
          read_only: bool = False, must_exist: bool = False, must_be_new: bool = False, verify: bool = False,
-         sync: str = 'full', timeout: float = 5.0, memory_limit: Optional[int] = None) -> Store:
+         sync: str = 'full', timeout: float = 5.0, memory_limit: Optional[int] = None,
+         key: Optional[bytes] = None) -> Store:
     """Opens the store in a file, making it when it is not there; without a path one in memory.
 
     zone: of a new store, decides what a day is: 'Europe/Paris', '+01:00', a zoneinfo.ZoneInfo (UTC). currency: three
     capital letters; digits: its decimals (2, or as the currency has). An existing store must agree where they are given.
     sync: what a commit waits for: 'full' the disk, 'normal', 'off'. timeout: seconds to wait for another writer.
-    memory_limit: bytes for work, at least 16 MiB (256 MiB). verify: open even if damaged, for Store.verify() only.
+    memory_limit: bytes for work, at least 16 MiB (256 MiB). verify: open even if damaged, for Store.verify()
+    and Store.salvage() only. key: 32 bytes of a new store, kept in its file, that addresses are hashed with: stores of one
+    key take each other's hashed addresses (drawn by chance; zeros in memory).
     """
     options, out = new_struct('lapse_store_options'), ctypes.c_void_p()
     for name, flag in (('READ_ONLY', read_only), ('MUST_EXIST', must_exist), ('MUST_BE_NEW', must_be_new), ('VERIFY', verify)):
@@ -528,6 +357,11 @@ def open(path: Optional[Path] = None, *, zone: Any = None, currency: Optional[st
                         ('timeout_ms', round(timeout * 1000)), ('sync', number_of('LAPSE_SYNC_', sync, 'sync'))):
         if value is not None:
             setattr(options, name, value)
+    if key is not None:
+        size = declared.CONSTANTS['LAPSE_KEY_SIZE']
+        if len(key) != size:
+            raise ValueError('a key is %d bytes, not %d' % (size, len(key)))
+        options.key = (ctypes.c_uint8 * size)(*key)
     found: Optional[Zone] = zone_of(zone) if zone is not None else None
     count, starts, offsets = zone_arrays(found)
     if found is not None:
@@ -536,6 +370,3 @@ def open(path: Optional[Path] = None, *, zone: Any = None, currency: Optional[st
     text = None if path is None else os.fspath(path)
     call(lib.store_open, None if text is None else os.fsencode(text), ctypes.byref(options), ctypes.byref(out))
     return Store(out, text)
-
-
-__all__ = ['Counts', 'Decision', 'Policy', 'Reject', 'Store', 'Verification', 'View', 'open']

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import threading
+from array import array
 from typing import Any, Iterator, Optional, Union
 
 from . import _arrow
@@ -98,6 +99,16 @@ class Column:
     def to_list(self) -> list:
         """All items as Python objects."""
         return self[:]
+
+    def integers(self) -> array:
+        """A copy of the numbers of a column of int64, times (microseconds), money or decimals (units of 10**-digits), as an
+        array.array('q'). ValueError: some are missing, or they are none."""
+        if self.missing or self.type in ('string', 'double'):
+            raise ValueError('column %s, %s, %d missing, is none of integers' % (self.name, self.type, self.missing))
+        out = array('q')
+        with self._table:
+            out.frombytes(bytes(self._raw(ctypes.c_int64, self._column.data, len(self))) if len(self) else b'')
+        return out
 
     def numpy(self) -> Any:
         """The column as a NumPy array. Numbers are the table's own memory, read-only, without a copy: int64, float64, times

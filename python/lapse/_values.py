@@ -5,7 +5,7 @@ import ctypes
 import datetime
 import functools
 from decimal import Decimal
-from typing import Any, NamedTuple, Optional, Union
+from typing import Any, Mapping, NamedTuple, Optional, Union
 
 from ._lib import call, constants, declared, lib
 
@@ -73,6 +73,13 @@ def number_of(prefix: str, value: Any, what: str) -> int:
     if value in names:
         return names[value]
     raise ValueError('%s is one of %s, not %r' % (what, ', '.join(map(repr, names)), value))
+
+
+def choice(names: Mapping[str, int], value: str, what: str) -> int:
+    """The number of one of these names."""
+    if value not in names:
+        raise ValueError('%s is one of %s, not %r' % (what, ', '.join(map(repr, names)), value))
+    return names[value]
 
 
 # ---- zones
