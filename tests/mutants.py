@@ -70,8 +70,8 @@ MUTANTS = [
     ('unsubscribing ends activity',
      (CLOCK, 'static const uint8_t kinds[] = { LAPSE_KIND_MESSAGE_OPENED, 0 };',
       'static const uint8_t kinds[] = { LAPSE_KIND_MESSAGE_OPENED, LAPSE_KIND_CONSENT_WITHDRAWN, 0 };'),
-     (CLOCK, '    if (active)\n',
-      '    if (e->kind == LAPSE_KIND_CONSENT_WITHDRAWN) s->touches.started = false;\n    if (active)\n')),
+     (CLOCK, '    if (active) {\n',
+      '    if (e->kind == LAPSE_KIND_CONSENT_WITHDRAWN) s->touches.started = false;\n    if (active) {\n')),
     ('a lost customer falls back to reach',
      (WHOLE, 'int32_t now = lapse_stage_of(s->visited, s->registered, p->purchases.valid,',
       'int64_t unused;\n    int32_t now = lapse_stage_of(s->visited, s->registered, p->purchases.valid &&\n'
