@@ -18,7 +18,7 @@ struct scrub {
     const lapse_allocator *mem;
     sqlite3_file *file;
     uint32_t size;             /* of a page */
-    uint32_t *todo;            /* numbers of pages */
+    uint32_t *pages;           /* those still to be looked at, by number */
     size_t count, capacity;
     uint8_t *page;
     int64_t cleared;           /* pages that held something */
@@ -34,9 +34,9 @@ static uint32_t number_at(const uint8_t *p, int bytes)
 
 static int put_page(struct scrub *s, uint32_t number)
 {
-    if (!lapse_mem_reserve(s->mem, &s->todo, &s->capacity, s->count + 1, sizeof *s->todo))
+    if (!lapse_mem_reserve(s->mem, &s->pages, &s->capacity, s->count + 1, sizeof *s->pages))
         return SQLITE_NOMEM;
-    s->todo[s->count++] = number;
+    s->pages[s->count++] = number;
     return SQLITE_OK;
 }
 
@@ -87,7 +87,7 @@ static int scrub_trees(struct scrub *s, sqlite3 *db)
     end = sqlite3_finalize(q);
     code = code == SQLITE_DONE ? end : code;
     while (code == SQLITE_OK && s->count) {
-        uint32_t number = s->todo[--s->count];
+        uint32_t number = s->pages[--s->count];
         code = number > 0 && number <= most && seen++ < most ? scrub_page(s, number) : SQLITE_CORRUPT;
     }
     return code == SQLITE_OK && s->cleared ? s->file->pMethods->xSync(s->file, SQLITE_SYNC_FULL) : code;
@@ -108,7 +108,7 @@ static int scrub(struct lapse_file *file, struct lapse_file *other)
         code = scrub_trees(&s, other->db);
     if (code == SQLITE_OK && s.cleared)
         code = sqlite3_exec(other->db, "UPDATE meta SET value = value WHERE name = 'runs'", NULL, NULL, NULL);
-    lapse_mem_free(s.mem, s.todo);
+    lapse_mem_free(s.mem, s.pages);
     lapse_mem_free(s.mem, s.page);
     return code;
 }
