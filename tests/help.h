@@ -5,6 +5,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -36,14 +37,30 @@ static inline uint32_t dice(uint64_t *seed, uint32_t n)
 /* ---- memory: a heap that counts, and fails at the call told ------------------------------------------------ */
 
 struct heap {
-    int64_t live, calls, fail_at; /* fail_at 0: never */
-    bool for_good;                /* from then on at each call */
+    _Atomic int64_t live, calls; /* several threads may allocate */
+    int64_t fail_at;             /* 0: never */
+    bool for_good;               /* from then on at each call */
 };
 
 static inline bool heap_fails(struct heap *h)
 {
-    h->calls++;
-    return h->fail_at > 0 && (h->calls == h->fail_at || (h->for_good && h->calls > h->fail_at));
+    int64_t call = ++h->calls;
+    return h->fail_at > 0 && (call == h->fail_at || (h->for_good && call > h->fail_at));
+}
+
+/* The nth call from now on fails, and all after it when `for_good`; 0: none. */
+static inline void heap_fail(struct heap *h, int64_t n, bool for_good)
+{
+    h->for_good = for_good;
+    h->fail_at = n ? h->calls + n : 0;
+}
+
+/* No call fails any more; has one failed since heap_fail()? */
+static inline bool heap_stop_failing(struct heap *h)
+{
+    bool failed = h->fail_at > 0 && h->calls >= h->fail_at;
+    h->fail_at = 0;
+    return failed;
 }
 
 static inline void *heap_alloc(void *user, size_t bytes)

@@ -4,41 +4,8 @@
 
 #include "changes.h"
 
-static struct {
-    long count, live, fail_at;
-    bool for_good, fired;
-} hook;
-
-static bool refuse(void)
-{
-    long n = ++hook.count;
-    bool failing = hook.fail_at && (n == hook.fail_at || (hook.for_good && n > hook.fail_at));
-    hook.fired |= failing;
-    return failing;
-}
-
-static void *hook_alloc(void *user, size_t bytes)
-{
-    void *p = refuse() ? NULL : malloc(bytes);
-    (void)user;
-    hook.live += p != NULL;
-    return p;
-}
-
-static void *hook_resize(void *user, void *memory, size_t bytes)
-{
-    (void)user;
-    return refuse() ? NULL : realloc(memory, bytes);
-}
-
-static void hook_release(void *user, void *memory)
-{
-    (void)user;
-    hook.live--;
-    free(memory);
-}
-
-static const lapse_allocator hooks = { sizeof hooks, 0, NULL, hook_alloc, hook_resize, hook_release };
+static struct heap heap;
+static const lapse_allocator hooks = { sizeof hooks, 0, &heap, heap_alloc, heap_resize, heap_release };
 
 static const char *const pieces[] = {
     "customer,time,kind,amount,channel,purpose,endpoint,ref,reason,source,event_id\n"
@@ -100,15 +67,12 @@ static char *live(int failing_round, int failing, long n, bool for_good, bool *m
         for (int step = 0; step < STEPS; step++) {
             struct text out = { 0 };
             if (n && round == failing_round && step == failing) {
-                hook.fired = false;
-                hook.for_good = for_good;
-                hook.fail_at = hook.count + n;
+                heap_fail(&heap, n, for_good);
                 lapse_status status = take(store, round, (enum step)step, &out);
-                hook.fail_at = 0;
-                *more = hook.fired;
+                *more = heap_stop_failing(&heap);
                 /* A call that goes on without a fold or merge, or with an empty last part, may get over it. */
                 assert_true(status == LAPSE_NO_MEMORY || status == LAPSE_OK);
-                assert_true(hook.fired || status == LAPSE_OK);
+                assert_true(*more || status == LAPSE_OK);
                 free(out.data);
                 out = (struct text){ 0 };
             }
@@ -118,7 +82,7 @@ static char *live(int failing_round, int failing, long n, bool for_good, bool *m
             free(out.data);
         }
     lapse_store_close(store);
-    assert_int_equal(hook.live, 0);
+    assert_int_equal(heap.live, 0);
     return told.data;
 }
 
