@@ -357,6 +357,10 @@ lapse_status lapse_merge_open(struct lapse_store *store, struct lapse_run *const
 lapse_status lapse_merge_next(struct lapse_merge *merge, const struct lapse_group **out, lapse_error *error);
 /* The keys that come next, in bulk. Either this or _next() and _seek(). */
 lapse_status lapse_merge_chunk(struct lapse_merge *merge, const struct lapse_chunk **out, lapse_error *error);
+/* The group of `key`, *out NULL where there is none. Keys ascend from call to call, and may be the same again. This alone, or
+ * those above. */
+lapse_status lapse_merge_find(struct lapse_merge *merge, struct lapse_text key, const struct lapse_group **out,
+                              lapse_error *error);
 /* Goes on to the first key that is not below `key`; never back. After a failure of any of these only close. */
 lapse_status lapse_merge_seek(struct lapse_merge *merge, struct lapse_text key, lapse_error *error);
 void lapse_merge_close(struct lapse_merge *merge);
