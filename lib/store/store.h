@@ -217,6 +217,8 @@ lapse_status lapse_run_drop_blocks(struct lapse_run *run, lapse_error *error);
 /* Moves the blocks of `more`, whose keys are all greater, and its lines behind those of `run`. False: no memory. */
 bool lapse_run_join(struct lapse_run *run, struct lapse_run *more);
 size_t lapse_run_ids(const struct lapse_run *run, int64_t *out); /* of all its blobs; out may be NULL */
+/* Those of many runs, ascending; *out of them, to be freed. NULL: no memory. */
+int64_t *lapse_runs_ids(const lapse_allocator *mem, struct lapse_run *const *runs, size_t count, size_t *out);
 bool lapse_run_add_block(struct lapse_run *run, const struct lapse_run_block *block);
 /* Its keys ascend, and from those of the last block on; one may go on in it. */
 bool lapse_run_follows(const struct lapse_run *run, const struct lapse_run_block *block);
