@@ -21,55 +21,20 @@ static size_t runs_of(struct lapse_advance *a, int family)
     return lapse_manifest_family(a->telling.manifest, family, a->telling.runs);
 }
 
-/* ---- to a customer in what was told, and in the events: by steps when all are looked at, else by leaps ------------- */
-
-static lapse_status go_to_told(struct lapse_advance *a, struct lapse_text customer, lapse_error *error)
-{
-    lapse_status status = LAPSE_OK;
-    while (status == LAPSE_OK && !a->no_more_told && (!a->group || lapse_text_order(a->group->key, customer) < 0)) {
-        if (!a->full)
-            status = lapse_merge_seek(a->told, customer, error);
-        if (status == LAPSE_OK)
-            status = lapse_merge_next(a->told, &a->group, error);
-    }
-    a->no_more_told |= status == LAPSE_DONE;
-    return status == LAPSE_DONE ? LAPSE_OK : status;
-}
-
-static lapse_status go_to_events(struct lapse_advance *a, struct lapse_text customer, lapse_error *error)
-{
-    lapse_status status = LAPSE_OK;
-    while (status == LAPSE_OK && !a->no_more_events && (!a->history || lapse_text_order(a->history->customer, customer) < 0)) {
-        status = lapse_cursor_seek(a->cursor, customer, error);
-        if (status == LAPSE_OK)
-            status = lapse_cursor_next(a->cursor, &a->history, error);
-    }
-    a->no_more_events |= status == LAPSE_DONE;
-    return status == LAPSE_DONE ? LAPSE_OK : status;
-}
-
-static lapse_status look_at_named(struct lapse_advance *a, struct lapse_text customer, lapse_error *error)
-{
-    lapse_status status = go_to_events(a, customer, error);
-    if (status == LAPSE_OK)
-        status = go_to_told(a, customer, error);
-    if (status != LAPSE_OK)
-        return status;
-    bool has = !a->no_more_events && a->history && lapse_text_equal(a->history->customer, customer);
-    bool told = !a->no_more_told && a->group && lapse_text_equal(a->group->key, customer);
-    return has || told ? lapse_advance_look_at(a, customer, has ? a->history : NULL, told ? a->group : NULL, error) : LAPSE_OK;
-}
-
 /* ---- who is to be looked at ---------------------------------------------------------------------------------------- */
 
+/* Both are gone through side by side, step by step. */
 static lapse_status look_at_all(struct lapse_advance *a, lapse_error *error)
 {
-    lapse_status status;
-    while ((status = lapse_cursor_next(a->cursor, &a->history, error)) == LAPSE_OK) {
-        status = go_to_told(a, a->history->customer, error);
-        bool told = !a->no_more_told && a->group && lapse_text_equal(a->group->key, a->history->customer);
-        if (status == LAPSE_OK)
-            status = lapse_advance_look_at(a, a->history->customer, a->history, told ? a->group : NULL, error);
+    const struct lapse_history *h;
+    const struct lapse_group *g = NULL;
+    lapse_status status, told = LAPSE_OK;
+    while ((status = lapse_cursor_next(a->cursor, &h, error)) == LAPSE_OK) {
+        while (told == LAPSE_OK && (!g || lapse_text_order(g->key, h->customer) < 0))
+            told = lapse_merge_next(a->told, &g, error);
+        if (told != LAPSE_OK && told != LAPSE_DONE)
+            return told;
+        status = lapse_advance_look_at(a, h->customer, h, g && lapse_text_equal(g->key, h->customer) ? g : NULL, error);
         if (status != LAPSE_OK)
             break;
     }
@@ -128,7 +93,7 @@ static lapse_status find_sharers(struct lapse_advance *a, size_t n, struct lapse
     struct lapse_merge *merge = NULL;
     struct lapse_cursor *cursor = NULL;
     const struct lapse_group *g;
-    const struct lapse_history *h = NULL;
+    const struct lapse_history *h;
     struct lapse_columns c;
     size_t count = 0;
     lapse_buffer_init(&keys, &a->store->mem);
@@ -136,12 +101,8 @@ static lapse_status find_sharers(struct lapse_advance *a, size_t n, struct lapse
     if (status == LAPSE_OK)
         status = lapse_cursor_open(a->view, LAPSE_ADDRESS_FIELDS | LAPSE_RETRACTED, NULL, NULL, &cursor, error);
     while (status == LAPSE_OK && (status = lapse_merge_next(merge, &g, error)) == LAPSE_OK) {
-        if (!h || lapse_text_order(h->customer, g->key) < 0) {
-            status = lapse_cursor_seek(cursor, g->key, error);
-            if (status == LAPSE_OK)
-                status = lapse_cursor_next(cursor, &h, error);
-        }
-        if (status != LAPSE_OK || !lapse_text_equal(h->customer, g->key))
+        status = lapse_cursor_find(cursor, g->key, &h, error);
+        if (!h)
             continue;
         lapse_history_columns(h, LAPSE_ADDRESS_FIELDS, &c);
         for (int64_t i = 0; i < h->count; i++)
@@ -159,6 +120,16 @@ static lapse_status find_sharers(struct lapse_advance *a, size_t n, struct lapse
     lapse_mem_free(&a->store->mem, sorted);
     lapse_buffer_free(&keys);
     return status;
+}
+
+static lapse_status look_at_named(struct lapse_advance *a, struct lapse_text customer, lapse_error *error)
+{
+    const struct lapse_history *history;
+    const struct lapse_group *told = NULL;
+    lapse_status status = lapse_cursor_find(a->cursor, customer, &history, error);
+    if (status == LAPSE_OK)
+        status = lapse_merge_find(a->told, customer, &told, error);
+    return status == LAPSE_OK && (history || told) ? lapse_advance_look_at(a, customer, history, told, error) : status;
 }
 
 /* A run made here, after the `n` of the scratch, which has room for two more than the manifest has. */

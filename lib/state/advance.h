@@ -16,11 +16,7 @@ struct lapse_advance {
     bool full, adopts, rewrites;   /* all customers; another policy; all entries of deadlines are made anew */
     uint32_t fresh;                /* regions that the last call did not know */
     struct lapse_cursor *cursor;
-    const struct lapse_history *history;
-    bool no_more_events;
     struct lapse_merge *told;
-    const struct lapse_group *group;
-    bool no_more_told;
     struct lapse_rows version;     /* of the customer under way */
     struct lapse_run_writer writer; /* of TOLD */
     bool shares;                   /* there are addresses */

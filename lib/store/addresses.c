@@ -108,19 +108,13 @@ lapse_status lapse_sharers_find(struct lapse_store *store, const struct lapse_ma
     lapse_status status = runs ? lapse_merge_open(store, runs, n, LAPSE_FIELD_BIT(LAPSE_F_REF), NULL, NULL, &merge, error)
                                : lapse_fail_memory(error);
     for (size_t k = 0; k < count && status == LAPSE_OK; k++) {
-        if (!g || lapse_text_order(g->key, keys[k]) < 0) {
-            status = lapse_merge_seek(merge, keys[k], error);
-            if (status == LAPSE_OK)
-                status = lapse_merge_next(merge, &g, error);
-        }
-        if (status != LAPSE_OK || !lapse_text_equal(g->key, keys[k]))
-            continue;
-        for (size_t i = g->first; i < g->first + (size_t)g->count && status == LAPSE_OK; i++)
+        status = lapse_merge_find(merge, keys[k], &g, error);
+        for (size_t i = g ? g->first : 0; g && i < g->first + (size_t)g->count && status == LAPSE_OK; i++)
             status = each(user, lapse_columns_text(g->columns, LAPSE_F_REF, i), error);
     }
     lapse_merge_close(merge);
     lapse_mem_free(&store->mem, runs);
-    return status == LAPSE_DONE ? LAPSE_OK : status;
+    return status;
 }
 
 lapse_status lapse_addresses_make(struct lapse_store *store, struct lapse_run *const *events, size_t count,

@@ -67,34 +67,13 @@ static lapse_status match_group(struct lapse_verdicts *v, const uint8_t *suspect
     return status;
 }
 
-/* Finds the customer in the published runs, which are opened when they are first needed. LAPSE_DONE: they are at their
- * end; *found is NULL when they do not have the customer. */
-static lapse_status find(struct lapse_store *store, struct lapse_run *const *runs, size_t count, struct lapse_text key,
-                         struct lapse_merge **merge, const struct lapse_group **at, const struct lapse_group **found,
-                         lapse_error *error)
-{
-    lapse_status status = LAPSE_OK;
-    *found = NULL;
-    if (!*merge)
-        status = lapse_merge_open(store, runs, count, LAPSE_ALL_FIELDS, &key, NULL, merge, error);
-    else if (*at && lapse_text_order((*at)->key, key) < 0) {
-        *at = NULL;
-        status = lapse_merge_seek(*merge, key, error);
-    }
-    if (status == LAPSE_OK && !*at)
-        status = lapse_merge_next(*merge, at, error);
-    if (status == LAPSE_OK && lapse_text_equal((*at)->key, key))
-        *found = *at;
-    return status;
-}
-
 /* Matches all staged rows, or suspects only, with the rows of published runs. */
 static lapse_status match(struct lapse_verdicts *v, struct lapse_run *const *runs, size_t count,
                           const uint8_t *suspects, lapse_error *error)
 {
     struct lapse_commit *commit = v->commit;
     struct lapse_merge *staged, *merge = NULL;
-    const struct lapse_group *g, *at = NULL, *found = NULL;
+    const struct lapse_group *g, *found = NULL;
     lapse_status status = lapse_merge_open(commit->store, commit->staged, commit->staged_count,
                                            LAPSE_ALL_FIELDS | LAPSE_FIELD_BIT(LAPSE_F_LINE), NULL, NULL, &staged, error);
     for (int64_t n = 1; status == LAPSE_OK && (status = lapse_merge_next(staged, &g, error)) == LAPSE_OK; n++) {
@@ -103,8 +82,10 @@ static lapse_status match(struct lapse_verdicts *v, struct lapse_run *const *run
             status = lapse_commit_go_on(commit, error);
         for (size_t i = g->first; i < g->first + (size_t)g->count && !some; i++)
             some = asked(v, suspects, g, i);
+        if (status == LAPSE_OK && some && !merge)
+            status = lapse_merge_open(commit->store, runs, count, LAPSE_ALL_FIELDS, &g->key, NULL, &merge, error);
         if (status == LAPSE_OK && some)
-            status = find(commit->store, runs, count, g->key, &merge, &at, &found, error);
+            status = lapse_merge_find(merge, g->key, &found, error);
         if (status == LAPSE_OK && some && found)
             status = match_group(v, suspects, g, found, error);
     }

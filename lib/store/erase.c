@@ -47,16 +47,8 @@ static bool take_keys(struct erase *e, const struct lapse_columns *c, size_t fir
 static lapse_status find_one(struct erase *e, struct lapse_merge *merge, const struct lapse_text *customer,
                              const struct lapse_group **g, lapse_error *error)
 {
-    lapse_status status = LAPSE_OK;
-    if (!*g || lapse_text_order((*g)->key, *customer) < 0) {
-        status = lapse_merge_seek(merge, *customer, error); /* which ends the group before */
-        if (status == LAPSE_OK)
-            status = lapse_merge_next(merge, g, error);
-    }
-    bool found = status == LAPSE_OK && lapse_text_equal((*g)->key, *customer);
-    if (found)
-        return LAPSE_OK;
-    if (status != LAPSE_OK && status != LAPSE_DONE)
+    lapse_status status = lapse_merge_find(merge, *customer, g, error);
+    if (status != LAPSE_OK || *g)
         return status;
     struct lapse_tombs *tombs;
     int64_t at = INT64_MIN;
@@ -75,7 +67,7 @@ static lapse_status find_one(struct erase *e, struct lapse_merge *merge, const s
 static lapse_status find_all(struct erase *e, lapse_error *error)
 {
     const struct lapse_erasure *w = e->erasure;
-    const struct lapse_group *g = NULL;
+    const struct lapse_group *g;
     struct lapse_merge *merge;
     lapse_status status = lapse_merge_open(e->store, e->runs, lapse_manifest_family(e->m, LAPSE_RUN_EVENTS, e->runs),
                                            LAPSE_FIELD_BIT(LAPSE_F_SOURCE) | LAPSE_FIELD_BIT(LAPSE_F_EVENT_ID) |

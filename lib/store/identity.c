@@ -133,28 +133,24 @@ static lapse_status look_up(struct slice *s, struct lapse_store *store, struct l
                             lapse_error *error)
 {
     struct lapse_merge *merge = NULL;
-    const struct lapse_group *g = NULL;
+    const struct lapse_group *g;
     lapse_status status = LAPSE_OK;
     for (size_t i = 0; i < count && status == LAPSE_OK; i++) {
         uint32_t d = s->admitted[i];
         uint8_t bytes[LAPSE_PRINT_SIZE];
         key_of(&s->prints[s->order[s->first[d]]], bytes);
         struct lapse_text key = { (const char *)bytes, LAPSE_PRINT_SIZE };
-        if (!merge) {
+        if (!merge)
             status = lapse_merge_open(store, &run, 1, LAPSE_FIELD_BIT(LAPSE_F_VALUE), &key, NULL, &merge, error);
-        } else if (g && lapse_text_order(g->key, key) < 0) {
-            g = NULL;
-            status = lapse_merge_seek(merge, key, error);
-        }
-        if (status == LAPSE_OK && !g)
-            status = lapse_merge_next(merge, &g, error);
-        if (status == LAPSE_OK && lapse_text_equal(g->key, key)) {
+        if (status == LAPSE_OK)
+            status = lapse_merge_find(merge, key, &g, error);
+        if (status == LAPSE_OK && g) {
             s->known[d] = 1;
             s->content[d] = lapse_columns_number(g->columns, LAPSE_F_VALUE, g->first);
         }
     }
     lapse_merge_close(merge);
-    return status == LAPSE_DONE ? LAPSE_OK : status;
+    return status;
 }
 
 static lapse_status find_known(struct slice *s, struct lapse_store *store, const struct lapse_manifest *manifest,

@@ -174,3 +174,23 @@ lapse_status lapse_merge_seek(struct lapse_merge *m, struct lapse_text key, laps
     }
     return status;
 }
+
+lapse_status lapse_merge_find(struct lapse_merge *m, struct lapse_text key, const struct lapse_group **out,
+                              lapse_error *error)
+{
+    *out = NULL;
+    if (!m->ended && (!m->found || lapse_text_order(m->group.key, key) < 0)) {
+        const struct lapse_group *g;
+        m->found = false;
+        lapse_status status = lapse_merge_seek(m, key, error);
+        if (status == LAPSE_OK)
+            status = lapse_merge_next(m, &g, error);
+        m->ended = status == LAPSE_DONE;
+        if (status != LAPSE_OK && status != LAPSE_DONE)
+            return status;
+        m->found = status == LAPSE_OK;
+    }
+    if (m->found && lapse_text_equal(m->group.key, key))
+        *out = &m->group;
+    return LAPSE_OK;
+}

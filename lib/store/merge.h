@@ -35,6 +35,7 @@ struct lapse_merge {
     size_t wanted;               /* rows in the next chunk */
     struct lapse_chunk chunk;
     size_t chunk_at;             /* its next key */
+    bool found, ended;           /* lapse_merge_find(): `group` is the last that it came to; there is none any more */
     struct lapse_text *keys;     /* of the chunk */
     uint32_t *starts;
     size_t key_room, start_room;

@@ -4,36 +4,14 @@
  * What a crash leaves of this is swept when the store is opened for writing. */
 #include "store/telling.h"
 
-static int order_ids(const void *user, uint32_t a, uint32_t b)
-{
-    const int64_t *id = user;
-    return (id[a] > id[b]) - (id[a] < id[b]);
-}
-
 /* Ids of the blocks that no run of the manifest has. */
 static lapse_status find_left(struct lapse_store *store, const struct lapse_manifest *m, int64_t **left, size_t *count,
                               lapse_error *error)
 {
-    lapse_status status = LAPSE_OK;
-    size_t n = 0, k = 0;
-    for (size_t i = 0; i < m->count; i++)
-        n += lapse_run_ids(m->runs[i], NULL);
-    int64_t *ids = lapse_mem_alloc(&store->mem, (2 * n + 1) * sizeof *ids), *ascending = ids + n;
-    uint32_t *order = lapse_mem_alloc(&store->mem, (2 * n + 1) * sizeof *order);
-    if (ids && order) {
-        for (size_t i = 0; i < m->count; i++)
-            k += lapse_run_ids(m->runs[i], ids + k);
-        for (size_t i = 0; i < n; i++)
-            order[i] = (uint32_t)i;
-        lapse_sort_indices(order, n, order + n, order_ids, ids);
-        for (size_t i = 0; i < n; i++)
-            ascending[i] = ids[order[i]];
-        status = lapse_file_other_blocks(store->file, ascending, n, left, count, error);
-    } else {
-        status = lapse_fail_memory(error);
-    }
+    size_t n;
+    int64_t *ids = lapse_runs_ids(&store->mem, m->runs, m->count, &n);
+    lapse_status status = ids ? lapse_file_other_blocks(store->file, ids, n, left, count, error) : lapse_fail_memory(error);
     lapse_mem_free(&store->mem, ids);
-    lapse_mem_free(&store->mem, order);
     return status;
 }
 

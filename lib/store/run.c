@@ -157,6 +157,37 @@ size_t lapse_run_ids(const struct lapse_run *run, int64_t *out)
     return n;
 }
 
+static int order_ids(const void *user, uint32_t a, uint32_t b)
+{
+    const int64_t *id = user;
+    return (id[a] > id[b]) - (id[a] < id[b]);
+}
+
+int64_t *lapse_runs_ids(const lapse_allocator *mem, struct lapse_run *const *runs, size_t count, size_t *out)
+{
+    size_t n = 0, k = 0;
+    for (size_t i = 0; i < count; i++)
+        n += lapse_run_ids(runs[i], NULL);
+    int64_t *ids = lapse_mem_alloc(mem, (n + 1) * sizeof *ids), *ascending = lapse_mem_alloc(mem, (n + 1) * sizeof *ids);
+    uint32_t *order = lapse_mem_alloc(mem, (2 * n + 1) * sizeof *order);
+    bool ok = ids && ascending && order;
+    for (size_t i = 0; ok && i < count; i++)
+        k += lapse_run_ids(runs[i], ids + k);
+    for (size_t i = 0; ok && i < n; i++)
+        order[i] = (uint32_t)i;
+    if (ok)
+        lapse_sort_indices(order, n, order + n, order_ids, ids);
+    for (size_t i = 0; ok && i < n; i++)
+        ascending[i] = ids[order[i]];
+    lapse_mem_free(mem, order);
+    lapse_mem_free(mem, ids);
+    *out = n;
+    if (ok)
+        return ascending;
+    lapse_mem_free(mem, ascending);
+    return NULL;
+}
+
 lapse_status lapse_run_drop_blocks(struct lapse_run *run, lapse_error *error)
 {
     size_t n = lapse_run_ids(run, NULL);

@@ -217,6 +217,8 @@ lapse_status lapse_run_drop_blocks(struct lapse_run *run, lapse_error *error);
 /* Moves the blocks of `more`, whose keys are all greater, and its lines behind those of `run`. False: no memory. */
 bool lapse_run_join(struct lapse_run *run, struct lapse_run *more);
 size_t lapse_run_ids(const struct lapse_run *run, int64_t *out); /* of all its blobs; out may be NULL */
+/* Those of many runs, ascending; *out of them, to be freed. NULL: no memory. */
+int64_t *lapse_runs_ids(const lapse_allocator *mem, struct lapse_run *const *runs, size_t count, size_t *out);
 bool lapse_run_add_block(struct lapse_run *run, const struct lapse_run_block *block);
 /* Its keys ascend, and from those of the last block on; one may go on in it. */
 bool lapse_run_follows(const struct lapse_run *run, const struct lapse_run_block *block);
@@ -357,6 +359,10 @@ lapse_status lapse_merge_open(struct lapse_store *store, struct lapse_run *const
 lapse_status lapse_merge_next(struct lapse_merge *merge, const struct lapse_group **out, lapse_error *error);
 /* The keys that come next, in bulk. Either this or _next() and _seek(). */
 lapse_status lapse_merge_chunk(struct lapse_merge *merge, const struct lapse_chunk **out, lapse_error *error);
+/* The group of `key`, *out NULL where there is none. Keys ascend from call to call, and may be the same again. This alone, or
+ * those above. */
+lapse_status lapse_merge_find(struct lapse_merge *merge, struct lapse_text key, const struct lapse_group **out,
+                              lapse_error *error);
 /* Goes on to the first key that is not below `key`; never back. After a failure of any of these only close. */
 lapse_status lapse_merge_seek(struct lapse_merge *merge, struct lapse_text key, lapse_error *error);
 void lapse_merge_close(struct lapse_merge *merge);

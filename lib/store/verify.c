@@ -90,33 +90,16 @@ static lapse_status load_run(void *user, int64_t id, int family, const void *dat
     return absorb(v, status, &why, error);
 }
 
-static int order_ids(const void *user, uint32_t a, uint32_t b)
-{
-    const int64_t *id = user;
-    return (id[a] > id[b]) - (id[a] < id[b]);
-}
-
 /* No block belongs to two runs. */
 static lapse_status check_sharing(struct lapse_verify *v, lapse_error *error)
 {
-    size_t n = 0, k = 0;
-    for (size_t i = 0; i < v->run_count; i++)
-        n += lapse_run_ids(v->runs[i], NULL);
-    int64_t *ids = lapse_mem_zero(&v->store.mem, n + 1, sizeof *ids);
-    uint32_t *order = lapse_mem_zero(&v->store.mem, 2 * n + 1, sizeof *order);
-    lapse_status status = ids && order ? LAPSE_OK : lapse_fail_memory(error);
-    if (status == LAPSE_OK) {
-        for (size_t i = 0; i < v->run_count; i++)
-            k += lapse_run_ids(v->runs[i], ids + k);
-        for (size_t i = 0; i < n; i++)
-            order[i] = (uint32_t)i;
-        lapse_sort_indices(order, n, order + n, order_ids, ids);
-    }
+    size_t n;
+    int64_t *ids = lapse_runs_ids(&v->store.mem, v->runs, v->run_count, &n);
+    lapse_status status = ids ? LAPSE_OK : lapse_fail_memory(error);
     for (size_t i = 1; i < n && status == LAPSE_OK; i++)
-        if (ids[order[i]] == ids[order[i - 1]])
-            status = lapse_verify_note(v, error, "block %lld is listed twice", (long long)ids[order[i]]);
+        if (ids[i] == ids[i - 1])
+            status = lapse_verify_note(v, error, "block %lld is listed twice", (long long)ids[i]);
     lapse_mem_free(&v->store.mem, ids);
-    lapse_mem_free(&v->store.mem, order);
     return status;
 }
 

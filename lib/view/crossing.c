@@ -174,12 +174,8 @@ static lapse_status each_group(struct lapse_crossing *x, int family, const struc
         struct lapse_text key = { addresses[i].data, size };
         if (i > 0 && memcmp(addresses[i - 1].data, key.data, size) == 0)
             continue;
-        if (!g || lapse_text_order(g->key, key) < 0) {
-            status = lapse_merge_seek(merge, key, error);
-            if (status == LAPSE_OK)
-                status = lapse_merge_next(merge, &g, error);
-        }
-        if (status == LAPSE_OK && lapse_text_equal(g->key, key) && !note(x, g))
+        status = lapse_merge_find(merge, key, &g, error);
+        if (status == LAPSE_OK && g && !note(x, g))
             status = lapse_fail_memory(error);
     }
     lapse_merge_close(merge);
@@ -242,19 +238,14 @@ static lapse_status read_sharers(struct lapse_crossing *x, lapse_error *error)
         struct lapse_text id = id_at(x, x->who[order[i]]);
         if (i > 0 && order_who(x, order[i - 1], order[i]) == 0)
             continue;
-        int compared = h ? lapse_text_order(h->customer, id) : -1;
-        if (compared < 0)
-            status = lapse_cursor_seek(cursor, id, error);
-        if (compared < 0 && status == LAPSE_OK)
-            status = lapse_cursor_next(cursor, &h, error);
-        if (status == LAPSE_OK && lapse_text_equal(h->customer, id) &&
-            !take_history(x, &a, h, x->who[order[i]]))
+        status = lapse_cursor_find(cursor, id, &h, error);
+        if (status == LAPSE_OK && h && !take_history(x, &a, h, x->who[order[i]]))
             status = lapse_fail_memory(error);
     }
     lapse_cursor_close(cursor);
     lapse_addresses_free(&a);
     lapse_mem_free(x->mem, order);
-    return status == LAPSE_DONE ? LAPSE_OK : status;
+    return status;
 }
 
 /* ---- all of it, or that of one ---------------------------------------------------------------------------------------- */

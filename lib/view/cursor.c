@@ -19,6 +19,7 @@ struct lapse_cursor {
     const struct lapse_group *group;
     size_t seen;                   /* rows of the group that the instant before saw */
     bool unseen;                   /* customers without events are shown too */
+    bool found, ended;             /* lapse_cursor_find(): `history` is the last that it came to; there is none any more */
     int64_t events;
     struct lapse_history history;
     struct lapse_rows rows;        /* of a customer with a retraction */
@@ -79,11 +80,6 @@ void lapse_cursor_close(struct lapse_cursor *c)
     lapse_mem_free(mem, c->missing);
     lapse_mem_free(mem, c);
     lapse_view_close(view);
-}
-
-lapse_status lapse_cursor_seek(struct lapse_cursor *c, struct lapse_text customer, lapse_error *error)
-{
-    return lapse_merge_seek(c->merge, customer, error);
 }
 
 void lapse_history_columns(const struct lapse_history *h, uint32_t fields, struct lapse_columns *out)
@@ -300,5 +296,25 @@ lapse_status lapse_cursor_next(struct lapse_cursor *c, const struct lapse_histor
             return lapse_fail_memory(error);
     } while (n == 0 && !c->unseen);
     *out = h;
+    return LAPSE_OK;
+}
+
+lapse_status lapse_cursor_find(struct lapse_cursor *c, struct lapse_text customer, const struct lapse_history **out,
+                               lapse_error *error)
+{
+    *out = NULL;
+    if (!c->ended && (!c->found || lapse_text_order(c->history.customer, customer) < 0)) {
+        const struct lapse_history *h;
+        c->found = false;
+        lapse_status status = lapse_merge_seek(c->merge, customer, error);
+        if (status == LAPSE_OK)
+            status = lapse_cursor_next(c, &h, error);
+        c->ended = status == LAPSE_DONE;
+        if (status != LAPSE_OK && status != LAPSE_DONE)
+            return status;
+        c->found = status == LAPSE_OK;
+    }
+    if (c->found && lapse_text_equal(c->history.customer, customer))
+        *out = &c->history;
     return LAPSE_OK;
 }

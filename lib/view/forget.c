@@ -119,12 +119,8 @@ static lapse_status keep(void *user, const struct lapse_ledger_row **rows, size_
         status = lapse_cursor_open(view, LAPSE_ADDRESS_FIELDS | LAPSE_FIELD_BIT(LAPSE_F_PURPOSE), &f->ids[0], NULL, &cursor,
                                    error);
     for (int64_t i = 0; i < f->count && status == LAPSE_OK; i++) {
-        if (!h || lapse_text_order(h->customer, f->ids[i]) < 0) {
-            status = lapse_cursor_seek(cursor, f->ids[i], error);
-            if (status == LAPSE_OK)
-                status = lapse_cursor_next(cursor, &h, error);
-        }
-        if (status != LAPSE_OK || !lapse_text_equal(h->customer, f->ids[i]))
+        status = lapse_cursor_find(cursor, f->ids[i], &h, error);
+        if (!h)
             continue; /* all of theirs is retracted */
         bool ok = lapse_addresses_read(&a, h, LAPSE_CARRIES_TO_LEDGER);
         for (size_t k = 0; k < a.carried_count && ok; k++)

@@ -69,8 +69,9 @@ lapse_status lapse_cursor_open(lapse_view *view, uint32_t fields, const struct l
  * see an event. Borrowed. Before the first step. */
 void lapse_cursor_instants(struct lapse_cursor *cursor, const int64_t *instants, int32_t count, bool always);
 lapse_status lapse_cursor_next(struct lapse_cursor *cursor, const struct lapse_history **out, lapse_error *error);
-/* The next step goes to the first customer from this one on; never back. */
-lapse_status lapse_cursor_seek(struct lapse_cursor *cursor, struct lapse_text customer, lapse_error *error);
+/* The history of one customer, *out NULL where there is none. Customers ascend from call to call. This alone, or the above. */
+lapse_status lapse_cursor_find(struct lapse_cursor *cursor, struct lapse_text customer, const struct lapse_history **out,
+                               lapse_error *error);
 int64_t lapse_cursor_events(const struct lapse_cursor *cursor); /* gone through so far, for progress */
 void lapse_cursor_close(struct lapse_cursor *cursor);
 
