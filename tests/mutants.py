@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 
-TESTS = ['test_state', 'test_state_laws', 'test_state_all']
+TESTS = ['test_state', 'test_state_consent', 'test_state_endpoints', 'test_state_calls', 'test_state_laws', 'test_state_all']
 CONSENT, ENDPOINT, CLOCK = 'lib/state/consent.c', 'lib/state/endpoint.c', 'lib/state/clock.c'
 TIMER, ORDER = 'lib/view/clock.c', 'lib/view/order.c'
 GATE, WHOLE, KIND = 'lib/state/gate.c', 'lib/state/whole.c', 'lib/event/kind.c'
