@@ -143,6 +143,7 @@ static inline sqlite3 *raw_open(void)
     sqlite3 *db;
     assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
     sqlite3_busy_timeout(db, 1000);
+    sqlite3_exec(db, "PRAGMA synchronous = OFF", NULL, NULL, NULL);
     return db;
 }
 
