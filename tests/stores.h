@@ -44,6 +44,14 @@ static inline int remove_folder(void **state)
     return rmdir(folder); /* and nothing else is left in it */
 }
 
+static inline void write_bytes(const char *at, const char *bytes, size_t n)
+{
+    FILE *f = fopen(at, "w");
+    assert_non_null(f);
+    assert_int_equal(fwrite(bytes, 1, n, f), n);
+    fclose(f);
+}
+
 static inline lapse_status open_with(const char *at, uint32_t flags, int32_t timeout, lapse_store **out, lapse_error *error)
 {
     lapse_store_options o;
@@ -82,11 +90,15 @@ static inline lapse_status write_events(lapse_view *view, struct text *out)
 static inline lapse_status export_to(lapse_store *store, struct text *out)
 {
     lapse_view *view = NULL;
+    lapse_result *result = NULL;
     *out = (struct text){ 0 };
     lapse_status status = lapse_view_open(store, INT64_MAX, &view, NULL);
     if (status == LAPSE_OK)
-        status = write_events(view, out);
-    lapse_view_close(view);
+        status = lapse_view_events(view, &result, NULL);
+    lapse_view_close(view); /* before its result */
+    if (status == LAPSE_OK)
+        status = lapse_result_write_csv(result, put_bytes, out, NULL);
+    lapse_result_free(result);
     return status;
 }
 

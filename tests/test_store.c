@@ -1,222 +1,13 @@
-/* lib/store: packing, blocks, runs and merges against plain arrays; identity; what a store refuses and survives. */
+/* lib/store as callers see it: identity of events, conflicts, order and batches that change nothing, views that keep their moment,
+ * two handles; outcomes of appends; what is refused. */
 #define _POSIX_C_SOURCE 200809L
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
+#include "stores.h"
+
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
-#include <cmocka.h>
-
-#include <lapse.h>
-
-#include "store/store.h"
-
-static lapse_allocator mem;
-
-static uint64_t seed = 1;
-static uint64_t draw(uint64_t below)
-{
-    seed += UINT64_C(0x9e3779b97f4a7c15);
-    uint64_t z = seed;
-    z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
-    return (z ^ (z >> 31)) % below;
-}
-
-static int set_up(void **state)
-{
-    (void)state;
-    return lapse_mem_init(&mem, NULL, NULL) != LAPSE_OK;
-}
-
-/* ---- pack.c, block.c ------------------------------------------------------------------------------------- */
-
-static void check_pack(const int64_t *v, size_t n)
-{
-    struct lapse_buffer b;
-    lapse_buffer_init(&b, &mem);
-    lapse_buffer_byte(&b, 7); /* not at the beginning */
-    lapse_pack(&b, v, n);
-    size_t size = b.size;
-    lapse_buffer_put(&b, "\0\0\0\0\0\0\0\0", LAPSE_PACK_SLACK);
-    assert_false(b.failed);
-    int64_t *out = malloc((n + 1) * sizeof *out);
-    const uint8_t *at = (const uint8_t *)b.data + 1, *end = (const uint8_t *)b.data + size;
-    assert_true(lapse_unpack(&at, end, n, 0, n, out));
-    assert_ptr_equal(at, end);
-    assert_memory_equal(out, v, n * sizeof *v);
-    at = (const uint8_t *)b.data + 1;
-    assert_false(n && lapse_unpack(&at, end - 1, n, 0, n, out)); /* cut short */
-    free(out);
-    lapse_buffer_free(&b);
-}
-
-static void packs_every_width(void **state)
-{
-    (void)state;
-    int64_t v[300];
-    for (int width = 0; width <= 64; width++)
-        for (int round = 0; round < 6; round++) {
-            size_t n = round == 0 ? 1 : 1 + draw(299);
-            for (size_t i = 0; i < n; i++) {
-                uint64_t x = width == 64 ? draw(UINT64_MAX) : draw(UINT64_C(1) << width);
-                v[i] = (int64_t)(x * (round == 2 ? 3 : 1) + (round == 3 ? (uint64_t)INT64_MIN + 1 : 0));
-                if (v[i] == LAPSE_MISSING)
-                    v[i] = 0;
-                if (round >= 4 && draw(3) == 0)
-                    v[i] = LAPSE_MISSING;
-            }
-            check_pack(v, n);
-        }
-    const int64_t extremes[] = { INT64_MIN + 1, INT64_MAX, 0, -1, 1, LAPSE_MISSING };
-    check_pack(extremes, 6);
-    const int64_t nothing[] = { LAPSE_MISSING, LAPSE_MISSING };
-    check_pack(nothing, 2);
-}
-
-static void packs_dates_as_days(void **state)
-{
-    (void)state;
-    int64_t v[1000];
-    struct lapse_buffer b;
-    lapse_buffer_init(&b, &mem);
-    for (size_t i = 0; i < 1000; i++)
-        v[i] = INT64_C(19000) * LAPSE_DAY + (int64_t)draw(1000) * LAPSE_DAY;
-    lapse_pack(&b, v, 1000);
-    assert_in_range(b.size, 18 + 1000, 18 + 1250); /* ten bits each */
-    lapse_buffer_free(&b);
-}
-
-/* Rows of n random events with ids k0, k1 ... of which each has some. */
-static void random_block(struct lapse_rows *rows, struct lapse_buffer *ids, uint32_t *begin, uint32_t *start,
-                         uint8_t *length, uint32_t *keys, size_t n)
-{
-    *keys = 0;
-    lapse_rows_init(rows, &mem);
-    lapse_buffer_init(ids, &mem);
-    for (size_t i = 0; i < n; i++) {
-        int64_t time = (int64_t)(1 + i) * LAPSE_SECOND, amount = draw(4) ? (int64_t)draw(100000) : LAPSE_MISSING;
-        uint8_t kind = (uint8_t)(1 + draw(LAPSE_KINDS - 1));
-        char text[300];
-        uint32_t at[2] = { 0, 0 };
-        uint8_t size = (uint8_t)snprintf(text, sizeof text, "%s%u", draw(5) ? "ref" : "", (unsigned)draw(n));
-        struct lapse_columns c = { .fields = LAPSE_FIELD_BIT(LAPSE_F_TIME) | LAPSE_FIELD_BIT(LAPSE_F_AMOUNT) |
-                                             LAPSE_FIELD_BIT(LAPSE_F_KIND) | LAPSE_FIELD_BIT(LAPSE_F_REF) |
-                                             LAPSE_FIELD_BIT(LAPSE_F_SOURCE) };
-        c.number[LAPSE_F_TIME] = &time;
-        c.number[LAPSE_F_AMOUNT] = &amount;
-        c.name[LAPSE_F_KIND] = &kind;
-        c.text[LAPSE_F_REF] = (struct lapse_text_column){ text, at, &size, NULL };
-        c.text[LAPSE_F_SOURCE] = (struct lapse_text_column){ "shop", at, (const uint8_t *)"\4", NULL };
-        assert_true(lapse_rows_gather(rows, &c, UINT32_MAX, NULL, 0, 1));
-        if (i == 0 || draw(3) == 0) {
-            begin[*keys] = (uint32_t)ids->size;
-            start[*keys] = (uint32_t)i;
-            length[*keys] = (uint8_t)snprintf(text, sizeof text, "customer%06u", (unsigned)i);
-            lapse_buffer_put(ids, text, length[(*keys)++]);
-        }
-    }
-    start[*keys] = (uint32_t)n;
-}
-
-static void blocks_read_back(void **state)
-{
-    (void)state;
-    static uint32_t begin[LAPSE_BLOCK_ROWS + 1], start[LAPSE_BLOCK_ROWS + 1];
-    static uint8_t length[LAPSE_BLOCK_ROWS];
-    static int64_t scratch[LAPSE_ENCODE_SCRATCH];
-    const size_t sizes[] = { 1, 2, 63, 1000, LAPSE_BLOCK_ROWS };
-    struct lapse_block block = { .mem = &mem };
-    lapse_buffer_init(&block.bytes, &mem);
-    for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++) {
-        struct lapse_rows rows;
-        struct lapse_buffer ids;
-        struct lapse_columns c;
-        uint32_t keys;
-        random_block(&rows, &ids, begin, start, length, &keys, sizes[s]);
-        struct lapse_keys k = { keys, ids.data, begin, start, length };
-        block.bytes.size = 0;
-        assert_true(lapse_block_encode(&block.bytes, &k, &rows, scratch));
-        assert_true(lapse_block_decode(&block, UINT32_MAX));
-        assert_int_equal(block.rows, sizes[s]);
-        assert_int_equal(block.keys.count, keys);
-        assert_int_equal(block.fields, rows.fields);
-        lapse_rows_columns(&rows, &c);
-        for (uint32_t i = 0; i < keys; i++) {
-            struct lapse_text a = lapse_keys_text(&k, i), b = lapse_keys_text(&block.keys, i);
-            assert_int_equal(a.size, b.size);
-            assert_memory_equal(a.data, b.data, a.size);
-            assert_int_equal(start[i], block.keys.start[i]);
-        }
-        for (size_t i = 0; i < sizes[s]; i++)
-            assert_int_equal(lapse_columns_compare(&c, i, &block.columns, i, 2), 0);
-        assert_true(lapse_block_decode(&block, LAPSE_FIELD_BIT(LAPSE_F_TIME))); /* only what is asked for */
-        assert_null(block.columns.name[LAPSE_F_KIND]);
-        lapse_rows_free(&rows);
-        lapse_buffer_free(&ids);
-    }
-    lapse_block_free(&block);
-}
-
-/* Without its checksum, to reach the decoder: any bytes must be refused or decoded, never more. */
-static void damaged_blocks_are_safe(void **state)
-{
-    (void)state;
-    static uint32_t begin[LAPSE_BLOCK_ROWS + 1], start[LAPSE_BLOCK_ROWS + 1];
-    static uint8_t length[LAPSE_BLOCK_ROWS];
-    static int64_t scratch[LAPSE_ENCODE_SCRATCH];
-    struct lapse_rows rows;
-    struct lapse_buffer ids, good;
-    uint32_t keys;
-    random_block(&rows, &ids, begin, start, length, &keys, 200);
-    struct lapse_keys k = { keys, ids.data, begin, start, length };
-    lapse_buffer_init(&good, &mem);
-    assert_true(lapse_block_encode(&good, &k, &rows, scratch));
-    int refused = 0;
-    for (int round = 0; round < 20000; round++) {
-        struct lapse_block block = { .mem = &mem };
-        lapse_buffer_init(&block.bytes, &mem);
-        lapse_buffer_put(&block.bytes, good.data, round % 4 ? good.size : draw(good.size + 1));
-        for (uint64_t flips = 1 + draw(4); flips && block.bytes.size; flips--)
-            block.bytes.data[draw(draw(2) ? block.bytes.size : (block.bytes.size < 100 ? block.bytes.size : 100))] ^=
-                (char)(1 << draw(8));
-        refused += !lapse_block_decode(&block, UINT32_MAX);
-        lapse_block_free(&block);
-    }
-    assert_in_range(refused, 5000, 20000);
-    lapse_rows_free(&rows);
-    lapse_buffer_free(&ids);
-    lapse_buffer_free(&good);
-}
-
-/* ---- stores ---------------------------------------------------------------------------------------------------- */
-
-static char folder[] = "/tmp/lapse-test-XXXXXX";
-static char path[64], text_path[64];
-
-static int make_folder(void **state)
-{
-    if (set_up(state) || !mkdtemp(folder))
-        return 1;
-    snprintf(path, sizeof path, "%s/a.lapse", folder);
-    snprintf(text_path, sizeof text_path, "%s/a.csv", folder);
-    return 0;
-}
-
-static int remove_folder(void **state)
-{
-    char command[64];
-    (void)state;
-    snprintf(command, sizeof command, "rm -rf %s", folder);
-    return system(command);
-}
-
+/* With no options at all, as a caller begins. */
 static lapse_store *open_store(const char *at)
 {
     lapse_store *store;
@@ -228,36 +19,12 @@ static lapse_store *open_store(const char *at)
     return store;
 }
 
-static int32_t collect_bytes(void *user, const char *bytes, int64_t size)
-{
-    lapse_buffer_put(user, bytes, (size_t)size);
-    return 0;
-}
-
-/* The export as text; the caller frees. */
-static char *export_of(lapse_store *store)
-{
-    lapse_view *view;
-    lapse_result *result;
-    struct lapse_buffer out;
-    lapse_buffer_init(&out, &mem);
-    assert_int_equal(lapse_view_open(store, INT64_MAX, &view, NULL), LAPSE_OK);
-    assert_int_equal(lapse_view_events(view, &result, NULL), LAPSE_OK);
-    assert_int_equal(lapse_result_write_csv(result, collect_bytes, &out, NULL), LAPSE_OK);
-    lapse_view_close(view); /* before its result */
-    lapse_result_free(result);
-    lapse_buffer_byte(&out, 0);
-    return out.data;
-}
-
 static lapse_counts import_text(lapse_store *store, const char *text, const char *source, uint32_t flags, int threads)
 {
-    FILE *f = fopen(text_path, "w");
     lapse_import_options options;
     lapse_counts counts = { .size = sizeof counts };
     lapse_error error = { .size = sizeof error };
-    fputs(text, f);
-    fclose(f);
+    write_bytes(text_path, text, strlen(text));
     lapse_import_options_init(&options, sizeof options);
     options.source = source;
     options.flags = flags;
@@ -529,65 +296,7 @@ static void two_handles_see_each_other(void **state)
     unlink(path);
 }
 
-/* ---- what is refused ------------------------------------------------------------------------------------------------ */
-
-static lapse_status try_open(const char *at, uint32_t flags, int32_t digits, const char *currency, lapse_error *error)
-{
-    lapse_store_options options;
-    lapse_store *store;
-    *error = (lapse_error){ .size = sizeof *error };
-    lapse_store_options_init(&options, sizeof options);
-    options.flags = flags;
-    options.digits = digits;
-    options.currency = currency;
-    lapse_status status = lapse_store_open(at, &options, &store, error);
-    assert_true(status == LAPSE_OK ? store != NULL : store == NULL);
-    assert_true(status == LAPSE_OK || strlen(error->message) > 0);
-    lapse_store_close(store);
-    return status;
-}
-
-static void write_file(const char *at, const char *bytes, size_t n)
-{
-    FILE *f = fopen(at, "w");
-    fwrite(bytes, 1, n, f);
-    fclose(f);
-}
-
-static void files_that_are_no_store(void **state)
-{
-    (void)state;
-    lapse_error error;
-    assert_int_equal(try_open(path, LAPSE_STORE_READ_ONLY, -1, NULL, &error), LAPSE_IO);
-    assert_int_equal(try_open(path, LAPSE_STORE_MUST_EXIST, -1, NULL, &error), LAPSE_IO);
-    assert_int_not_equal(access(path, F_OK), 0); /* nothing was made */
-    assert_int_equal(try_open(folder, 0, -1, NULL, &error), LAPSE_IO);
-    write_file(path, "customer,time\n", 14);
-    assert_int_equal(try_open(path, 0, -1, NULL, &error), LAPSE_DAMAGED);
-    assert_int_equal(try_open(path, LAPSE_STORE_MUST_BE_NEW, -1, NULL, &error), LAPSE_BAD_INPUT);
-    unlink(path);
-    write_file(path, "c", 1); /* to SQLite an empty file; it must not be written over */
-    assert_int_equal(try_open(path, 0, -1, NULL, &error), LAPSE_DAMAGED);
-    assert_int_equal(try_open(path, LAPSE_STORE_READ_ONLY, -1, NULL, &error), LAPSE_DAMAGED);
-    unlink(path);
-
-    assert_int_equal(try_open(path, 0, 3, "KWD", &error), LAPSE_OK);
-    assert_int_equal(try_open(path, 0, -1, NULL, &error), LAPSE_OK);
-    assert_int_equal(try_open(path, 0, 3, "KWD", &error), LAPSE_OK);
-    assert_int_equal(try_open(path, 0, 2, NULL, &error), LAPSE_BAD_INPUT);
-    assert_int_equal(try_open(path, 0, -1, "EUR", &error), LAPSE_BAD_INPUT);
-    assert_int_equal(try_open(path, 0, -1, "eur", &error), LAPSE_INVALID);
-    assert_int_equal(try_open(path, 0, 7, NULL, &error), LAPSE_INVALID);
-    assert_int_equal(try_open(path, 1u << 20, -1, NULL, &error), LAPSE_INVALID);
-
-    /* user_version stands at byte 60 of the file, big-endian: a newer format */
-    FILE *f = fopen(path, "r+");
-    fseek(f, 63, SEEK_SET);
-    fputc(LAPSE_FORMAT + 1, f);
-    fclose(f);
-    assert_int_equal(try_open(path, 0, -1, NULL, &error), LAPSE_UNSUPPORTED);
-    unlink(path);
-}
+/* ---- what is refused ------------------------------------------------------------------------------------- */
 
 static void read_only_stores(void **state)
 {
@@ -611,43 +320,6 @@ static void read_only_stores(void **state)
     lapse_store_close(store);
     snprintf(beside, sizeof beside, "%s-shm", path);
     assert_int_not_equal(access(beside, F_OK), 0);
-    unlink(path);
-}
-
-/* Every byte of a block is covered: an answer refuses and names the block. */
-static void damage_is_found(void **state)
-{
-    (void)state;
-    lapse_store *store = open_store(path);
-    char text[4000] = "customer,time,reason\n";
-    for (int i = 0; i < 100; i++)
-        snprintf(text + strlen(text), 60, "c%03d,2024-01-01,some-reason-%d\n", i, i * 7919);
-    import_text(store, text, NULL, 0, 1);
-    lapse_store_close(store);
-    FILE *f = fopen(path, "r+");
-    char bytes[65536];
-    size_t n = fread(bytes, 1, sizeof bytes, f), at = 0;
-    while (at + 17 < n && memcmp(bytes + at, "some-reason-15838", 17) != 0)
-        at++;
-    assert_true(at + 17 < n);
-    fseek(f, (long)at, SEEK_SET);
-    fputc('S', f);
-    fclose(f);
-    store = open_store(path);
-    lapse_view *view;
-    lapse_result *result;
-    lapse_table *table;
-    lapse_error error = { .size = sizeof error };
-    assert_int_equal(lapse_view_open(store, INT64_MAX, &view, NULL), LAPSE_OK);
-    lapse_status status = lapse_view_events(view, &result, &error);
-    if (status == LAPSE_OK) {
-        status = lapse_result_collect(result, &table, &error);
-        lapse_result_free(result);
-    }
-    assert_int_equal(status, LAPSE_DAMAGED);
-    assert_non_null(strstr(error.message, "block"));
-    lapse_view_close(view);
-    lapse_store_close(store);
     unlink(path);
 }
 
@@ -708,7 +380,7 @@ static void cancelled_imports_leave_nothing(void **state)
     lapse_import_options options;
     lapse_import_options_init(&options, sizeof options);
     options.on_progress = stop;
-    write_file(text_path, "customer,time\na,2024-01-01\n", 27);
+    write_bytes(text_path, "customer,time\na,2024-01-01\n", 27);
     assert_int_equal(lapse_store_import_file(store, text_path, &options, NULL, NULL), LAPSE_CANCELLED);
     char *all = export_of(store);
     assert_string_equal(all, "customer,time,kind\n");
@@ -734,22 +406,16 @@ static void handles_do_not_survive_fork(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(packs_every_width),
-        cmocka_unit_test(packs_dates_as_days),
-        cmocka_unit_test(blocks_read_back),
-        cmocka_unit_test(damaged_blocks_are_safe),
+        cmocka_unit_test(chunks_and_threads),
         cmocka_unit_test(identity_of_events),
         cmocka_unit_test(conflicts_are_told_with_their_rows),
         cmocka_unit_test(order_and_batches_change_nothing),
         cmocka_unit_test(long_histories_and_small_memory),
         cmocka_unit_test(views_keep_their_moment),
         cmocka_unit_test(two_handles_see_each_other),
-        cmocka_unit_test(files_that_are_no_store),
         cmocka_unit_test(read_only_stores),
-        cmocka_unit_test(damage_is_found),
         cmocka_unit_test(appends_tell_their_outcome),
         cmocka_unit_test(cancelled_imports_leave_nothing),
-        cmocka_unit_test(chunks_and_threads),
         cmocka_unit_test(handles_do_not_survive_fork),
     };
     return cmocka_run_group_tests_name("store", tests, make_folder, remove_folder);

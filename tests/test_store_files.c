@@ -222,6 +222,94 @@ static void blocks_that_are_gone(void **state)
     unlink(path);
 }
 
+static lapse_status try_open(const char *at, uint32_t flags, int32_t digits, const char *currency, lapse_error *error)
+{
+    lapse_store_options options;
+    lapse_store *store;
+    *error = (lapse_error){ .size = sizeof *error };
+    lapse_store_options_init(&options, sizeof options);
+    options.flags = flags;
+    options.digits = digits;
+    options.currency = currency;
+    lapse_status status = lapse_store_open(at, &options, &store, error);
+    assert_true(status == LAPSE_OK ? store != NULL : store == NULL);
+    assert_true(status == LAPSE_OK || strlen(error->message) > 0);
+    lapse_store_close(store);
+    return status;
+}
+
+static void files_that_are_no_store(void **state)
+{
+    (void)state;
+    lapse_error error;
+    assert_int_equal(try_open(path, LAPSE_STORE_READ_ONLY, -1, NULL, &error), LAPSE_IO);
+    assert_int_equal(try_open(path, LAPSE_STORE_MUST_EXIST, -1, NULL, &error), LAPSE_IO);
+    assert_int_not_equal(access(path, F_OK), 0); /* nothing was made */
+    assert_int_equal(try_open(folder, 0, -1, NULL, &error), LAPSE_IO);
+    write_bytes(path, "customer,time\n", 14);
+    assert_int_equal(try_open(path, 0, -1, NULL, &error), LAPSE_DAMAGED);
+    assert_int_equal(try_open(path, LAPSE_STORE_MUST_BE_NEW, -1, NULL, &error), LAPSE_BAD_INPUT);
+    unlink(path);
+    write_bytes(path, "c", 1); /* to SQLite an empty file; it must not be written over */
+    assert_int_equal(try_open(path, 0, -1, NULL, &error), LAPSE_DAMAGED);
+    assert_int_equal(try_open(path, LAPSE_STORE_READ_ONLY, -1, NULL, &error), LAPSE_DAMAGED);
+    unlink(path);
+
+    assert_int_equal(try_open(path, 0, 3, "KWD", &error), LAPSE_OK);
+    assert_int_equal(try_open(path, 0, -1, NULL, &error), LAPSE_OK);
+    assert_int_equal(try_open(path, 0, 3, "KWD", &error), LAPSE_OK);
+    assert_int_equal(try_open(path, 0, 2, NULL, &error), LAPSE_BAD_INPUT);
+    assert_int_equal(try_open(path, 0, -1, "EUR", &error), LAPSE_BAD_INPUT);
+    assert_int_equal(try_open(path, 0, -1, "eur", &error), LAPSE_INVALID);
+    assert_int_equal(try_open(path, 0, 7, NULL, &error), LAPSE_INVALID);
+    assert_int_equal(try_open(path, 1u << 20, -1, NULL, &error), LAPSE_INVALID);
+
+    /* user_version stands at byte 60 of the file, big-endian: a newer format */
+    FILE *f = fopen(path, "r+");
+    fseek(f, 63, SEEK_SET);
+    fputc(LAPSE_FORMAT + 1, f);
+    fclose(f);
+    assert_int_equal(try_open(path, 0, -1, NULL, &error), LAPSE_UNSUPPORTED);
+    unlink(path);
+}
+
+/* Every byte of a block is covered: an answer refuses and names the block. */
+static void damage_is_found(void **state)
+{
+    (void)state;
+    lapse_store *store = opened(path, 0);
+    char text[4000] = "customer,time,reason\n";
+    for (int i = 0; i < 100; i++)
+        snprintf(text + strlen(text), 60, "c%03d,2024-01-01,some-reason-%d\n", i, i * 7919);
+    import_good(store, text);
+    lapse_store_close(store);
+    FILE *f = fopen(path, "r+");
+    char bytes[65536];
+    size_t n = fread(bytes, 1, sizeof bytes, f), at = 0;
+    while (at + 17 < n && memcmp(bytes + at, "some-reason-15838", 17) != 0)
+        at++;
+    assert_true(at + 17 < n);
+    fseek(f, (long)at, SEEK_SET);
+    fputc('S', f);
+    fclose(f);
+    store = opened(path, 0);
+    lapse_view *view;
+    lapse_result *result;
+    lapse_table *table;
+    lapse_error error = { .size = sizeof error };
+    assert_int_equal(lapse_view_open(store, INT64_MAX, &view, NULL), LAPSE_OK);
+    lapse_status status = lapse_view_events(view, &result, &error);
+    if (status == LAPSE_OK) {
+        status = lapse_result_collect(result, &table, &error);
+        lapse_result_free(result);
+    }
+    assert_int_equal(status, LAPSE_DAMAGED);
+    assert_non_null(strstr(error.message, "block"));
+    lapse_view_close(view);
+    lapse_store_close(store);
+    unlink(path);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -230,6 +318,8 @@ int main(void)
         cmocka_unit_test(names_of_files),
         cmocka_unit_test(foreign_files),
         cmocka_unit_test(blocks_that_are_gone),
+        cmocka_unit_test(files_that_are_no_store),
+        cmocka_unit_test(damage_is_found),
     };
     return cmocka_run_group_tests_name("store_files", tests, make_folder, remove_folder);
 }

@@ -71,14 +71,6 @@ static inline char *bytes_of(const char *at, size_t *n)
     return bytes;
 }
 
-static inline void write_bytes(const char *at, const char *bytes, size_t n)
-{
-    FILE *f = fopen(at, "w");
-    assert_non_null(f);
-    assert_int_equal(fwrite(bytes, 1, n, f), n);
-    fclose(f);
-}
-
 static inline void check_sound_file(const char *at)
 {
     lapse_store *store = opened(at, LAPSE_STORE_VERIFY);
