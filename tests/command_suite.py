@@ -1,5 +1,5 @@
-"""What the suites that drive the `lapse` command from outside share: its path, given as the only argument, a folder for each test
-with a file of orders in it, and what comes of a run."""
+"""What the suites that drive the `lapse` command from outside share: its path, given as the only argument, a folder for each
+test with a file of orders in it, and what comes of a run."""
 import csv
 import io
 import os

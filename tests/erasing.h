@@ -1,5 +1,5 @@
-/* What the suites of erasure share: stores whose key is told, so that two of them know the same people by the same hashes;
- * imports, forgetting, and all that two stores answer. */
+/* What the suites of erasure share: stores whose key is told, so that two of them know the same people by the same
+ * hashes; imports, forgetting, and all that two stores answer. */
 #ifndef TESTS_ERASING_H
 #define TESTS_ERASING_H
 

@@ -1,5 +1,6 @@
-/* Events as an array beside a store, for the suites of runs: number `i` of them has a time of its own, so that their order is
- * plain, and what a store holds is compared row by row. A suite defines _POSIX_C_SOURCE 200809L before this. */
+/* Events as an array beside a store, for the suites of runs: number `i` of them has a time of its own, so that their
+ * order is plain, and what a store holds is compared row by row. A suite defines _POSIX_C_SOURCE 200809L before
+ * this. */
 #ifndef TESTS_EVENT_ARRAY_H
 #define TESTS_EVENT_ARRAY_H
 

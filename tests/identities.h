@@ -1,5 +1,5 @@
-/* What the suites of identity share: events drawn from small domains, a naive model of which of them a store takes, and commits
- * that are compared with it. A suite defines _POSIX_C_SOURCE 200809L before this. */
+/* What the suites of identity share: events drawn from small domains, a naive model of which of them a store takes,
+ * and commits that are compared with it. A suite defines _POSIX_C_SOURCE 200809L before this. */
 #ifndef TESTS_IDENTITIES_H
 #define TESTS_IDENTITIES_H
 

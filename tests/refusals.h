@@ -1,5 +1,5 @@
-/* What the suites of what stores refuse share: a store opened with options, or not, and why; imports of texts. A suite defines
- * _POSIX_C_SOURCE 200809L before this. */
+/* What the suites of what stores refuse share: a store opened with options, or not, and why; imports of texts. A
+ * suite defines _POSIX_C_SOURCE 200809L before this. */
 #ifndef TESTS_REFUSALS_H
 #define TESTS_REFUSALS_H
 

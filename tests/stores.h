@@ -1,5 +1,6 @@
-/* What the suites of stores in files share: a folder, which each suite leaves empty; stores that do not wait for the disk; what
- * they hold, as CSV text; and the file as SQLite sees it. A suite defines _POSIX_C_SOURCE 200809L before this. */
+/* What the suites of stores in files share: a folder, which each suite leaves empty; stores that do not wait for the
+ * disk; what they hold, as CSV text; and the file as SQLite sees it. A suite defines _POSIX_C_SOURCE 200809L before
+ * this. */
 #ifndef TESTS_STORES_H
 #define TESTS_STORES_H
 

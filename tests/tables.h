@@ -1,5 +1,5 @@
-/* What the suites of lib/table share: a heap that gives blocks anywhere, tables of all types made from the numbers of their rows,
- * what the Arrow layout asks of them, and results that come in parts. */
+/* What the suites of lib/table share: a heap that gives blocks anywhere, tables of all types made from the numbers
+ * of their rows, what the Arrow layout asks of them, and results that come in parts. */
 #ifndef TESTS_TABLES_H
 #define TESTS_TABLES_H
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Drives the `lapse` command from outside: exit codes, options, messages, help, man page and README. What the answers say is
-tested elsewhere.
+"""Drives the `lapse` command from outside: exit codes, options, messages, help, man page and README. What the answers
+say is tested elsewhere.
 
 usage: test_command.py PATH-OF-LAPSE"""
 import os

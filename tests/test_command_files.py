@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""The files of the `lapse` command: stores, inputs, zones and rejects; outputs that appear whole or not at all; closed pipes, full
-disks, terminals and signals.
+"""The files of the `lapse` command: stores, inputs, zones and rejects; outputs that appear whole or not at all; closed
+pipes, full disks, terminals and signals.
 
 usage: test_command_files.py PATH-OF-LAPSE"""
 import csv

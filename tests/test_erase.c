@@ -1,5 +1,5 @@
-/* Forgetting: all or nothing, what is refused, cancelling; old files do not bring the forgotten back, their addresses stay
- * suppressed, and keys are those of the host. */
+/* Forgetting: all or nothing, what is refused, cancelling; old files do not bring the forgotten back, their
+ * addresses stay suppressed, and keys are those of the host. */
 #define _POSIX_C_SOURCE 200809L
 
 #include "erasing.h"

@@ -1,5 +1,5 @@
-/* Nothing of who was forgotten is found in any byte of a store: of many commits, in memory, beside readers of other processes.
- * The rest is as if they had never been there, and whoever read them is told to begin anew. */
+/* Nothing of who was forgotten is found in any byte of a store: of many commits, in memory, beside readers of other
+ * processes. The rest is as if they had never been there, and whoever read them is told to begin anew. */
 #define _POSIX_C_SOURCE 200809L
 
 #include "erasing.h"

@@ -1,5 +1,5 @@
-/* lib/store, identity: random commits against a naive reference, with fingerprints that are nearly equal; retractions; two
- * processes. */
+/* lib/store, identity: random commits against a naive reference, with fingerprints that are nearly equal;
+ * retractions; two processes. */
 #define _POSIX_C_SOURCE 200809L
 
 #include "identities.h"

@@ -1,5 +1,6 @@
-/* lib/store, identity: filters of keys against what was put in, small, and safe when they are damaged; the latest rows, and
- * keys of contents; and that filters are only a help, whether they are stored, lost, damaged or admit everything. */
+/* lib/store, identity: filters of keys against what was put in, small, and safe when they are damaged; the latest
+ * rows, and keys of contents; and that filters are only a help, whether they are stored, lost, damaged or admit
+ * everything. */
 #define _POSIX_C_SOURCE 200809L
 
 #include "identities.h"

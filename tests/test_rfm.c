@@ -1,5 +1,5 @@
-/* Scores: cuts against exact fractions, and both answers through the public interface on stores small enough to work out
- * by hand. Segment tables: test_segments.c; many customers and known data: test_rfm_many.c. */
+/* Scores: cuts against exact fractions, and both answers through the public interface on stores small enough to work
+ * out by hand. Segment tables: test_segments.c; many customers and known data: test_rfm_many.c. */
 #include "rfms.h"
 
 static lapse_allocator memory;

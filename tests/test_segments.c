@@ -1,4 +1,5 @@
-/* Segment tables: the one of the contract cell by cell, tables of hosts, what is noted about them, and what is refused. */
+/* Segment tables: the one of the contract cell by cell, tables of hosts, what is noted about them, and what is
+ * refused. */
 #include "rfms.h"
 
 static lapse_allocator memory;

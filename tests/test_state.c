@@ -1,5 +1,5 @@
-/* States of customers: stage, clocks, account and rights, each rule of ruling 5 as a case worked out by hand; and the tables of
- * docs/states.md, which are those of the code. */
+/* States of customers: stage, clocks, account and rights, each rule of ruling 5 as a case worked out by hand; and
+ * the tables of docs/states.md, which are those of the code. */
 #include "state_cases.h"
 
 #include "state/state.h"

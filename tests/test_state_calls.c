@@ -1,5 +1,5 @@
-/* What the headers promise about the calls that answer about states: arguments, one customer, cancelling, overflows, names,
- * answers of many parts and any number of threads. */
+/* What the headers promise about the calls that answer about states: arguments, one customer, cancelling, overflows,
+ * names, answers of many parts and any number of threads. */
 #include "state_cases.h"
 
 static void nobody(void **state)

@@ -1,5 +1,5 @@
-/* Endpoints and channels: what bounces, reports and verifications make of an address, which address of many counts, and what
- * the gate says of it. */
+/* Endpoints and channels: what bounces, reports and verifications make of an address, which address of many counts,
+ * and what the gate says of it. */
 #include "state_cases.h"
 
 #include "state/state.h"

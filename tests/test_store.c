@@ -1,5 +1,5 @@
-/* lib/store as callers see it: identity of events, conflicts, order and batches that change nothing, views that keep their moment,
- * two handles; outcomes of appends; what is refused. */
+/* lib/store as callers see it: identity of events, conflicts, order and batches that change nothing, views that keep
+ * their moment, two handles; outcomes of appends; what is refused. */
 #define _POSIX_C_SOURCE 200809L
 
 #include "stores.h"

@@ -1,4 +1,5 @@
-/* lib/store, packing and blocks: against plain arrays, of every width and of dates; damaged blocks are refused or harmless. */
+/* lib/store, packing and blocks: against plain arrays, of every width and of dates; damaged blocks are refused or
+ * harmless. */
 #define _POSIX_C_SOURCE 200809L
 
 #include "stores.h"

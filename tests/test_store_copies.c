@@ -1,5 +1,5 @@
-/* Copies of a store: whole, stores of their own, not over what is there, cancelled at every question, beside a handle that
- * rewrites what is copied; damage is not copied. */
+/* Copies of a store: whole, stores of their own, not over what is there, cancelled at every question, beside a
+ * handle that rewrites what is copied; damage is not copied. */
 #define _POSIX_C_SOURCE 200809L
 
 #include "upkeep.h"

@@ -1,5 +1,5 @@
-/* Files that are damaged, by values, directories and blocks, with checksums wrong and right; and names and files that are no
- * store's. Files are damaged with SQLite itself. */
+/* Files that are damaged, by values, directories and blocks, with checksums wrong and right; and names and files
+ * that are no store's. Files are damaged with SQLite itself. */
 #define _POSIX_C_SOURCE 200809L
 
 #include "refusals.h"

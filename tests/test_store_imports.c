@@ -1,5 +1,5 @@
-/* What imports and appends refuse, and where they have their limits: options, inputs that cannot be read, giant rows, callbacks
- * that cancel; many sources, runs and ids. */
+/* What imports and appends refuse, and where they have their limits: options, inputs that cannot be read, giant
+ * rows, callbacks that cancel; many sources, runs and ids. */
 #define _POSIX_C_SOURCE 200809L
 
 #include "refusals.h"

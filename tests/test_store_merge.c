@@ -1,4 +1,5 @@
-/* lib/store, merge.c by itself: seeks, bounds and chunks over the runs of a store, and keys that are found where they lie. */
+/* lib/store, merge.c by itself: seeks, bounds and chunks over the runs of a store, and keys that are found where
+ * they lie. */
 #define _POSIX_C_SOURCE 200809L
 
 #include "event_array.h"

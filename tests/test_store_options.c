@@ -1,5 +1,5 @@
-/* Arguments and options of a store: each that is wrong is refused with nothing made; what a store was made with is fixed, and
- * told. */
+/* Arguments and options of a store: each that is wrong is refused with nothing made; what a store was made with is
+ * fixed, and told. */
 #define _POSIX_C_SOURCE 200809L
 
 #include "refusals.h"

@@ -1,5 +1,5 @@
-/* lib/store: the tail, folds and merges. Whatever the sizes of commits, whatever is folded or merged meanwhile, the store
- * holds what an array holds; it survives kill -9, a second writer and damage in the middle. */
+/* lib/store: the tail, folds and merges. Whatever the sizes of commits, whatever is folded or merged meanwhile, the
+ * store holds what an array holds; it survives kill -9, a second writer and damage in the middle. */
 #define _POSIX_C_SOURCE 200809L
 
 #include "event_array.h"

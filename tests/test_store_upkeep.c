@@ -1,5 +1,5 @@
-/* Keeping a store in order: format versions, and compacting; what upkeep refuses. What it may not change is compared as the
- * export's bytes. */
+/* Keeping a store in order: format versions, and compacting; what upkeep refuses. What it may not change is compared
+ * as the export's bytes. */
 #define _POSIX_C_SOURCE 200809L
 
 #include "upkeep.h"

@@ -1,5 +1,5 @@
-/* Copying and compacting in a process that is killed at each question it asks its host, and on a disk that is full at one moment
- * or another: the store is as it was, and the next call does the rest. */
+/* Copying and compacting in a process that is killed at each question it asks its host, and on a disk that is full
+ * at one moment or another: the store is as it was, and the next call does the rest. */
 #define _POSIX_C_SOURCE 200809L
 
 #include "upkeep.h"

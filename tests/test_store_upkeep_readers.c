@@ -1,4 +1,5 @@
-/* Threads and processes that read, copy and verify a store beside one writer, who commits and compacts: each sees whole commits. */
+/* Threads and processes that read, copy and verify a store beside one writer, who commits and compacts: each sees
+ * whole commits. */
 #define _POSIX_C_SOURCE 200809L
 
 #include "upkeep.h"

@@ -1,5 +1,5 @@
-/* Verifying: all damage is named, rows are checked that a run's checksums say nothing about, and no byte of a file can be
- * another without being found or being harmless. */
+/* Verifying: all damage is named, rows are checked that a run's checksums say nothing about, and no byte of a file
+ * can be another without being found or being harmless. */
 #define _POSIX_C_SOURCE 200809L
 
 #include "upkeep.h"

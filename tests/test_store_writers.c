@@ -1,5 +1,5 @@
-/* Other writers: one that holds the store, and ones that were killed in the middle, in either journal mode. What was committed
- * is there, and nothing else. */
+/* Other writers: one that holds the store, and ones that were killed in the middle, in either journal mode. What was
+ * committed is there, and nothing else. */
 #define _POSIX_C_SOURCE 200809L
 
 #include "refusals.h"

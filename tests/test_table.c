@@ -1,5 +1,5 @@
-/* lib/table, tables: the Arrow layout of every type, missing values, whole columns at once, misuse, columns of other versions,
- * and references. Golden values are written out; the rest is checked against naive re-computation. */
+/* lib/table, tables: the Arrow layout of every type, missing values, whole columns at once, misuse, columns of other
+ * versions, and references. Golden values are written out; the rest is checked against naive re-computation. */
 #include <math.h>
 
 #include "tables.h"

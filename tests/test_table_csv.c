@@ -1,5 +1,5 @@
-/* lib/table, CSV: golden values, all strings of characters that matter, times and numbers against their formatters, chunks;
- * and on threads the same bytes. */
+/* lib/table, CSV: golden values, all strings of characters that matter, times and numbers against their formatters,
+ * chunks; and on threads the same bytes. */
 #include <pthread.h>
 
 #include "tables.h"

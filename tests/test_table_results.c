@@ -1,5 +1,5 @@
-/* lib/table, results: parts and what collects them, ends and failures that are kept, notes; and every allocation of all this
- * fails once. */
+/* lib/table, results: parts and what collects them, ends and failures that are kept, notes; and every allocation of
+ * all this fails once. */
 #include "tables.h"
 
 static void collecting_joins_all_parts(void **state)

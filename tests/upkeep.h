@@ -1,5 +1,5 @@
-/* What the suites of upkeep share: stores of several commits, files as bytes, and a host that counts the questions it is asked,
- * stops at one, or dies at it. A suite defines _POSIX_C_SOURCE 200809L before this. */
+/* What the suites of upkeep share: stores of several commits, files as bytes, and a host that counts the questions
+ * it is asked, stops at one, or dies at it. A suite defines _POSIX_C_SOURCE 200809L before this. */
 #ifndef TESTS_UPKEEP_H
 #define TESTS_UPKEEP_H
 
