@@ -39,7 +39,8 @@ typedef struct lapse_store_options {
     uint32_t size;
     uint32_t flags;                   /**< LAPSE_STORE_... */
     const lapse_allocator *allocator; /**< NULL: malloc and free */
-    int64_t memory_limit;             /**< bytes for work; at least 16 MiB; default 256 MiB */
+    int64_t memory_limit;             /**< bytes for work; at least 16 MiB; default 256 MiB. Half of it may hold what
+                                           questions about one customer have read, until a file is imported */
     int32_t timeout_ms;               /**< how long to wait for another writer; default 5000 */
     int32_t sync;                     /**< LAPSE_SYNC_... */
     int32_t digits;                   /**< of the currency, 0 to 6; -1 (default): 2 when new, as it is otherwise */

@@ -71,7 +71,7 @@ static lapse_status fill(void *user, struct lapse_commit *commit, lapse_error *e
     a->reader.check = &check;
     a->error = error;
     lapse_constants_add(&a->reader.constants, &constants);
-    a->status = lapse_stage_new(a->store, &constants, (size_t)a->store->memory_limit, (uint64_t)a->batch.rows,
+    a->status = lapse_stage_new(a->store, &constants, (size_t)a->store->memory_limit / 2, (uint64_t)a->batch.rows,
                                 &a->stage, error);
     if (a->status == LAPSE_OK && a->options.outcomes)
         lapse_stage_keep_lines(a->stage);

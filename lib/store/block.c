@@ -288,33 +288,37 @@ bool lapse_block_key(const struct lapse_block *b, uint32_t k, char key[LAPSE_TEX
            out->first <= b->rows && out->rows <= b->rows - out->first;
 }
 
+/* The texts of the rows, or all that codes may name. */
 static bool get_texts(struct lapse_block *b, int f, uint8_t encoding, const uint8_t *at, const uint8_t *end,
                       uint32_t first, uint32_t count)
 {
-    uint32_t n = b->rows, texts = n;
-    if (encoding == CODED_TEXT) {
+    const bool coded = encoding == CODED_TEXT;
+    uint32_t n = b->rows, texts = n, from = first, to = first + count, used, size;
+    if (coded) {
         if (end - at < 4 || (texts = lapse_load4(at)) == 0 || texts > n)
             return false;
         at += 4;
+        from = 0;
+        to = texts;
     }
     uint32_t *begin = array_room(b, f, (size_t)texts * 4 + (size_t)n * 4 + texts);
     if (!begin)
         return false;
     uint32_t *code = begin + texts;
     uint8_t *length = (uint8_t *)(code + n);
-    if (!lapse_unpack_names(&at, end, texts, 0, texts, length))
+    if (!lapse_unpack_before(at, end, texts, from, &used, &size) ||
+        !lapse_unpack_names(&at, end, texts, from, to - from, length) || used > (size_t)(end - at))
         return false;
     const char *data = (const char *)at;
-    uint32_t used = 0;
-    for (uint32_t i = 0; i < texts; i++) {
+    for (uint32_t i = from; i < to; i++) {
         begin[i] = used;
         used += length[i];
     }
     if (used > (size_t)(end - at))
         return false;
-    at += used;
-    if (encoding == CODED_TEXT) {
+    if (coded) {
         uint32_t most = 0;
+        at += used;
         if (!lapse_unpack_u32(&at, end, n, first, count, code))
             return false;
         for (uint32_t i = first; i < first + count; i++)
@@ -322,7 +326,7 @@ static bool get_texts(struct lapse_block *b, int f, uint8_t encoding, const uint
         if (most >= texts)
             return false;
     }
-    b->columns.text[f] = (struct lapse_text_column){ data, begin, length, encoding == CODED_TEXT ? code : NULL };
+    b->columns.text[f] = (struct lapse_text_column){ data, begin, length, coded ? code : NULL };
     return true;
 }
 
@@ -332,14 +336,18 @@ static bool get_names(struct lapse_block *b, int f, const uint8_t *at, const uin
     uint8_t *v = array_room(b, f, b->rows);
     if (!v || !lapse_unpack_names(&at, end, b->rows, first, count, v))
         return false;
-    uint8_t known[256], bad = 0;
-    for (int x = 0; x < 256; x++)
-        known[x] = x && !lapse_fields[f].name_of(x);
-    known[0] = f == LAPSE_F_KIND;
+    uint8_t seen[256] = { 0 };
+    uint64_t some;
+    bool known = true;
     for (uint32_t i = first; i < first + count; i++)
-        bad |= known[v[i]];
+        seen[v[i]] = 1;
+    for (int x = 0; x < 256; x += 8) { /* most are of a few values */
+        memcpy(&some, seen + x, 8);
+        for (int y = x; some && y < x + 8; y++)
+            known &= !seen[y] || (y ? lapse_fields[f].name_of(y) != NULL : f != LAPSE_F_KIND);
+    }
     b->columns.name[f] = v;
-    return !bad;
+    return known;
 }
 
 static bool get_column(struct lapse_block *b, int f, uint32_t first, uint32_t count)

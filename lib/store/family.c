@@ -8,10 +8,15 @@
                        BIT(LAPSE_F_ENDPOINT) | BIT(LAPSE_F_REF))
 #define OF_CHANGES    (BIT(LAPSE_F_TIME) | BIT(LAPSE_T_REGION) | BIT(LAPSE_T_FROM) | BIT(LAPSE_T_TO) | BIT(LAPSE_T_CAUSE))
 
+/* Whoever asks about one customer reads a block: of a fourth of the rows that costs a third of the time, and a pass, which
+ * reads four times as many, takes a twentieth longer. */
+enum { EVENT_ROWS = 2048 };
+
 const struct lapse_family lapse_families[LAPSE_FAMILIES] = {
     [LAPSE_RUN_EVENTS] = {
         .keys = "customers",
         .kind = LAPSE_KEYS_CUSTOMERS,
+        .rows = EVENT_ROWS,
         .published = true,
         .filter = LAPSE_FILTER_OF_LATEST,
         .forget = LAPSE_FORGET_CUSTOMERS,
@@ -30,6 +35,7 @@ const struct lapse_family lapse_families[LAPSE_FAMILIES] = {
     [LAPSE_RUN_STAGED] = {
         .keys = "customers",
         .kind = LAPSE_KEYS_CUSTOMERS,
+        .rows = EVENT_ROWS,
         .filter = LAPSE_FILTER_OF_LATEST,
         .needed = LAPSE_FIELD_BIT(LAPSE_F_TIME) | LAPSE_FIELD_BIT(LAPSE_F_KIND),
         .allowed = LAPSE_ALL_FIELDS,

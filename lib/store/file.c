@@ -155,11 +155,18 @@ static bool read_blob(sqlite3_stmt *q, int column, struct lapse_buffer *out)
     return !out->failed;
 }
 
-/* An answer under way may go on in a child, where nothing else has looked whose handle it is. */
-lapse_status lapse_file_get_block(struct lapse_file *file, int64_t id, struct lapse_buffer *out, lapse_error *error)
+lapse_status lapse_file_check_process(const struct lapse_file *file, lapse_error *error)
 {
     if (file->process != getpid())
         return lapse_fail(error, LAPSE_FORKED, "this answer was asked for before fork: open the store again");
+    return LAPSE_OK;
+}
+
+lapse_status lapse_file_get_block(struct lapse_file *file, int64_t id, struct lapse_buffer *out, lapse_error *error)
+{
+    lapse_status status = lapse_file_check_process(file, error);
+    if (status != LAPSE_OK)
+        return status;
     sqlite3_stmt *q = take(file, GET_BLOCK);
     int code = SQLITE_ERROR;
     bool found = false, copied = true;
@@ -170,7 +177,7 @@ lapse_status lapse_file_get_block(struct lapse_file *file, int64_t id, struct la
         if (found)
             copied = read_blob(q, 0, out);
     }
-    lapse_status status = done(file, GET_BLOCK, code, error);
+    status = done(file, GET_BLOCK, code, error);
     if (status != LAPSE_OK)
         return status;
     if (!copied)

@@ -128,7 +128,7 @@ static lapse_status reload(struct lapse_store *store, int64_t version, lapse_err
     lapse_manifest_settle(m);
     lapse_manifest_release(store->manifest);
     store->manifest = m;
-    atomic_store(&store->erased, m->erased);
+    lapse_store_erased(store, m->erased);
     return LAPSE_OK;
 }
 

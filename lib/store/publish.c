@@ -111,7 +111,7 @@ lapse_status lapse_change_publish(struct lapse_store *store, const struct lapse_
     lapse_lock_take(store->guard);
     lapse_manifest_release(store->manifest);
     store->manifest = next;
-    atomic_store(&store->erased, next->erased);
+    lapse_store_erased(store, next->erased);
     lapse_lock_give(store->guard);
     return LAPSE_OK;
 }

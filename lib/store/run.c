@@ -3,7 +3,7 @@
  * Directory, little-endian: fields, flags, block count, source count (4 bytes each); then the sources and the blocks,
  * texts as one byte of length and the bytes; then, if flag 4 is set, the filter: its time (8), the number of its parts
  * (4) and the parts; then the checksum of all before it (8). It is read whole when a store is opened, 60 to 100 bytes
- * for 8,192 rows. Each block's checksum is seeded with its id, so that a block in the place of another is found too;
+ * a block. Each block's checksum is seeded with its id, so that a block in the place of another is found too;
  * so are those of the filter's parts, which are blobs like blocks. */
 #include "store/identity.h"
 
@@ -20,6 +20,7 @@ struct lapse_run *lapse_run_new(struct lapse_store *store, int family)
         return NULL;
     run->mem = mem;
     run->file = store->file;
+    run->cache = store->cache;
     run->family = family;
     run->first_time = INT64_MAX;
     run->last_time = INT64_MIN;

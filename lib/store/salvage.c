@@ -132,6 +132,7 @@ static lapse_status take_over(struct lapse_verify *v, struct lapse_store *sound,
         lapse_filter_free(run->filter);
         run->filter = NULL;
         run->mem = &sound->mem;
+        run->cache = sound->cache;
         lapse_run_retain(run);
         m->runs[m->count++] = run;
     }

@@ -225,6 +225,7 @@ static void destroy(struct lapse_store *store)
     lapse_mem_free(&mem, store->dropped);
     lapse_tombs_release(store->tombs);
     lapse_file_close(store->file);
+    lapse_cache_free(store->cache);
     lapse_lock_free(&mem, store->writer);
     lapse_lock_free(&mem, store->guard);
     lapse_mem_free(&mem, (void *)(uintptr_t)store->zone.starts);
@@ -252,13 +253,25 @@ struct lapse_store *lapse_store_new(const lapse_allocator *mem, lapse_error *err
         store->process = getpid();
         store->writer = lapse_lock_new(mem);
         store->guard = lapse_lock_new(mem);
+        store->cache = lapse_cache_new(mem);
         atomic_init(&store->owners, 1);
     }
-    if (store && store->writer && store->guard)
+    if (store && store->writer && store->guard && store->cache)
         return store;
     lapse_store_close(store);
     lapse_fail_memory(error);
     return NULL;
+}
+
+void lapse_store_keep_blocks(struct lapse_store *store, bool on)
+{
+    lapse_cache_limit(store->cache, on ? (size_t)store->memory_limit / 2 : 0);
+}
+
+void lapse_store_erased(struct lapse_store *store, int64_t count)
+{
+    if (atomic_exchange(&store->erased, count) != count)
+        lapse_cache_clear(store->cache);
 }
 
 static lapse_status open_store(struct lapse_store *store, const char *path, const lapse_store_options *o,
@@ -310,6 +323,7 @@ lapse_status lapse_store_open(const char *path, const lapse_store_options *optio
     if (!store)
         return LAPSE_NO_MEMORY;
     store->memory_limit = o.memory_limit;
+    lapse_store_keep_blocks(store, true);
     if (o.flags & LAPSE_STORE_VERIFY)
         o.flags |= LAPSE_STORE_READ_ONLY;
     atomic_init(&store->erased, 0);

@@ -175,6 +175,26 @@ lapse_status lapse_file_scrub(struct lapse_file *file, lapse_error *error);
 bool lapse_file_read_only(const struct lapse_file *file);
 int64_t lapse_file_format(const struct lapse_file *file); /* that a library must know to read it */
 
+/* LAPSE_FORKED in another process than the one that opened it. */
+lapse_status lapse_file_check_process(const struct lapse_file *file, lapse_error *error);
+
+/* ---- cache.c: blocks that somebody looked for ------------------------------------------------------------------ */
+
+struct lapse_cache;
+struct lapse_cached;               /* one of them, to be released; lives on when the cache has let it go */
+struct lapse_cache *lapse_cache_new(const lapse_allocator *mem); /* keeps nothing until it gets a limit; NULL: no memory */
+void lapse_cache_free(struct lapse_cache *cache); /* once all are released; NULL is fine */
+/* From any thread. */
+void lapse_cache_limit(struct lapse_cache *cache, size_t bytes);
+void lapse_cache_clear(struct lapse_cache *cache);
+/* Of a NULL cache NULL. */
+struct lapse_cached *lapse_cache_find(struct lapse_cache *cache, int64_t id, uint64_t checksum);
+/* Takes over the bytes, whose checksum is right, and leaves the buffer empty; unless another thread did so before. NULL: they
+ * stay with the caller, for there is no room. */
+struct lapse_cached *lapse_cache_keep(struct lapse_cache *cache, int64_t id, uint64_t checksum, struct lapse_buffer *bytes);
+const struct lapse_buffer *lapse_cached_bytes(const struct lapse_cached *cached); /* not to be changed */
+void lapse_cache_release(struct lapse_cache *cache, struct lapse_cached *cached);
+
 /* ---- run.c: writing and reading one run ------------------------------------------------------------------------ */
 
 struct lapse_run_block {
@@ -187,6 +207,7 @@ struct lapse_run_block {
 struct lapse_run {
     const lapse_allocator *mem;     /* of the store, which outlives its runs */
     struct lapse_file *file;
+    struct lapse_cache *cache;      /* of its store, likewise */
     int64_t id;                     /* 0 until published */
     int family;
     uint64_t checksum;              /* of its directory, once that is saved or loaded */
@@ -313,7 +334,9 @@ struct lapse_reader {
     uint32_t rows_from, rows_to;   /* decoded */
     int64_t number;                /* of the first row of block `numbered`, for LAPSE_F_LINE */
     size_t numbered;
-    struct lapse_block block;
+    struct lapse_block block;      /* its bytes are lent where they are kept: then `own` is the reader's buffer */
+    struct lapse_cached *kept;
+    struct lapse_buffer own;
     char key[LAPSE_TEXT_MAX];
 };
 static inline bool lapse_reader_at_end(const struct lapse_reader *r)
@@ -460,6 +483,7 @@ struct lapse_store {
     bool damaged;                  /* a block that was to be merged: this handle merges no more */
     struct lapse_tombs *tombs;     /* who was forgotten, once somebody wanted to know (tombs.c); under `guard` */
     atomic_llong erased;           /* of `manifest`: whoever reads an older one is to stop */
+    struct lapse_cache *cache;
     int64_t memory_limit;
     int64_t process;
     struct lapse_zone zone;
@@ -472,6 +496,10 @@ struct lapse_store {
 };
 struct lapse_store *lapse_store_new(const lapse_allocator *mem, lapse_error *error); /* without a file; NULL: no memory */
 void lapse_store_retain(struct lapse_store *store);
+/* Whether blocks that are looked for are kept, in half of the memory limit: not while an import needs it. */
+void lapse_store_keep_blocks(struct lapse_store *store, bool on);
+/* The manifest of now knows of so many forgotten customers: what is kept may be of one of them. */
+void lapse_store_erased(struct lapse_store *store, int64_t count);
 /* LAPSE_INVALID for NULL, LAPSE_FORKED in another process than the one that opened it. */
 lapse_status lapse_store_check_handle(const struct lapse_store *store, lapse_error *error);
 /* The same, and LAPSE_DAMAGED for an unsound store. */
