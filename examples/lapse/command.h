@@ -260,6 +260,9 @@ int instant_read(struct work *work, const char *text, int64_t *out);
 int import_events(struct work *work, const char *path, struct reader *reader, lapse_counts *counts);
 int import_rejects_open(struct work *work);
 
+/* rfm.c: what is wrong in the thresholds of --cuts fixed:... */
+void tell_cuts(const char *fixed, const lapse_error *error);
+
 /* hint.c: what a refused header would need, read from the first bytes of the file */
 void hint_at_header(const struct args *args, const char *path, const char *head, size_t size,
                     const lapse_error *error);

@@ -1,8 +1,10 @@
 /* The table of options and the parser over it. Options stand before or after operands, as `--name value` or
  * `--name=value`; `--` ends them; of one given twice the last counts, but --set adds up. */
+#define _POSIX_C_SOURCE 200809L
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "command.h"
 
@@ -107,8 +109,17 @@ static bool take_bins(struct args *args, const struct option *option, const char
     return take_three(args, option, value, true, "one number from 2 to 10, or three as in 5,5,4");
 }
 
-/* `fixed:30,90/2,3/10,50`, or `fixed:` and a file: whatever is not made of digits and `.,/-` alone. Money is read with
- * its digits later, when the store is open. */
+/* Thresholds are what is made of digits and `.,/-` alone; also what begins like a number and is no file, so that a typo
+ * in them is not taken for a missing file. */
+static bool names_file(const char *text)
+{
+    static const char bytes[] = "0123456789.,/-";
+    bool number = strchr("0123456789-", *text) != NULL;
+
+    return text[strspn(text, bytes)] != '\0' && (!number || access(text, F_OK) == 0);
+}
+
+/* Money is read with its digits later, when the store is open. */
 static bool take_cuts(struct args *args, const struct option *option, const char *value)
 {
     static const char *const names[] = { "quantile", "ntile", "rfm-r" };
@@ -125,10 +136,10 @@ static bool take_cuts(struct args *args, const struct option *option, const char
         return refuse(option, value, "quantile, ntile, rfm-r, fixed:R/F/M or fixed:FILE");
     args->cuts = LAPSE_CUTS_FIXED;
     args->fixed = value + 6;
-    args->fixed_is_file = args->fixed[strspn(args->fixed, "0123456789.,/-")] != '\0';
+    args->fixed_is_file = names_file(args->fixed);
     if (args->fixed_is_file || lapse_cuts_parse(args->fixed, 0, &cuts, &error) == LAPSE_OK)
         return true;
-    tell("--%s %s: '%s': %s", option->name, value, error.text, error.rule);
+    tell_cuts(args->fixed, &error);
     return false;
 }
 
