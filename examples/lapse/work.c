@@ -367,5 +367,9 @@ int work_view_span(struct work *work, int64_t *from)
 
     if (code == EXIT_DONE)
         code = find_instant(work, work->args->to, &to);
+    if (code == EXIT_DONE && *from > to) {
+        tell("--from %s is later than --to %s: a span begins before it ends", work->args->from, work->args->to);
+        code = EXIT_REFUSED;
+    }
     return code == EXIT_DONE ? work_check(work, lapse_view_open(work->store, to, &work->view, &work->error)) : code;
 }
