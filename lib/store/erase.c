@@ -58,8 +58,9 @@ static lapse_status find_one(struct erase *e, struct lapse_merge *merge, const s
     lapse_tombs_release(tombs);
     if (status != LAPSE_OK)
         return status;
-    return lapse_fail(error, LAPSE_NOT_FOUND, at == INT64_MIN ? "there is no event of customer \"%.*s\""
-                                                              : "customer \"%.*s\" is forgotten already",
+    return lapse_fail(error, LAPSE_NOT_FOUND,
+                      at == INT64_MIN ? "there is no event of customer \"%.*s\"; nothing changed"
+                                      : "customer \"%.*s\" is forgotten already, without an event since; nothing changed",
                       (int)customer->size, customer->data);
 }
 
