@@ -103,6 +103,7 @@ class Usage(Command):
         for name in ('state', 'RFM', '', '--format', 'rfms'):
             with self.subTest(name):
                 self.run_lapse(name, 'orders.csv', code=2)
+        self.assertIn('comes first: lapse rfm orders.csv', self.run_lapse('orders.csv', 'rfm', code=2)[1])
 
     def test_version(self):
         self.assertRegex(self.run_lapse('--version')[0], r'^lapse \d+\.\d+\.\d+\n$')
@@ -157,6 +158,20 @@ class Usage(Command):
             with self.subTest(options):
                 out, _ = self.run_lapse('rfm', 'orders.csv', *options, code=2)
                 self.assertEqual(out, '')
+
+    def test_what_is_refused_says_what_would_do(self):
+        for args, said in ((['rfm', '--format', 'json'], "'json' is not one of table|csv"),
+                           (['churn', '--every', 'months'], "'months' is not one of day|week|month|quarter|year"),
+                           (['gaps', '--quantiles', '50'], "'50' is not one or more numbers above 0 and up to 1"),
+                           (['rfm', '--kind', 'order'], 'lapse help events lists them')):
+            with self.subTest(args):
+                err = self.run_lapse(*args, 'orders.csv', code=2)[1]
+                self.assertIn(said, err)
+                self.assertNotIn('Default', err)
+        for args in (['rfm', 'orders.csv', '--set', 'engagement.rsk=9d'], ['policy', '--policy', 'p']):
+            self.write('p', 'engagement.rsk = 9d\n')
+            self.assertIn('lapse policy lists all settings', self.run_lapse(*args, code=1)[1])
+        self.assertNotIn('lists', self.run_lapse('policy', '--policy', 'nosuch', code=1)[1])
 
     def test_options_of_other_commands(self):
         for args in (['info', 'orders.csv', '--as-of', '2024-01-01'], ['history', 'orders.csv', 'ann',
@@ -213,6 +228,17 @@ class Files(Command):
             with self.subTest(name):
                 self.run_lapse('import', name, 'orders.csv', code=3)
         self.assertEqual(self.read('orders.csv'), ORDERS)
+        # an event file where a store must be: operands in the wrong order, mostly
+        for args in (['import', 'orders.csv', 's.lapse'], ['forget', 'orders.csv', 'ann'], ['compact', 'orders.csv'],
+                     ['advance', 'orders.csv', '--as-of', '2024-01-01'], ['ack', 'orders.csv', '1']):
+            with self.subTest(args):
+                self.assertIn('orders.csv is no store: usage is lapse %s STORE' % args[0], self.run_lapse(*args, code=3)[1])
+        self.assertNotIn('usage', self.run_lapse('compact', 'broken', code=3)[1])
+        # what must be there and is not
+        for args in (['forget', 'missing', 'ann'], ['compact', 'missing'], ['ack', 'missing', '1'],
+                     ['advance', 'missing', '--as-of', '2024-01-01']):
+            with self.subTest(args):
+                self.assertIn('missing: cannot be opened: No such file', self.run_lapse(*args, code=3)[1])
 
     def test_unreadable(self):
         if os.getuid() == 0:
@@ -367,10 +393,13 @@ class Files(Command):
     def test_busy(self):
         store = self.store()
         held = sqlite3.connect(self.path(store), isolation_level=None)
-        held.execute('BEGIN IMMEDIATE')
         try:
-            self.assertEqual(len(self.rows('rfm', store)), 3) # readers do not wait
-            self.assertEqual(self.run_lapse('import', store, 'orders.csv', code=4)[0], '')
+            for lock in ('BEGIN IMMEDIATE', 'BEGIN; SELECT count(*) FROM sqlite_master'): # a writer; a reader of another program
+                held.executescript(lock)
+                held.execute('SELECT count(*) FROM sqlite_master').fetchall()
+                self.assertEqual(len(self.rows('rfm', store)), 3) # readers do not wait
+                self.assertEqual(self.run_lapse('import', store, 'orders.csv', code=4)[0], '')
+                held.execute('ROLLBACK')
         finally:
             held.close()
         self.run_lapse('import', store, 'orders.csv')
@@ -696,6 +725,19 @@ class Messages(Command):
             self.assertIn('folder/x: cannot be opened: Permission denied',
                           self.run_lapse('import', 'folder/x', 'orders.csv', code=3)[1])
 
+    def test_hints_at_a_file_that_is_no_csv(self):
+        for begin, what in ((b'PK\x03\x04rest', 'a spreadsheet or an archive'), (b'\xd0\xcf\x11\xe0rest', 'a spreadsheet'),
+                            ('customer,time\n'.encode('utf-16'), 'text in UTF-16'),
+                            (b'\xfe\xff' + 'customer,time\n'.encode('utf-16-be'), 'text in UTF-16')):
+            self.write('x.csv', begin)
+            for args in (['rfm', 'x.csv'], ['import', 's.lapse', 'x.csv']):
+                with self.subTest((args, what)):
+                    self.assertIn('x.csv: this is %s: save it as CSV in UTF-8' % what, self.run_lapse(*args, code=1)[1])
+
+    def test_hint_at_kinds(self):
+        self.write('x.csv', 'customer,time,kind\na,2024-01-01,order\n')
+        self.assertIn('lapse help events lists the kinds', self.run_lapse('rfm', 'x.csv', code=1)[1])
+
     def test_hints_at_a_header(self):
         for text, options, want in (
                 ('customer;time\na;2024-01-01\n', [], "try --delimiter ';'"),
@@ -995,7 +1037,8 @@ class Help(Command):
                 self.assertEqual(err, '')
                 self.assertTrue(out.startswith('Usage: lapse %s' % command))
                 self.assertLessEqual(max(len(line) for line in out.splitlines()), 80)
-                self.assertEqual(self.run_lapse(command, '--help')[0], out)
+                for asked in ('--help', '-h'):
+                    self.assertEqual(self.run_lapse(command, asked)[0], out)
 
     def test_each_option_of_help_is_taken(self):
         values = {'format': 'csv', 'output': 'o', 'as-of': '2024-05-01', 'cuts': 'quantile', 'bins': '5',

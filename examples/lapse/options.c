@@ -70,6 +70,7 @@ static bool take_choice(struct args *args, const struct option *option, const ch
 {
     size_t size = strlen(value);
     const char *at = option->value;
+    char rule[96];
 
     for (int64_t choice = 1; *at != '\0'; choice++) {
         size_t n = strcspn(at, "|");
@@ -80,7 +81,8 @@ static bool take_choice(struct args *args, const struct option *option, const ch
         }
         at += n + (at[n] == '|');
     }
-    return refuse(option, value, option->value);
+    snprintf(rule, sizeof rule, "one of %s", option->value);
+    return refuse(option, value, rule);
 }
 
 static bool take_three(struct args *args, const struct option *option, const char *value, bool or_one,
@@ -186,13 +188,14 @@ static bool take_currency(struct args *args, const struct option *option, const 
 static bool take_kind(struct args *args, const struct option *option, const char *value)
 {
     if (lapse_kind_find(value) == 0)
-        return refuse(option, value, "a kind of event such as order.placed");
+        return refuse(option, value, "a kind of event such as order.placed; lapse help events lists them");
     return take_text(args, option, value);
 }
 
 /* 0.5, 0.95: above 0, at most 1, with at most six decimals. */
 static bool take_quantiles(struct args *args, const struct option *option, const char *value)
 {
+    static const char rule[] = "one or more numbers above 0 and up to 1, with at most six decimals, as in 0.4,0.5,0.8";
     const char *at = value;
     int count = 0;
 
@@ -201,7 +204,7 @@ static bool take_quantiles(struct args *args, const struct option *option, const
         int decimals = 0;
 
         if (count == QUANTILES_MOST || !whole_number(at, &whole_part, &at) || whole_part > 1)
-            return refuse(option, value, option->help);
+            return refuse(option, value, rule);
         if (*at == '.' && at[1] >= '0' && at[1] <= '9') {
             for (at++; *at >= '0' && *at <= '9'; at++, decimals++)
                 millionths = decimals < 6 ? 10 * millionths + (*at - '0') : -1;
@@ -210,12 +213,12 @@ static bool take_quantiles(struct args *args, const struct option *option, const
             millionths *= 10;
         millionths = millionths < 0 ? 0 : millionths + 1000000 * whole_part;
         if (millionths < 1 || millionths > 1000000)
-            return refuse(option, value, option->help);
+            return refuse(option, value, rule);
         args->quantiles[count++] = (int32_t)millionths;
         more = *at == ',';
     }
     if (*at != '\0')
-        return refuse(option, value, option->help);
+        return refuse(option, value, rule);
     args->quantile_count = count;
     return true;
 }
@@ -345,7 +348,7 @@ const struct option option_table[] = {
     { "horizon", "DAYS", GROUP_SURVIVAL, take_number, TO(horizon), 0, 1000000,
       "Of --summary: days up to which the mean is taken, default the longest time." },
     { "quantiles", "P,...", GROUP_GAPS, take_quantiles, 0, 0, 0,
-      "numbers above 0 and up to 1, with at most six decimals, as in 0.4,0.5,0.8. Default "
+      "Numbers above 0 and up to 1, with at most six decimals, as in 0.4,0.5,0.8. Default "
       "0.1,0.25,0.4,0.5,0.6,0.75,0.8,0.9,0.95,0.99." },
     { "method", "nearest_rank|linear", GROUP_GAPS, take_choice, TO(method), 0, 0,
       "The quantile p of n gaps is the ceil(p n)-th in ascending order (default), or interpolated at (n - 1) p." },
@@ -464,9 +467,11 @@ static bool operands_fit(const struct args *args)
         size_t n = strcspn(at, " ");
 
         least += *at != '[';
-        most = n > 3 && memcmp(at + n - 3, "...", 3) == 0 ? INT32_MAX : most + (most < INT32_MAX);
+        most++;
         at += n + (at[n] == ' ');
     }
+    if (strstr(args->command->operands, "..."))
+        most = INT32_MAX;
     if (args->operands >= least && args->operands <= most)
         return true;
     if (args->operands < least)
