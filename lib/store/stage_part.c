@@ -232,7 +232,7 @@ static bool sort_customers(struct stage_part *part, uint32_t *rank, struct stage
     if (!keys || !sorted)
         return false;
     for (uint32_t c = 0; c < n; c++)
-        keys[c] = (struct lapse_sort_key){ stage_key(stage_id(part, c), skip), c };
+        keys[c] = (struct lapse_sort_key){ lapse_text_eight(stage_id(part, c), skip), c };
     lapse_sort_settled(keys, sorted, n, sorted + n, order_ids, part);
     return renumber(part, sorted, rank);
 }

@@ -193,7 +193,7 @@ static bool collect(struct gathering *g, size_t r)
         return true;
     size_t skip = common_prefix(g);
     for (uint32_t i = 0; i < n; i++)
-        g->keys[i] = (struct lapse_sort_key){ stage_key(id_of(g, i), skip), i };
+        g->keys[i] = (struct lapse_sort_key){ lapse_text_eight(id_of(g, i), skip), i };
     lapse_sort_settled(g->keys, g->order, n, g->scratch, order_places, g);
     return true;
 }
