@@ -163,11 +163,17 @@ class Usage(Command):
         for args, said in ((['rfm', '--format', 'json'], "'json' is not one of table|csv"),
                            (['churn', '--every', 'months'], "'months' is not one of day|week|month|quarter|year"),
                            (['gaps', '--quantiles', '50'], "'50' is not one or more numbers above 0 and up to 1"),
+                           (['rfm', '--map', 'Kunde=customer'], 'left of = stands one of its fields'),
                            (['rfm', '--kind', 'order'], 'lapse help events lists them')):
             with self.subTest(args):
                 err = self.run_lapse(*args, 'orders.csv', code=2)[1]
                 self.assertIn(said, err)
                 self.assertNotIn('Default', err)
+        for option, meant in (('--asof', '--as-of'), ('--as_of=2024-01-01', '--as-of'), ('-as-of', '--as-of'), ('--As-Of', '--as-of'),
+                              ('---', None), ('-x', None), ('--as', None), ('--as-off', None), ('--chan-nel', None)):
+            err = self.run_lapse('rfm', 'orders.csv', option, '2024-01-01', code=2)[1]
+            self.assertEqual('try ' in err, meant is not None, err)
+            self.assertIn('try %s\n' % meant if meant else 'no option', err)
         for args in (['rfm', 'orders.csv', '--set', 'engagement.rsk=9d'], ['policy', '--policy', 'p']):
             self.write('p', 'engagement.rsk = 9d\n')
             self.assertIn('lapse policy lists all settings', self.run_lapse(*args, code=1)[1])

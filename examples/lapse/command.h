@@ -105,6 +105,7 @@ struct option {
     int64_t low, high;        /* of numbers */
     const char *help;
 };
+/* options.c */
 extern const struct option option_table[]; /* ends with a NULL name */
 /* Digits only, so no sign and no blanks; *end is the first byte after them. */
 bool whole_number(const char *text, int64_t *out, const char **end);
@@ -125,7 +126,7 @@ struct command {
 };
 extern const struct command command_table[]; /* ends with a NULL name */
 
-/* options.c */
+/* args.c */
 const struct command *command_find(const char *name); /* NULL: there is none */
 /* Understands argv, all but the command's name; false: told why. Free with args_free() either way. */
 bool args_parse(struct args *args, const struct command *command, int argc, char **argv);
