@@ -41,7 +41,7 @@ static void draw(struct cards *c, size_t n, uint64_t *seed)
     uint64_t few = 1 + dice(seed, 3) * 40, same = (uint64_t)dice(seed, 1 << 30) << 34;
     int shift = (int)dice(seed, 7) * 8;
     for (size_t i = 0; i < n; i++) {
-        c->major[i] = same ^ dice(seed, (uint32_t)few) << shift ^ (dice(seed, 5) ? 0 : UINT64_C(1) << 63);
+        c->major[i] = same ^ (uint64_t)dice(seed, (uint32_t)few) << shift ^ (dice(seed, 5) ? 0 : UINT64_C(1) << 63);
         c->minor[i] = dice(seed, 2) ? dice(seed, 4) : UINT64_MAX - dice(seed, 1000);
     }
 }
