@@ -154,12 +154,18 @@ static void a_limit_goes_on_with_the_same_instant(void **state)
     const char *at = told_first;
     (void)state;
     for (int64_t seq = 2; seq <= 6; seq += 2) {
+        int64_t confirmed = -1;
         char *rows = advance_with(store, (struct call){ .as_of = "2024-02-01", .limit = 2 });
         assert_int_equal(strncmp(rows, at, strlen(rows)), 0);
         assert_int_equal(strtoll(strchr(rows, '\n') + 1, NULL, 10), seq);
         at += strlen(rows);
         free(rows);
+        assert_int_equal(lapse_store_acknowledged(store, &confirmed, NULL), LAPSE_OK);
+        assert_int_equal(confirmed, seq - 2);
         acknowledge(store, seq);
+        acknowledge(store, seq - 1); /* takes nothing back */
+        assert_int_equal(lapse_store_acknowledged(store, &confirmed, NULL), LAPSE_OK);
+        assert_int_equal(confirmed, seq);
     }
     assert_int_equal(*at, 0);
     lapse_store_close(store);
@@ -176,6 +182,10 @@ static void what_is_refused(void **state)
     assert_int_equal(lapse_store_next_deadline(store, &time, NULL), LAPSE_NOT_FOUND);
     assert_int_equal(time, 0);
     assert_int_equal(lapse_store_next_deadline(store, NULL, NULL), LAPSE_INVALID);
+    assert_int_equal(lapse_store_acknowledged(store, &time, NULL), LAPSE_OK); /* nothing was told */
+    assert_int_equal(time, 0);
+    assert_int_equal(lapse_store_acknowledged(store, NULL, NULL), LAPSE_INVALID);
+    assert_int_equal(lapse_store_acknowledged(NULL, &time, NULL), LAPSE_INVALID);
     assert_int_equal(lapse_store_acknowledge(store, 1, &error), LAPSE_BAD_INPUT);
     assert_int_equal(lapse_store_acknowledge(store, -1, NULL), LAPSE_INVALID);
     assert_int_equal(lapse_store_acknowledge(NULL, 1, NULL), LAPSE_INVALID);

@@ -202,11 +202,14 @@ static void another_writer_and_no_writer(void **state)
     assert_int_equal(lapse_store_acknowledge(reader, 1, &error), LAPSE_READ_ONLY);
     assert_int_equal(lapse_store_next_deadline(reader, &time, &error), LAPSE_OK);
     assert_int_equal(time, instant("2024-03-31"));
+    assert_int_equal(lapse_store_acknowledged(reader, &time, &error), LAPSE_OK);
+    assert_int_equal(time, 0);
     lapse_store_close(reader);
     pid_t child = fork();
     if (child == 0)
         _exit(try_advance(store, (struct call){ .as_of = "2024-02-01" }, &out, &error) == LAPSE_FORKED &&
-                      lapse_store_next_deadline(store, &time, &error) == LAPSE_FORKED
+                      lapse_store_next_deadline(store, &time, &error) == LAPSE_FORKED &&
+                      lapse_store_acknowledged(store, &time, &error) == LAPSE_FORKED
                   ? 0 : 1);
     int code;
     assert_int_equal(waitpid(child, &code, 0), child);

@@ -18,6 +18,7 @@ class Usage(Command):
         for name in ('state', 'RFM', '', '--format', 'rfms'):
             with self.subTest(name):
                 self.run_lapse(name, 'orders.csv', code=2)
+        self.assertIn('comes first: lapse rfm orders.csv', self.run_lapse('orders.csv', 'rfm', code=2)[1])
 
     def test_version(self):
         self.assertRegex(self.run_lapse('--version')[0], r'^lapse \d+\.\d+\.\d+\n$')
@@ -72,6 +73,26 @@ class Usage(Command):
             with self.subTest(options):
                 out, _ = self.run_lapse('rfm', 'orders.csv', *options, code=2)
                 self.assertEqual(out, '')
+
+    def test_what_is_refused_says_what_would_do(self):
+        for args, said in ((['rfm', '--format', 'json'], "'json' is not one of table|csv"),
+                           (['churn', '--every', 'months'], "'months' is not one of day|week|month|quarter|year"),
+                           (['gaps', '--quantiles', '50'], "'50' is not one or more numbers above 0 and up to 1"),
+                           (['rfm', '--map', 'Kunde=customer'], 'left of = stands one of its fields'),
+                           (['rfm', '--kind', 'order'], 'lapse help events lists them')):
+            with self.subTest(args):
+                err = self.run_lapse(*args, 'orders.csv', code=2)[1]
+                self.assertIn(said, err)
+                self.assertNotIn('Default', err)
+        for option, meant in (('--asof', '--as-of'), ('--as_of=2024-01-01', '--as-of'), ('-as-of', '--as-of'), ('--As-Of', '--as-of'),
+                              ('---', None), ('-x', None), ('--as', None), ('--as-off', None), ('--chan-nel', None)):
+            err = self.run_lapse('rfm', 'orders.csv', option, '2024-01-01', code=2)[1]
+            self.assertEqual('try ' in err, meant is not None, err)
+            self.assertIn('try %s\n' % meant if meant else 'no option', err)
+        for args in (['rfm', 'orders.csv', '--set', 'engagement.rsk=9d'], ['policy', '--policy', 'p']):
+            self.write('p', 'engagement.rsk = 9d\n')
+            self.assertIn('lapse policy lists all settings', self.run_lapse(*args, code=1)[1])
+        self.assertNotIn('lists', self.run_lapse('policy', '--policy', 'nosuch', code=1)[1])
 
     def test_options_of_other_commands(self):
         for args in (['info', 'orders.csv', '--as-of', '2024-01-01'], ['history', 'orders.csv', 'ann',
@@ -140,6 +161,19 @@ class Messages(Command):
             self.assertIn('folder/x: cannot be opened: Permission denied',
                           self.run_lapse('import', 'folder/x', 'orders.csv', code=3)[1])
 
+    def test_hints_at_a_file_that_is_no_csv(self):
+        for begin, what in ((b'PK\x03\x04rest', 'a spreadsheet or an archive'), (b'\xd0\xcf\x11\xe0rest', 'a spreadsheet'),
+                            ('customer,time\n'.encode('utf-16'), 'text in UTF-16'),
+                            (b'\xfe\xff' + 'customer,time\n'.encode('utf-16-be'), 'text in UTF-16')):
+            self.write('x.csv', begin)
+            for args in (['rfm', 'x.csv'], ['import', 's.lapse', 'x.csv']):
+                with self.subTest((args, what)):
+                    self.assertIn('x.csv: this is %s: save it as CSV in UTF-8' % what, self.run_lapse(*args, code=1)[1])
+
+    def test_hint_at_kinds(self):
+        self.write('x.csv', 'customer,time,kind\na,2024-01-01,order\n')
+        self.assertIn('lapse help events lists the kinds', self.run_lapse('rfm', 'x.csv', code=1)[1])
+
     def test_hints_at_a_header(self):
         for text, options, want in (
                 ('customer;time\na;2024-01-01\n', [], "try --delimiter ';'"),
@@ -184,7 +218,8 @@ class Help(Command):
                 self.assertEqual(err, '')
                 self.assertTrue(out.startswith('Usage: lapse %s' % command))
                 self.assertLessEqual(max(len(line) for line in out.splitlines()), 80)
-                self.assertEqual(self.run_lapse(command, '--help')[0], out)
+                for asked in ('--help', '-h'):
+                    self.assertEqual(self.run_lapse(command, asked)[0], out)
 
     def test_each_option_of_help_is_taken(self):
         values = {'format': 'csv', 'output': 'o', 'as-of': '2024-05-01', 'cuts': 'quantile', 'bins': '5',

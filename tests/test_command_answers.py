@@ -40,7 +40,19 @@ class Answers(Command):
         # a file of cents in a store of tenths, and the other way round: floors of what is said
         self.run_lapse('segments', 'two.csv', '--digits', '1', '--cuts', 'fixed:c.csv', '--save-cuts', 'd.csv')
         self.assertEqual(self.read('d.csv')[-38:], 'f,4,1\nm,1,1.2\nm,2,1.4\nm,3,1.6\nm,4,1.8\n')
-        self.run_lapse('rfm', 'two.csv', '--cuts', 'fixed:nosuch', code=1)
+        self.assertIn('or thresholds as in fixed:30', self.run_lapse('rfm', 'two.csv', '--cuts', 'fixed:nosuch', code=1)[1])
+        # a typo in thresholds is none in the name of a file, unless there is such a file
+        for text, said in (('30,9o/1/1', "recency, threshold 2: '9o': a threshold is"),
+                           ('30 90/1/1', "recency, threshold 1: '30 90': a threshold is"),
+                           ('30,20/1/1', "recency, threshold 2: '20': thresholds of recency ascend"),
+                           ('1,1,1,1/1,1,1,1/-1,99999999999999999', "monetary, threshold 2: '99999999999999999'"),
+                           ('1/1', 'thresholds are those of three axes')):
+            with self.subTest(text):
+                self.assertIn('fixed:%s: %s' % (text, said), self.run_lapse('rfm', 'two.csv', '--cuts', 'fixed:' + text, code=2)[1])
+        self.write('1x.csv', self.read('c.csv'))
+        self.run_lapse('rfm', 'two.csv', '--cuts', 'fixed:1x.csv')
+        self.write('1x.csv', 'axis,bin,above\nr,1,1\n')
+        self.assertIn('no threshold of axis f', self.run_lapse('rfm', 'two.csv', '--cuts', 'fixed:1x.csv', code=1)[1])
         self.run_lapse('rfm', 'two.csv', '--cuts', 'fixed:two.csv', code=1)
         self.run_lapse('rfm', 'two.csv', '--save-cuts', 'two.csv', code=1)
         # of nobody there are no cuts, but fixed ones stay what they are

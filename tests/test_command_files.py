@@ -34,6 +34,17 @@ class Files(Command):
             with self.subTest(name):
                 self.run_lapse('import', name, 'orders.csv', code=3)
         self.assertEqual(self.read('orders.csv'), ORDERS)
+        # an event file where a store must be: operands in the wrong order, mostly
+        for args in (['import', 'orders.csv', 's.lapse'], ['forget', 'orders.csv', 'ann'], ['compact', 'orders.csv'],
+                     ['advance', 'orders.csv', '--as-of', '2024-01-01'], ['ack', 'orders.csv', '1']):
+            with self.subTest(args):
+                self.assertIn('orders.csv is no store: usage is lapse %s STORE' % args[0], self.run_lapse(*args, code=3)[1])
+        self.assertNotIn('usage', self.run_lapse('compact', 'broken', code=3)[1])
+        # what must be there and is not
+        for args in (['forget', 'missing', 'ann'], ['compact', 'missing'], ['ack', 'missing', '1'],
+                     ['advance', 'missing', '--as-of', '2024-01-01']):
+            with self.subTest(args):
+                self.assertIn('missing: cannot be opened: No such file', self.run_lapse(*args, code=3)[1])
 
     def test_unreadable(self):
         if os.getuid() == 0:
@@ -188,10 +199,13 @@ class Files(Command):
     def test_busy(self):
         store = self.store()
         held = sqlite3.connect(self.path(store), isolation_level=None)
-        held.execute('BEGIN IMMEDIATE')
         try:
-            self.assertEqual(len(self.rows('rfm', store)), 3) # readers do not wait
-            self.assertEqual(self.run_lapse('import', store, 'orders.csv', code=4)[0], '')
+            for lock in ('BEGIN IMMEDIATE', 'BEGIN; SELECT count(*) FROM sqlite_master'): # a writer; a reader of another program
+                held.executescript(lock)
+                held.execute('SELECT count(*) FROM sqlite_master').fetchall()
+                self.assertEqual(len(self.rows('rfm', store)), 3) # readers do not wait
+                self.assertEqual(self.run_lapse('import', store, 'orders.csv', code=4)[0], '')
+                held.execute('ROLLBACK')
         finally:
             held.close()
         self.run_lapse('import', store, 'orders.csv')

@@ -307,6 +307,26 @@ static void test_texts(void **state)
         assert_true(error.rule[0] != 0);
         assert_memory_equal(&kept, &cuts, sizeof kept);
     }
+    static const struct {
+        const char *text, *column, *found, *rule;
+        int row;
+    } places[] = {
+        { "30,9o/1/1", "recency", "9o", "a threshold is -?digits[.digits], such as 30, 2.5 or -10", 1 },
+        { "2,1/1/1", "recency", "1", "thresholds of recency ascend, equal ones allowed", 1 },
+        { "1/1,3,3,2/1", "frequency", "2", "thresholds of frequency ascend, equal ones allowed", 3 },
+        { "1/1/5,4.99", "monetary", "4.99", "thresholds of monetary ascend, equal ones allowed", 1 },
+        { "1/1/1,2,3,4,5,6,7,8,9,10", "monetary", "10", "an axis has one to nine thresholds", 9 },
+        { "1/2", "", "1/2", "thresholds are those of three axes, days/orders/money, as in "
+                            "30,90,180,365/2,3,5,8/10,50,100,500", -1 },
+    };
+    for (int i = 0; i < COUNT(places); i++) {
+        lapse_error error = { .size = sizeof error };
+        assert_int_equal(lapse_cuts_parse(places[i].text, 2, &cuts, &error), LAPSE_BAD_INPUT);
+        assert_string_equal(error.column, places[i].column);
+        assert_string_equal(error.text, places[i].found);
+        assert_string_equal(error.rule, places[i].rule);
+        assert_int_equal(error.row, places[i].row);
+    }
 #define HEAD "axis,bin,above\n"
     static const struct {
         const char *text, *column;
@@ -325,6 +345,7 @@ static void test_texts(void **state)
         { HEAD "r,1,1\nr,1,1\n", "bin", 3 },
         { HEAD "r,1,\n", "above", 2 },
         { HEAD "r,1,5\nr,2,4\n", "above", 3 },
+        { HEAD "m,1,5\nr,1,4\nm,2,4.99\n", "above", 4 },
         { HEAD "r,1,5,6\n", "", 2 },
         { HEAD "r,1,\"5\n", "above", 2 },
     };
@@ -401,6 +422,36 @@ static void test_bad_calls(void **state)
     o.flags = 0;
     made.size = 4;
     assert_int_equal(ask(&c, &o, 2), LAPSE_INVALID);
+
+    /* which rule the cuts of a caller break */
+    static const struct {
+        lapse_cuts cuts;
+        const char *rule;
+    } faults[] = {
+        { { .size = 4 }, "cuts have their size set" },
+        { { .size = sizeof(lapse_cuts), .digits = 7, .bins = { 2, 2, 2 } }, "digits are 0 to 6" },
+        { { .size = sizeof(lapse_cuts), .bins = { 2, 1, 2 } }, "an axis has 2 to 10 bins" },
+        { { .size = sizeof(lapse_cuts), .bins = { 3, 3, 3 }, .above = { [18] = 2, [19] = 1 } },
+          "thresholds of monetary ascend, equal ones allowed" },
+    };
+    for (int i = 0; i < COUNT(faults); i++) {
+        lapse_error error = { .size = sizeof error };
+        o = options_of(LAPSE_CUTS_FIXED);
+        o.fixed = &faults[i].cuts;
+        assert_int_equal(lapse_rfm_score(&(lapse_rfm_values){ .size = sizeof v }, &o, NULL, NULL, NULL, NULL, &error),
+                         LAPSE_INVALID);
+        assert_non_null(strstr(error.message, faults[i].rule));
+    }
+}
+
+/* Recency is a number like another: one below 0 is fresher than 0. */
+static void test_negative_recency(void **state)
+{
+    (void)state;
+    struct customers c = { .n = 3, .value = { { 0, -5, 5 }, { 1, 1, 1 }, { 1, 1, 1 } } };
+    lapse_rfm_options o = options_of(LAPSE_CUTS_QUANTILE);
+    assert_int_equal(ask(&c, &o, 2), LAPSE_OK);
+    assert_memory_equal(c.score[0], ((const uint8_t[]){ 3, 5, 1 }), 3);
 }
 
 int main(void)
@@ -413,6 +464,7 @@ int main(void)
         cmocka_unit_test(test_frozen),
         cmocka_unit_test(test_texts),
         cmocka_unit_test(test_bad_calls),
+        cmocka_unit_test(test_negative_recency),
     };
     return cmocka_run_group_tests_name("cuts", tests, NULL, NULL);
 }

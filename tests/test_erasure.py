@@ -3,6 +3,7 @@
     python3 test_erasure.py LAPSE [part of a name ...]
 """
 import os
+import sqlite3
 import sys
 
 sys.dont_write_bytecode = True
@@ -42,14 +43,38 @@ def case_forget():
 def case_forget_is_refused():
     store = stored()
     before = lapse('export', store).out
-    for ids, exit_code in ((['zoe'], 1), (['ann', 'zoe'], 1), (['x' * 256], 1), ([], 2), (['ann', '--at', 'never'], 2)):
+    for ids, exit_code in ((['zoe'], 1), (['ann', 'zoe'], 1), (['x' * 256], 1), (['ann', '--at', 'never'], 2)):
         lapse('forget', store, *ids, exit=exit_code)
         assert lapse('export', store).out == before, ids
+    assert 'no event of customer "zoe"; nothing changed' in lapse('forget', store, 'ann', 'zoe', exit=1).err
     lapse('forget', suite.path('none.lapse'), 'ann', exit=3)
     assert not os.path.exists(suite.path('none.lapse'))
     lapse('forget', store, '--', '-7', 'bob', 'ann')
-    lapse('forget', store, 'ann', exit=1)
+    assert '"ann" is forgotten already, without an event since; nothing changed' in lapse('forget', store, 'ann', exit=1).err
     same(lapse('export', store).rows(), [['customer', 'time', 'kind']])
+
+
+def case_forget_nobody():
+    """Nothing but what an earlier erasure left is cleared."""
+    store = stored()
+    before = lapse('export', store).out
+    ran = lapse('forget', store)
+    same(ran.rows(), [['name', 'value'], ['customers', '0'], ['events', '0']])
+    assert 'nobody was named' in ran.err and lapse('export', store).out == before, ran
+    lapse('forget', exit=2)
+    reader = sqlite3.connect(store)
+    reader.execute('PRAGMA journal_mode = WAL')
+    reader.execute('BEGIN')
+    reader.execute('SELECT count(*) FROM sqlite_master').fetchone()  # old pages, for as long as it takes
+    ran = lapse('forget', store, 'ann')
+    assert 'may still lie' in ran.err and 'lapse forget %s, without a customer' % store in ran.err, ran
+    same(ran.rows()[1:], [['customers', '1'], ['events', '2']])
+    reader.close()
+    ran = lapse('forget', store)
+    assert 'may still lie' not in ran.err, ran
+    for name in os.listdir(suite.folder):
+        if name.startswith('store.lapse'):
+            assert b'ann' not in open(suite.path(name), 'rb').read(), name
 
 
 def case_key():

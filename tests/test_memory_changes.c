@@ -43,7 +43,8 @@ static lapse_status take(lapse_store *store, int round, enum step step, struct t
     case CONFIRM:
         return lapse_store_acknowledge(store, 2 + 2 * round, NULL);
     default:
-        return lapse_store_next_deadline(store, &time, NULL);
+        status = lapse_store_acknowledged(store, &time, NULL);
+        return status == LAPSE_OK ? lapse_store_next_deadline(store, &time, NULL) : status;
     }
 }
 

@@ -34,8 +34,10 @@ def case_changes_are_those_of_the_command():
         few = list(store.advance('2024-04-01', limit=3))
         assert [row.seq for row in few] == [1, 2, 3] and few[0]['from'] != few[0].to
         assert few[0].effective_time.tzinfo is not None and few[0].corrected == 0
+        assert store.acknowledged() == 0
         store.acknowledge(3)
-        store.acknowledge(3)
+        store.acknowledge(2)
+        assert store.acknowledged() == 3
         harness.lapse('ack', other, '3')
         rest = store.advance('2024-04-01').table()
         assert rest['seq'][0] == 4 and 3 + len(rest) == first.count('\n') - 1

@@ -64,14 +64,17 @@ int run_ack(struct work *work)
 {
     struct number number = { "acknowledged", 0 };
     const char *end;
+    int64_t seq;
     int code;
 
-    if (!whole_number(work->args->operand[1], &number.value, &end) || *end != '\0') {
+    if (!whole_number(work->args->operand[1], &seq, &end) || *end != '\0') {
         tell("ack: '%s' is no whole number: the seq of a record is asked for", work->args->operand[1]);
         return EXIT_USAGE;
     }
     code = open_store(work);
     if (code == EXIT_DONE)
-        code = work_check(work, lapse_store_acknowledge(work->store, number.value, &work->error));
+        code = work_check(work, lapse_store_acknowledge(work->store, seq, &work->error));
+    if (code == EXIT_DONE) /* perhaps more than SEQ, from before */
+        code = work_check(work, lapse_store_acknowledged(work->store, &number.value, &work->error));
     return code == EXIT_DONE ? print_numbers(work, &number, 1) : code;
 }

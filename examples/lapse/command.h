@@ -105,6 +105,7 @@ struct option {
     int64_t low, high;        /* of numbers */
     const char *help;
 };
+/* options.c */
 extern const struct option option_table[]; /* ends with a NULL name */
 /* Digits only, so no sign and no blanks; *end is the first byte after them. */
 bool whole_number(const char *text, int64_t *out, const char **end);
@@ -125,7 +126,7 @@ struct command {
 };
 extern const struct command command_table[]; /* ends with a NULL name */
 
-/* options.c */
+/* args.c */
 const struct command *command_find(const char *name); /* NULL: there is none */
 /* Understands argv, all but the command's name; false: told why. Free with args_free() either way. */
 bool args_parse(struct args *args, const struct command *command, int argc, char **argv);
@@ -259,6 +260,9 @@ int instant_read(struct work *work, const char *text, int64_t *out);
 /* Reads one event file into the store; `reader` NULL: by its path. */
 int import_events(struct work *work, const char *path, struct reader *reader, lapse_counts *counts);
 int import_rejects_open(struct work *work);
+
+/* rfm.c: what is wrong in the thresholds of --cuts fixed:... */
+void tell_cuts(const char *fixed, const lapse_error *error);
 
 /* hint.c: what a refused header would need, read from the first bytes of the file */
 void hint_at_header(const struct args *args, const char *path, const char *head, size_t size,

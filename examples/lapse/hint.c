@@ -1,5 +1,5 @@
-/* Two faults of a header that show at a glance: another delimiter, and names in another case. The library has
- * refused it and said why; this looks at the first line of the file and says which option helps. */
+/* Faults of a file that show at a glance: it is no text in UTF-8, has another delimiter, or names in another case. The
+ * library has refused it and said why; this looks at the beginning of the file and says what helps. */
 #define _POSIX_C_SOURCE 200809L
 #include <ctype.h>
 #include <stdio.h>
@@ -45,6 +45,29 @@ static bool hint_at_delimiter(const char *path, const char *line, int delimiter)
     return false;
 }
 
+/* What spreadsheet programs save instead of CSV. */
+static bool hint_at_encoding(const char *path, const char *head, size_t size)
+{
+    static const struct {
+        const char *begin, *what;
+    } forms[] = {
+        { "PK\x03\x04", "a spreadsheet or an archive" },
+        { "\xD0\xCF\x11\xE0", "a spreadsheet" },
+        { "\xFF\xFE", "text in UTF-16" },
+        { "\xFE\xFF", "text in UTF-16" },
+    };
+
+    for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
+        size_t n = strlen(forms[i].begin);
+
+        if (size >= n && memcmp(head, forms[i].begin, n) == 0) {
+            tell("%s: this is %s: save it as CSV in UTF-8", path, forms[i].what);
+            return true;
+        }
+    }
+    return false;
+}
+
 void hint_at_header(const struct args *args, const char *path, const char *head, size_t size,
                     const lapse_error *error)
 {
@@ -52,6 +75,8 @@ void hint_at_header(const struct args *args, const char *path, const char *head,
     size_t used = 0;
     bool asked = false; /* is the name that was refused among the pairs? */
 
+    if (hint_at_encoding(path, head, size) || !*error->column)
+        return;
     if (size >= 3 && memcmp(head, "\xEF\xBB\xBF", 3) == 0) {
         head += 3;
         size -= 3;

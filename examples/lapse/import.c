@@ -149,8 +149,10 @@ int import_events(struct work *work, const char *path, struct reader *reader, la
         tell("%s: cannot be written: %s", work->rejects->name, strerror(work->rejects->failed));
     else
         work_check(work, status);
-    if (status == LAPSE_BAD_INPUT && work->error.line == 1 && *work->error.column)
+    if (status == LAPSE_BAD_INPUT && work->error.line == 1)
         hint(work, path, reader);
+    else if (status == LAPSE_BAD_INPUT && strcmp(work->error.column, "kind") == 0)
+        tell("lapse help events lists the kinds of events");
     if (status != LAPSE_OK)
         return work_exit(status);
     unnamed = counts->conflict - NAMED;

@@ -89,7 +89,8 @@ const struct command command_table[] = {
       "`lapse ack`. A record that was not confirmed comes again with the same seq; one that was, never. Only customers with "
       "new events or a deadline that has passed are looked at. The next deadline is told on standard error." },
     { "ack", "STORE SEQ", run_ack, GROUP_OUTPUT, "confirm the records of advance up to SEQ",
-      "Confirms all records up to SEQ, which are then not told again. To confirm twice changes nothing." },
+      "Confirms all records up to SEQ, which are then not told again. To confirm twice changes nothing. Prints the seq up "
+      "to which all are confirmed now, which is greater than SEQ when more was confirmed before." },
     { "churn", "STORE", run_churn, GROUPS_STORE | GROUP_SPAN | GROUP_CLOCK | GROUP_PERIODS,
       "how many customers were lost, came back and came new, by period",
       "Prints for the span from --from to --to, or for each period of it: churn (here at the start and not at the "
@@ -110,11 +111,12 @@ const struct command command_table[] = {
       "days between the orders of a customer, and their quantiles",
       "Prints quantiles of the days between consecutive valid orders of a customer, over all customers: a limit after "
       "which few come back by themselves fits the shop. One row for each quantile: method, quantile, gaps, days." },
-    { "forget", "STORE CUSTOMER...", run_forget, GROUP_OUTPUT | GROUP_FORGET, "erase customers, for good",
+    { "forget", "STORE [CUSTOMER...]", run_forget, GROUP_OUTPUT | GROUP_FORGET, "erase customers, for good",
       "Removes everything that STORE holds of these customers, all of them or none: events, their identities, and what "
       "deleted rows and logs may hold of them. What stays is a keyed hash of each id with the instant, so that files "
       "imported again do not bring them back. Copies made before are not reached. Prints how many customers and events "
-      "went. A customer whose name begins with - is named after --." },
+      "went. A customer whose name begins with - is named after --.\n\n"
+      "Without a customer it forgets nobody, and clears what an earlier erasure was kept from clearing." },
     { "export", "STORE", run_export, GROUPS_STORE | GROUP_AS_OF | GROUP_EXPORT, "all events, as a file that can be imported",
       "Prints all events as an event file, retracted ones too, with those columns that are not empty. Imported into a "
       "new store of the same digits, under any name, it makes an equal one." },
@@ -172,10 +174,12 @@ static int understand(int argc, char **argv)
     command = command_find(argv[1]);
     if (!command) {
         tell("no command '%s'; lapse help lists them", argv[1]);
+        if (argc > 2 && command_find(argv[2]))
+            tell("the command comes first: lapse %s %s", argv[2], argv[1]);
         return EXIT_USAGE;
     }
     for (int i = 2; i < argc && strcmp(argv[i], "--") != 0; i++) {
-        if (strcmp(argv[i], "--help") == 0) {
+        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
             help_command(command);
             return EXIT_DONE;
         }

@@ -1,8 +1,8 @@
-/* The table of options and the parser over it. Options stand before or after operands, as `--name value` or
- * `--name=value`; `--` ends them; of one given twice the last counts, but --set adds up. */
+/* The table of options, and what each makes of its value. */
+#define _POSIX_C_SOURCE 200809L
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "command.h"
 
@@ -68,6 +68,7 @@ static bool take_choice(struct args *args, const struct option *option, const ch
 {
     size_t size = strlen(value);
     const char *at = option->value;
+    char rule[96];
 
     for (int64_t choice = 1; *at != '\0'; choice++) {
         size_t n = strcspn(at, "|");
@@ -78,7 +79,8 @@ static bool take_choice(struct args *args, const struct option *option, const ch
         }
         at += n + (at[n] == '|');
     }
-    return refuse(option, value, option->value);
+    snprintf(rule, sizeof rule, "one of %s", option->value);
+    return refuse(option, value, rule);
 }
 
 static bool take_three(struct args *args, const struct option *option, const char *value, bool or_one,
@@ -107,8 +109,17 @@ static bool take_bins(struct args *args, const struct option *option, const char
     return take_three(args, option, value, true, "one number from 2 to 10, or three as in 5,5,4");
 }
 
-/* `fixed:30,90/2,3/10,50`, or `fixed:` and a file: whatever is not made of digits and `.,/-` alone. Money is read with
- * its digits later, when the store is open. */
+/* Thresholds are what is made of digits and `.,/-` alone; also what begins like a number and is no file, so that a typo
+ * in them is not taken for a missing file. */
+static bool names_file(const char *text)
+{
+    static const char bytes[] = "0123456789.,/-";
+    bool number = strchr("0123456789-", *text) != NULL;
+
+    return text[strspn(text, bytes)] != '\0' && (!number || access(text, F_OK) == 0);
+}
+
+/* Money is read with its digits later, when the store is open. */
 static bool take_cuts(struct args *args, const struct option *option, const char *value)
 {
     static const char *const names[] = { "quantile", "ntile", "rfm-r" };
@@ -125,10 +136,10 @@ static bool take_cuts(struct args *args, const struct option *option, const char
         return refuse(option, value, "quantile, ntile, rfm-r, fixed:R/F/M or fixed:FILE");
     args->cuts = LAPSE_CUTS_FIXED;
     args->fixed = value + 6;
-    args->fixed_is_file = args->fixed[strspn(args->fixed, "0123456789.,/-")] != '\0';
+    args->fixed_is_file = names_file(args->fixed);
     if (args->fixed_is_file || lapse_cuts_parse(args->fixed, 0, &cuts, &error) == LAPSE_OK)
         return true;
-    tell("--%s %s: '%s': %s", option->name, value, error.text, error.rule);
+    tell_cuts(args->fixed, &error);
     return false;
 }
 
@@ -175,13 +186,14 @@ static bool take_currency(struct args *args, const struct option *option, const 
 static bool take_kind(struct args *args, const struct option *option, const char *value)
 {
     if (lapse_kind_find(value) == 0)
-        return refuse(option, value, "a kind of event such as order.placed");
+        return refuse(option, value, "a kind of event such as order.placed; lapse help events lists them");
     return take_text(args, option, value);
 }
 
 /* 0.5, 0.95: above 0, at most 1, with at most six decimals. */
 static bool take_quantiles(struct args *args, const struct option *option, const char *value)
 {
+    static const char rule[] = "one or more numbers above 0 and up to 1, with at most six decimals, as in 0.4,0.5,0.8";
     const char *at = value;
     int count = 0;
 
@@ -190,7 +202,7 @@ static bool take_quantiles(struct args *args, const struct option *option, const
         int decimals = 0;
 
         if (count == QUANTILES_MOST || !whole_number(at, &whole_part, &at) || whole_part > 1)
-            return refuse(option, value, option->help);
+            return refuse(option, value, rule);
         if (*at == '.' && at[1] >= '0' && at[1] <= '9') {
             for (at++; *at >= '0' && *at <= '9'; at++, decimals++)
                 millionths = decimals < 6 ? 10 * millionths + (*at - '0') : -1;
@@ -199,12 +211,12 @@ static bool take_quantiles(struct args *args, const struct option *option, const
             millionths *= 10;
         millionths = millionths < 0 ? 0 : millionths + 1000000 * whole_part;
         if (millionths < 1 || millionths > 1000000)
-            return refuse(option, value, option->help);
+            return refuse(option, value, rule);
         args->quantiles[count++] = (int32_t)millionths;
         more = *at == ',';
     }
     if (*at != '\0')
-        return refuse(option, value, option->help);
+        return refuse(option, value, rule);
     args->quantile_count = count;
     return true;
 }
@@ -334,7 +346,7 @@ const struct option option_table[] = {
     { "horizon", "DAYS", GROUP_SURVIVAL, take_number, TO(horizon), 0, 1000000,
       "Of --summary: days up to which the mean is taken, default the longest time." },
     { "quantiles", "P,...", GROUP_GAPS, take_quantiles, 0, 0, 0,
-      "numbers above 0 and up to 1, with at most six decimals, as in 0.4,0.5,0.8. Default "
+      "Numbers above 0 and up to 1, with at most six decimals, as in 0.4,0.5,0.8. Default "
       "0.1,0.25,0.4,0.5,0.6,0.75,0.8,0.9,0.95,0.99." },
     { "method", "nearest_rank|linear", GROUP_GAPS, take_choice, TO(method), 0, 0,
       "The quantile p of n gaps is the ceil(p n)-th in ascending order (default), or interpolated at (n - 1) p." },
@@ -396,112 +408,3 @@ const struct option option_table[] = {
       "Decimal digits of amounts, default 2 or those of the currency. Fixed when the store is made." },
     { NULL, NULL, 0, NULL, 0, 0, 0, NULL },
 };
-
-const struct command *command_find(const char *name)
-{
-    const struct command *command = command_table;
-
-    while (command->name && strcmp(command->name, name) != 0)
-        command++;
-    return command->name ? command : NULL;
-}
-
-static const struct option *find(const char *name, size_t size)
-{
-    const struct option *option = option_table;
-
-    while (option->name && (strlen(option->name) != size || memcmp(option->name, name, size) != 0))
-        option++;
-    return option->name ? option : NULL;
-}
-
-/* One option of argv; *next is the argument after it, which may be its value. */
-static bool parse_option(struct args *args, const char *text, int argc, char **argv, int *next)
-{
-    size_t size = strcspn(text, "=");
-    const char *value = text[size] == '=' ? text + size + 1 : NULL;
-    const struct option *option = size > 2 && text[1] == '-' ? find(text + 2, size - 2) : NULL;
-
-    if (!option || !(option->group & args->command->groups)) {
-        tell(option ? "%s does not take %.*s" : "%s: no option %.*s", args->command->name, (int)size, text);
-        return false;
-    }
-    if (!option->value && value) {
-        tell("--%s takes no value", option->name);
-        return false;
-    }
-    if (option->value && !value) {
-        if (*next == argc) {
-            tell("--%s needs a value: %s", option->name, option->value);
-            return false;
-        }
-        value = argv[(*next)++];
-    }
-    if (option->group & (GROUP_CREATE | GROUP_READ))
-        args->file_option = option->name;
-    return option->take(args, option, value);
-}
-
-/* Compares the operands with what the command's row says about them. */
-static bool operands_fit(const struct args *args)
-{
-    const char *at = args->command->operands;
-    int least = 0;
-    int most = 0;
-
-    while (*at != '\0') {
-        size_t n = strcspn(at, " ");
-
-        least += *at != '[';
-        most = n > 3 && memcmp(at + n - 3, "...", 3) == 0 ? INT32_MAX : most + (most < INT32_MAX);
-        at += n + (at[n] == ' ');
-    }
-    if (args->operands >= least && args->operands <= most)
-        return true;
-    if (args->operands < least)
-        tell("%s: an operand is missing: %s", args->command->name, args->command->operands);
-    else
-        tell("%s: '%s' is one operand too many", args->command->name, args->operand[most]);
-    return false;
-}
-
-bool args_parse(struct args *args, const struct command *command, int argc, char **argv)
-{
-    bool ended = false;
-    bool good = true;
-    int next = 0;
-
-    memset(args, 0, sizeof *args);
-    args->command = command;
-    args->delimiter = ',';
-    args->digits = -1;
-    args->threads = 1;
-    args->horizon = -1;
-    for (int i = 0; i < 3; i++) {
-        args->bins[i] = 5;
-        args->weights[i] = -1;
-    }
-    args->operand = calloc((size_t)argc + 1, sizeof *args->operand);
-    args->set = calloc((size_t)argc + 1, sizeof *args->set);
-    if (!args->operand || !args->set) {
-        tell("no memory");
-        return false;
-    }
-    while (good && next < argc) {
-        char *text = argv[next++];
-
-        if (ended || text[0] != '-' || text[1] == '\0')
-            args->operand[args->operands++] = text;
-        else if (strcmp(text, "--") == 0)
-            ended = true;
-        else
-            good = parse_option(args, text, argc, argv, &next);
-    }
-    return good && operands_fit(args);
-}
-
-void args_free(struct args *args)
-{
-    free(args->operand);
-    free((void *)args->set);
-}

@@ -66,6 +66,15 @@ static int check_options(const struct args *args, bool span)
     return why ? EXIT_USAGE : EXIT_DONE;
 }
 
+void tell_cuts(const char *fixed, const lapse_error *error)
+{
+    if (error->row >= 0)
+        tell("--cuts fixed:%s: %s, threshold %lld: '%s': %s", fixed, error->column, (long long)error->row + 1, error->text,
+             error->rule);
+    else
+        tell("--cuts fixed:%s: %s", fixed, error->line > 0 || !*error->rule ? error->message : error->rule);
+}
+
 /* The thresholds of --cuts fixed:..., money with so many digits. */
 static int read_cuts(struct work *work, struct given *given, int32_t digits)
 {
@@ -79,7 +88,7 @@ static int read_cuts(struct work *work, struct given *given, int32_t digits)
         status = lapse_cuts_read(given->cuts, given->cuts_size, digits, &given->fixed, &work->error);
     given->options.fixed = &given->fixed;
     if (status != LAPSE_OK)
-        tell("--cuts fixed:%s: %s", args->fixed, work->error.message);
+        tell_cuts(args->fixed, &work->error);
     return status == LAPSE_OK ? EXIT_DONE : args->fixed_is_file ? EXIT_REFUSED : EXIT_USAGE;
 }
 
@@ -94,6 +103,8 @@ static int begin(struct work *work, struct given *given, bool span)
     if (code == EXIT_DONE && args->fixed_is_file) {
         given->cuts = file_read(args->fixed, &given->cuts_size);
         code = given->cuts ? EXIT_DONE : EXIT_REFUSED;
+        if (code != EXIT_DONE)
+            tell("--cuts fixed: takes such a file, or thresholds as in fixed:30,90,180,365/2,3,5,8/10,50,100,500");
     }
     if (code == EXIT_DONE && args->cuts == LAPSE_CUTS_FIXED) {
         code = read_cuts(work, given, 0);

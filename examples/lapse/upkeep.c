@@ -122,6 +122,7 @@ int run_forget(struct work *work)
     char *text = NULL;
     int64_t *offsets = NULL;
     int code = open_to_change(work, args->operand[0]);
+    bool nobody = args->operands == 1;
 
     lapse_forget_options_init(&options, sizeof options);
     options.on_progress = progress_told;
@@ -136,6 +137,10 @@ int run_forget(struct work *work)
         code = work_check(work, status);
         if (status == LAPSE_INVALID) /* an id that none can be */
             code = EXIT_REFUSED;
+        if (status == LAPSE_ERASE_PENDING)
+            tell("lapse forget %s, without a customer, clears it when nobody is in the way", args->operand[0]);
+        else if (status == LAPSE_OK && nobody)
+            tell("nobody was named: all that was done is to clear what an earlier erasure may have left");
         if (status == LAPSE_OK || status == LAPSE_ERASE_PENDING) { /* which was told, and is done */
             const struct number numbers[] = { { "customers", gone.customers }, { "events", gone.events } };
 

@@ -43,8 +43,25 @@ int work_check(struct work *work, lapse_status status)
     return work_exit(status);
 }
 
+static const char store_magic[16] = "SQLite format 3";
+
+/* Is it a file that does not begin as a store? */
+static bool is_no_store(const char *path)
+{
+    struct reader reader;
+    struct stat info;
+    bool other = false;
+
+    if (stat(path, &info) != 0 || !S_ISREG(info.st_mode) || !reader_open(&reader, path))
+        return false;
+    if (reader_begin(&reader, sizeof store_magic))
+        other = reader.size < sizeof store_magic || memcmp(reader.head, store_magic, sizeof store_magic) != 0;
+    reader_close(&reader);
+    return other;
+}
+
 /* Why a store at `path` cannot be opened, as far as the system tells: an errno, or 0. */
-static int why_not(const char *path, bool to_write)
+static int why_not(const char *path, bool to_write, bool to_make)
 {
     char folder[4096];
     const char *slash = strrchr(path, '/');
@@ -55,7 +72,7 @@ static int why_not(const char *path, bool to_write)
             return EISDIR;
         return access(path, to_write ? R_OK | W_OK : R_OK) == 0 ? 0 : errno;
     }
-    if (errno != ENOENT || !to_write || (size_t)(slash ? slash - path : 0) >= sizeof folder)
+    if (errno != ENOENT || !to_make || (size_t)(slash ? slash - path : 0) >= sizeof folder)
         return errno;
     snprintf(folder, sizeof folder, "%.*s", slash ? (int)(slash - path) + (slash == path) : 1,
              slash ? path : ".");
@@ -65,7 +82,8 @@ static int why_not(const char *path, bool to_write)
 int work_opens(struct work *work, const char *path, uint32_t flags, lapse_status status)
 {
     int code = work_exit(status);
-    int why = path && status == LAPSE_IO ? why_not(path, !(flags & LAPSE_STORE_READ_ONLY)) : 0;
+    bool to_write = !(flags & LAPSE_STORE_READ_ONLY), to_make = to_write && !(flags & LAPSE_STORE_MUST_EXIST);
+    int why = path && status == LAPSE_IO ? why_not(path, to_write, to_make) : 0;
 
     if (why)
         tell("%s: cannot be opened: %s", path, strerror(why));
@@ -73,10 +91,18 @@ int work_opens(struct work *work, const char *path, uint32_t flags, lapse_status
         work_check(work, status);
     else
         tell("%s: %s", path, work->error.message[0] ? work->error.message : lapse_status_name(status));
+    if (path && code == EXIT_BROKEN && is_no_store(path))
+        tell("%s is no store: usage is lapse %s %s, and lapse import STORE FILE makes a store of an event file", path,
+             work->args->command->name, work->args->command->operands);
     return status == LAPSE_IO || status == LAPSE_READ_ONLY ? EXIT_BROKEN : code;
 }
 
 /* ---- policy ----------------------------------------------------------------------------------------- */
+
+static void tell_where_settings_are(void)
+{
+    tell("lapse policy lists all settings, their values and units");
+}
 
 /* The library speaks of columns; here they are settings. */
 static void tell_setting(const char *where, const lapse_error *error)
@@ -88,6 +114,7 @@ static void tell_setting(const char *where, const lapse_error *error)
     tell("%s%s%s%s: %s%s%s%s", where, line, *error->column ? ", setting " : "", error->column,
          *error->text ? "\"" : "", error->text, *error->text ? "\": " : "",
          *error->rule ? error->rule : error->message);
+    tell_where_settings_are();
 }
 
 static int read_policy(struct work *work, const char *path)
@@ -158,10 +185,12 @@ static int set_all(struct work *work)
         moved = moved && status != LAPSE_OK;
     }
     free(done);
-    if (status != LAPSE_OK && status != LAPSE_NO_MEMORY)
+    if (status != LAPSE_OK && status != LAPSE_NO_MEMORY) {
         tell("--set %s: %s", args->set[refused], *work->error.rule ? work->error.rule : work->error.message);
-    else
+        tell_where_settings_are();
+    } else {
         work_check(work, status);
+    }
     return status == LAPSE_OK ? EXIT_DONE : EXIT_REFUSED; /* as a line of --policy */
 }
 
@@ -288,7 +317,6 @@ static int open_store(struct work *work, const char *path, uint32_t flags)
 
 int work_open_with(struct work *work, const char *path, uint32_t flags)
 {
-    static const char magic[16] = "SQLite format 3";
     struct reader reader;
     struct stat info;
     int code = EXIT_BROKEN;
@@ -298,12 +326,12 @@ int work_open_with(struct work *work, const char *path, uint32_t flags)
         errno = EISDIR;
         good = false;
     }
-    if (!good || !reader_begin(&reader, sizeof magic)) {
+    if (!good || !reader_begin(&reader, sizeof store_magic)) {
         if (interrupted())
             code = work_check(work, LAPSE_CANCELLED);
         else
             tell("%s: cannot be opened: %s", path, strerror(errno));
-    } else if (reader.size < sizeof magic || memcmp(reader.head, magic, sizeof magic) != 0) {
+    } else if (reader.size < sizeof store_magic || memcmp(reader.head, store_magic, sizeof store_magic) != 0) {
         code = EXIT_DONE;
         if (work->args->command->groups & GROUP_READ)
             code = open_events(work, path, S_ISREG(info.st_mode) && !reader.is_stdin ? NULL : &reader);
@@ -367,5 +395,9 @@ int work_view_span(struct work *work, int64_t *from)
 
     if (code == EXIT_DONE)
         code = find_instant(work, work->args->to, &to);
+    if (code == EXIT_DONE && *from > to) {
+        tell("--from %s is later than --to %s: a span begins before it ends", work->args->from, work->args->to);
+        code = EXIT_REFUSED;
+    }
     return code == EXIT_DONE ? work_check(work, lapse_view_open(work->store, to, &work->view, &work->error)) : code;
 }

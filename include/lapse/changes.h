@@ -60,6 +60,9 @@ LAPSE_API lapse_status lapse_store_advance(lapse_store *store, int64_t as_of, co
  *  LAPSE_BAD_INPUT: no such record was ever told. Durable when it returns. @since 0.9 */
 LAPSE_API lapse_status lapse_store_acknowledge(lapse_store *store, int64_t seq, lapse_error *error);
 
+/** The seq of the last record that is confirmed; 0: none is. Changes nothing. Threads: any. @since 0.9 */
+LAPSE_API lapse_status lapse_store_acknowledged(lapse_store *store, int64_t *out, lapse_error *error);
+
 /** The first instant after the as_of of the last call at which time alone changes what was told then. Events since that
  *  call are not looked at. LAPSE_NOT_FOUND: there is none, or nothing was ever told. @since 0.9 */
 LAPSE_API lapse_status lapse_store_next_deadline(lapse_store *store, int64_t *out, lapse_error *error);

@@ -36,16 +36,17 @@ typedef struct lapse_cuts {
     int32_t digits;      /**< of money: 0 to 6 */
     int32_t bins[3];     /**< of r, f, m: 2 to 10; 0: there was nobody to make cuts of */
     int32_t reserved;    /**< 0 */
-    int64_t above[27];   /**< nine of each axis: days, orders, minor units; bins - 1 of them count and do not descend,
-                              the others are 0 */
+    int64_t above[27];   /**< nine of each axis: days, orders, minor units; bins - 1 of them count and ascend, equal ones
+                              allowed, the others are 0 */
 } lapse_cuts;
 
 /** Reads thresholds of three axes, days / orders / major units, as `30,90,180,365/2,3,5,8/10,50,100,500`: one to
- *  nine of each, not descending, decimals allowed (what is finer than the unit decides as its floor does).
- *  LAPSE_BAD_INPUT names the rule broken. Threads: any. @since 0.9 */
+ *  nine of each, ascending, equal ones and decimals allowed (what is finer than the unit decides as its floor does).
+ *  LAPSE_BAD_INPUT names the axis (`column`: recency, frequency, monetary), the threshold (`row`, from 0), text and rule;
+ *  neither axis nor threshold where there are not three axes. Threads: any. @since 0.9 */
 LAPSE_API lapse_status lapse_cuts_parse(const char *text, int32_t digits, lapse_cuts *out, lapse_error *error);
 /** Reads what lapse_cuts_write() wrote: CSV `axis,bin,above` with axis r, f or m, every bin from 1 up once, `above`
- *  not descending, money in major units. Of an amount of more digits than `digits` the floor is taken. At most 4096
+ *  ascending, equal ones allowed, money in major units. Of an amount of more digits than `digits` the floor is taken. At most 4096
  *  bytes. LAPSE_BAD_INPUT names line, column, text and rule. Threads: any. @since 0.9 */
 LAPSE_API lapse_status lapse_cuts_read(const char *csv, int64_t size, int32_t digits, lapse_cuts *out,
                                        lapse_error *error);
@@ -111,7 +112,8 @@ typedef struct lapse_rfm_values {
     uint32_t size;
     int32_t digits;           /**< of monetary, 0 to 6: what a major unit is */
     int64_t count;
-    const int64_t *recency;   /**< days since the last order: few are best */
+    const int64_t *recency;   /**< days since the last order: few are best. Any number is taken as it is, also one below 0 (an
+                                   order after the instant asked about), which is better than 0 */
     const int64_t *frequency; /**< orders: many are best */
     const int64_t *monetary;  /**< minor units: much is best */
 } lapse_rfm_values;

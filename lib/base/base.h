@@ -293,6 +293,9 @@ struct lapse_sort_key *lapse_sort_keys(struct lapse_sort_key *keys, struct lapse
 /* Merge sort of indices by what they point to; `scratch` has room for n. */
 typedef int (*lapse_order_fn)(const void *user, uint32_t a, uint32_t b);
 void lapse_sort_indices(uint32_t *v, size_t n, uint32_t *scratch, lapse_order_fn order, const void *user);
+/* v[0 .. n): the indices of n keys by key, equal keys settled by `order`. `keys` has room for 2n, `scratch` for n. */
+void lapse_sort_settled(struct lapse_sort_key *keys, uint32_t *v, size_t n, uint32_t *scratch, lapse_order_fn order,
+                        const void *user);
 
 /* ---- thread.c -------------------------------------------------------------------------------------- */
 

@@ -30,11 +30,11 @@ static const double exact_power10[] = { 1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,
                                         1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22 };
 #define EXACT_POWERS 22
 
-static const char rule_amount[] = "an amount is -?digits[.digits]";
+static const char rule_amount[] = "an amount is -?digits[.digits], such as 12, 12.5 or -3.00";
 static const char rule_decimal[] = "a number is -?digits[.digits]";
 static const char rule_digits[] =
     "a number has at most 18 digits, zeros in front not counted, and at most 255 after the point";
-static const char rule_decimals[] = "more decimals than the currency has";
+static const char rule_decimals[] = "more decimals than the currency has (--digits, of a new store)";
 static const char rule_range[] = "an amount is at most 9223372036854775807 of the currency's smallest unit";
 static const char rule_value[] = "a value is at least 1e-25 and less than 1e25, or 0";
 static const char rule_value_digits[] = "a value has at most 15 significant digits";

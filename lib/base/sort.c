@@ -1,4 +1,4 @@
-/* Two sorts that take their comparison's context, use memory of the caller only, and are stable. */
+/* Sorts that take their comparison's context, use memory of the caller only, and are stable. */
 #include "base/base.h"
 
 struct lapse_sort_key *lapse_sort_keys(struct lapse_sort_key *keys, struct lapse_sort_key *scratch, size_t n)
@@ -45,4 +45,18 @@ void lapse_sort_indices(uint32_t *v, size_t n, uint32_t *scratch, lapse_order_fn
     memcpy(scratch, v, half * sizeof *v);
     for (size_t i = 0, j = half, k = 0; i < half; k++)
         v[k] = j < n && order(user, scratch[i], v[j]) > 0 ? v[j++] : scratch[i++];
+}
+
+void lapse_sort_settled(struct lapse_sort_key *keys, uint32_t *v, size_t n, uint32_t *scratch, lapse_order_fn order,
+                        const void *user)
+{
+    const struct lapse_sort_key *sorted = lapse_sort_keys(keys, keys + n, n);
+    for (size_t i = 0; i < n; i++)
+        v[i] = sorted[i].index;
+    for (size_t i = 0, j; i < n; i = j) {
+        for (j = i + 1; j < n && sorted[j].key == sorted[i].key; j++)
+            ;
+        if (j - i > 1)
+            lapse_sort_indices(v + i, j - i, scratch, order, user);
+    }
 }

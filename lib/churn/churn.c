@@ -283,11 +283,11 @@ lapse_status lapse_view_churn(lapse_view *view, const lapse_churn_options *optio
     lapse_status status = lapse_churn_begin(view, options, &o, out, error);
     if (status == LAPSE_OK && o.from == INT64_MIN)
         status = lapse_fail(error, LAPSE_INVALID, "lapse_churn_options: from is not set");
+    if (status == LAPSE_OK)
+        status = lapse_view_check_span(view, o.from, error);
     if (status != LAPSE_OK)
         return status;
     struct counting c = { .mem = lapse_view_memory(view), .to = lapse_view_as_of(view) };
-    if (o.from > c.to)
-        return lapse_fail(error, LAPSE_BAD_INPUT, "the span begins after its end (--from is later than --to)");
     status = lapse_tiles_new(c.mem, lapse_view_zone(view), o.from, c.to, o.every, &c.bounds, &c.tiles, error);
     if (status == LAPSE_OK)
         status = count(view, &o, &c, &counters, error);

@@ -62,6 +62,21 @@ static inline void lapse_text_copy(char *to, struct lapse_text text)
         memcpy(to, text.data, text.size);
     }
 }
+/* Eight bytes from `skip` on, zeros behind the end, as a number that sorts like them. */
+static inline uint64_t lapse_text_eight(struct lapse_text t, size_t skip)
+{
+    uint8_t b[8] = { 0 };
+    uint64_t v = 0;
+    size_t n = t.size > skip ? t.size - skip : 0;
+    if (n >= 8)
+        memcpy(b, t.data + skip, 8);
+    else
+        for (size_t i = 0; i < n; i++)
+            b[i] = (uint8_t)t.data[skip + i];
+    for (int i = 0; i < 8; i++)
+        v = v << 8 | b[i];
+    return v;
+}
 /* One event. An endpoint is already its 32 hash bytes. */
 struct lapse_row {
     struct lapse_text customer;

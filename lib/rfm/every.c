@@ -14,8 +14,9 @@ static lapse_status find_instants(lapse_view *view, const lapse_rfm_options *o, 
     size_t n = 0, capacity = 0;
     if (o->from == INT64_MIN)
         return lapse_fail(error, LAPSE_INVALID, "lapse_rfm_options: every needs from");
-    if (o->from > to)
-        return lapse_fail(error, LAPSE_BAD_INPUT, "the span ends before it begins");
+    lapse_status status = lapse_view_check_span(view, o->from, error);
+    if (status != LAPSE_OK)
+        return status;
     bool good = lapse_mem_reserve(mem, &instants, &capacity, 1, sizeof *instants);
     for (int64_t period = lapse_period_of_day(lapse_zone_day(zone, last), o->every); good; period++) {
         int64_t instant = lapse_zone_day_start(zone, lapse_period_day(period, o->every));

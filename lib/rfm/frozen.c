@@ -9,27 +9,35 @@ enum { AXES = 3, AXIS = 0, BIN = 1, ABOVE = 2, COLUMNS = 3, MAX_BYTES = 4096, DI
 
 static const char *const columns[COLUMNS] = { "axis", "bin", "above" };
 static const char axis_names[AXES + 1] = "rfm";
+static const char *const axis_words[AXES] = { "recency", "frequency", "monetary" };
+static const char *const ascend[AXES] = {
+    "thresholds of recency ascend, equal ones allowed",
+    "thresholds of frequency ascend, equal ones allowed",
+    "thresholds of monetary ascend, equal ones allowed",
+};
 
-bool lapse_cuts_good(const lapse_cuts *cuts)
+const char *lapse_cuts_fault(const lapse_cuts *cuts)
 {
-    if (!cuts || cuts->size < sizeof *cuts || cuts->digits < 0 || cuts->digits > DIGITS_MOST)
-        return false;
+    if (!cuts || cuts->size < sizeof *cuts)
+        return "cuts have their size set";
+    if (cuts->digits < 0 || cuts->digits > DIGITS_MOST)
+        return "digits are 0 to 6";
     for (int a = 0; a < AXES; a++) {
         if (cuts->bins[a] < LAPSE_BINS_MIN || cuts->bins[a] > LAPSE_BINS_MAX)
-            return false;
+            return "an axis has 2 to 10 bins";
         const int64_t *above = &cuts->above[lapse_cuts_place(a)];
         for (int i = 1; i < cuts->bins[a] - 1; i++)
             if (above[i] < above[i - 1])
-                return false;
+                return ascend[a];
     }
-    return true;
+    return NULL;
 }
 
 lapse_status lapse_cuts_score(const lapse_cuts *cuts, int64_t recency_days, int64_t frequency, int64_t monetary,
                               int32_t scores[3])
 {
     const int64_t values[AXES] = { recency_days, frequency, monetary };
-    if (!scores || !lapse_cuts_good(cuts))
+    if (!scores || lapse_cuts_fault(cuts))
         return LAPSE_INVALID;
     for (int a = 0; a < AXES; a++) {
         int32_t above = 0;
@@ -65,7 +73,7 @@ static const char *read_floor(struct lapse_text text, int digits, int64_t *out)
         decimals += decimals >= 0;
     }
     if (at < end || text.size == (size_t)negative)
-        return "a threshold is -?digits[.digits]";
+        return "a threshold is -?digits[.digits], such as 30, 2.5 or -10";
     for (decimals = decimals < 0 ? 0 : decimals; decimals < digits && value <= most; decimals++)
         value *= 10;
     return lapse_int128_fits(negative ? -value - rest : value, out) ? NULL
@@ -84,7 +92,7 @@ static const char *put_threshold(lapse_cuts *cuts, int axis, struct lapse_text t
         return rule;
     int64_t *kept = &cuts->above[lapse_cuts_place(axis)];
     if (at && above < kept[at - 1])
-        return "thresholds of an axis do not descend";
+        return ascend[axis];
     kept[at] = above;
     cuts->bins[axis] = at + 2;
     return NULL;
@@ -106,16 +114,17 @@ static void hand_over(const lapse_cuts *cuts, lapse_cuts *out)
 
 lapse_status lapse_cuts_parse(const char *text, int32_t digits, lapse_cuts *out, lapse_error *error)
 {
-    static const char form[] = "thresholds are days/orders/money as in 30,90,180,365/2,3,5,8/10,50,100,500";
+    static const char form[] = "thresholds are those of three axes, days/orders/money, as in "
+                               "30,90,180,365/2,3,5,8/10,50,100,500";
+    static const struct lapse_place whole = { "cuts", 0, -1, NULL };
     lapse_cuts cuts = { .digits = digits };
     lapse_status status = check_call(text, digits, out, error);
     if (status != LAPSE_OK)
         return status;
-    struct lapse_place place = { "cuts", 0, -1, NULL };
     const char *at = text;
     for (int axis = 0; axis < AXES; axis++) {
-        bool more = true;
-        while (more) {
+        struct lapse_place place = { "cuts", 0, 0, axis_words[axis] };
+        for (bool more = true; more; place.row++) {
             struct lapse_text number = { .data = at, .size = (uint32_t)strcspn(at, ",/") };
             const char *rule = put_threshold(&cuts, axis, number);
             if (rule)
@@ -125,7 +134,7 @@ lapse_status lapse_cuts_parse(const char *text, int32_t digits, lapse_cuts *out,
             at += more;
         }
         if (*at != (axis < AXES - 1 ? '/' : '\0'))
-            return lapse_fail_at(error, LAPSE_BAD_INPUT, &place, text, strlen(text), form);
+            return lapse_fail_at(error, LAPSE_BAD_INPUT, &whole, text, strlen(text), form);
         at++;
     }
     hand_over(&cuts, out);
@@ -176,7 +185,7 @@ lapse_status lapse_cuts_write(const lapse_cuts *cuts, lapse_write_fn write, void
 {
     char text[MAX_BYTES];
     int n = snprintf(text, sizeof text, "axis,bin,above\n");
-    if (!write || !lapse_cuts_good(cuts))
+    if (!write || lapse_cuts_fault(cuts))
         return lapse_fail(error, LAPSE_INVALID, "lapse_cuts_write() was given no cuts, or no function");
     for (int a = 0; a < AXES; a++)
         for (int i = 0; i < cuts->bins[a] - 1; i++) { /* 27 rows of at most 27 bytes */

@@ -58,11 +58,11 @@ static lapse_status check_ranges(const lapse_rfm_options *o, lapse_error *error)
 static lapse_status check_cuts(lapse_rfm_options *o, int digits, lapse_error *error)
 {
     bool fixed = o->cuts == LAPSE_CUTS_FIXED, nested = o->flags & LAPSE_RFM_NESTED;
-    const char *rule = NULL;
+    const char *rule = NULL, *fault = fixed && o->fixed ? lapse_cuts_fault(o->fixed) : NULL;
+    if (fault)
+        return lapse_fail(error, LAPSE_INVALID, "lapse_rfm_options: fixed: %s", fault);
     if (fixed != (o->fixed != NULL))
         rule = "fixed is for LAPSE_CUTS_FIXED, which needs it";
-    else if (fixed && !lapse_cuts_good(o->fixed))
-        rule = "fixed: 2 to 10 bins and thresholds that do not descend";
     else if (fixed && o->fixed->digits != digits)
         rule = "fixed: digits are not those of the amounts here";
     else if (fixed && nested)

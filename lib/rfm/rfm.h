@@ -82,8 +82,8 @@ static inline int lapse_cuts_place(int axis)
 {
     return (LAPSE_BINS_MAX - 1) * axis;
 }
-/* Cuts of a caller, NULL allowed; false: they break a rule. */
-bool lapse_cuts_good(const lapse_cuts *cuts);
+/* The rule that cuts of a caller, NULL allowed, break; NULL: none. */
+const char *lapse_cuts_fault(const lapse_cuts *cuts);
 
 /* ---- sheet.c: small CSV tables of known columns ---------------------------------------------------------------- */
 

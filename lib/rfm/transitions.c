@@ -126,8 +126,9 @@ static lapse_status open_instants(lapse_view *view, const lapse_rfm_options *opt
         return status;
     if (o.from == INT64_MIN || o.made)
         return lapse_fail(error, LAPSE_INVALID, "lapse_rfm_options: transitions need from, and make no cuts to keep");
-    if (o.from > lapse_view_as_of(view))
-        return lapse_fail(error, LAPSE_BAD_INPUT, "the span ends before it begins");
+    status = lapse_view_check_span(view, o.from, error);
+    if (status != LAPSE_OK)
+        return status;
     int64_t *instants = lapse_mem_alloc(lapse_view_memory(view), 2 * sizeof *instants);
     if (!instants)
         return lapse_fail_memory(error);

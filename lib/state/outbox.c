@@ -177,6 +177,24 @@ lapse_status lapse_store_acknowledge(lapse_store *store, int64_t seq, lapse_erro
     return lapse_telling_end(&t, NULL, 0, t.runs, n, error);
 }
 
+lapse_status lapse_store_acknowledged(lapse_store *store, int64_t *out, lapse_error *error)
+{
+    struct lapse_manifest *m;
+    struct lapse_call call;
+    bool before;
+    lapse_status status = lapse_store_check(store, error);
+    if (status == LAPSE_OK && !out)
+        status = lapse_fail(error, LAPSE_INVALID, "out is NULL");
+    if (status == LAPSE_OK)
+        status = lapse_store_manifest(store, &m, error);
+    if (status != LAPSE_OK)
+        return status;
+    status = lapse_call_read(store, m, &call, &before, error);
+    lapse_manifest_release(m);
+    *out = status == LAPSE_OK ? call.confirmed : 0;
+    return status;
+}
+
 /* ---- the next deadline -------------------------------------------------------------------------------------------------- */
 
 static lapse_status read_told(lapse_store *store, struct lapse_run *const *told, size_t n, struct lapse_text customer,

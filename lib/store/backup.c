@@ -158,6 +158,11 @@ static lapse_status fill(struct backup *b, lapse_error *error)
 /* ---- files -------------------------------------------------------------------------------------------------------- */
 
 /* May the copy get this name? A journal beside it would be taken for that of the copy. */
+static lapse_status fail_existing(const char *path, lapse_error *error)
+{
+    return lapse_fail(error, LAPSE_BAD_INPUT, "%s exists already (--replace puts the copy in its place)", path);
+}
+
 static lapse_status check_name(struct backup *b, const char *path, lapse_error *error)
 {
     static const char *const beside[] = { "-wal", "-journal" };
@@ -171,7 +176,7 @@ static lapse_status check_name(struct backup *b, const char *path, lapse_error *
     if (exists && !S_ISREG(there.st_mode))
         return lapse_fail(error, LAPSE_BAD_INPUT, "%s exists already, and is no regular file", path);
     if (exists && !(b->upkeep.options.flags & LAPSE_BACKUP_REPLACE))
-        return lapse_fail(error, LAPSE_BAD_INPUT, "%s exists already", path);
+        return fail_existing(path, error);
     size_t size = strlen(path) + 24;
     char *text = lapse_mem_alloc(&b->store->mem, size);
     if (!text)
@@ -235,7 +240,7 @@ static lapse_status take_name(struct backup *b, const char *path, lapse_error *e
     if (named)
         unlink(b->temporary);
     else if (!replace && access(path, F_OK) == 0)
-        return lapse_fail(error, LAPSE_BAD_INPUT, "%s exists already", path);
+        return fail_existing(path, error);
     else if (rename(b->temporary, path) != 0)
         return lapse_fail(error, LAPSE_IO, "the copy cannot be named %s", path);
     b->made = false;

@@ -58,8 +58,9 @@ static lapse_status find_one(struct erase *e, struct lapse_merge *merge, const s
     lapse_tombs_release(tombs);
     if (status != LAPSE_OK)
         return status;
-    return lapse_fail(error, LAPSE_NOT_FOUND, at == INT64_MIN ? "there is no event of customer \"%.*s\""
-                                                              : "customer \"%.*s\" is forgotten already",
+    return lapse_fail(error, LAPSE_NOT_FOUND,
+                      at == INT64_MIN ? "there is no event of customer \"%.*s\"; nothing changed"
+                                      : "customer \"%.*s\" is forgotten already, without an event since; nothing changed",
                       (int)customer->size, customer->data);
 }
 
@@ -107,7 +108,7 @@ static lapse_status take_out(struct erase *e, struct lapse_run *run, lapse_error
         [LAPSE_FORGET_PRINTS] = { .keys = e->print_keys, .count = e->print_count },
         [LAPSE_FORGET_ADDRESSES] = { e->address_keys, e->address_count, w->customers, w->count, named_customer },
     };
-    const int what = lapse_families[run->family].forget;
+    const int what = (int)lapse_families[run->family].forget;
     struct lapse_change *c = &e->change;
     struct lapse_run *without = NULL;
     int64_t gone = 0;

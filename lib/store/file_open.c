@@ -106,17 +106,20 @@ int lapse_file_connect(struct lapse_file *file, const char *path, int flags)
     return code;
 }
 
-/* SQLite does not wait for the lock that this takes, so the wait is here. */
+/* Of the locks that this takes SQLite waits for some and not for others, so the wait is here alone. */
 static int switch_to_wal(struct lapse_file *file, int timeout_ms)
 {
     enum { STEP_MS = 10 };
     int code;
+    sqlite3_busy_timeout(file->db, 0);
     for (int waited = 0;; waited += STEP_MS) {
         code = sqlite3_exec(file->db, "PRAGMA journal_mode = WAL", NULL, NULL, NULL);
         if ((code & 0xff) != SQLITE_BUSY || waited >= timeout_ms)
-            return code;
+            break;
         sqlite3_sleep(STEP_MS);
     }
+    sqlite3_busy_timeout(file->db, timeout_ms);
+    return code;
 }
 
 /* A writer that was killed leaves what only a writer can clear away; afterwards the file can be read as it is. */

@@ -153,12 +153,9 @@ bool lapse_filter_add_all(struct lapse_filter *f, struct lapse_sort_key *keys, s
 
 bool lapse_filter_take(struct lapse_filter *f, uint64_t **keys, size_t *n, struct lapse_text key)
 {
-    uint64_t v = 0;
     if (!*keys && !(*keys = lapse_mem_alloc(f->mem, LAPSE_FILTER_KEYS * sizeof **keys)))
         return false;
-    for (uint32_t b = 0; b < 8; b++)
-        v = v << 8 | (b < key.size ? (uint8_t)key.data[b] : 0);
-    (*keys)[(*n)++] = v;
+    (*keys)[(*n)++] = lapse_text_eight(key, 0);
     if (*n < LAPSE_FILTER_KEYS)
         return true;
     *n = 0;

@@ -100,15 +100,7 @@ static bool sort_slice(struct slice *s)
         return false;
     for (size_t i = 0; i < n; i++)
         s->keys[i] = (struct lapse_sort_key){ s->prints[i].high, (uint32_t)i };
-    const struct lapse_sort_key *sorted = lapse_sort_keys(s->keys, s->keys + n, n);
-    for (size_t i = 0; i < n; i++)
-        s->order[i] = sorted[i].index;
-    for (size_t i = 0, j; i < n; i = j) {
-        for (j = i + 1; j < n && sorted[j].key == sorted[i].key; j++)
-            ;
-        if (j - i > 1)
-            lapse_sort_indices(s->order + i, j - i, s->scratch, order_prints, s->prints);
-    }
+    lapse_sort_settled(s->keys, s->order, n, s->scratch, order_prints, s->prints);
     s->different = 0;
     for (size_t i = 0; i < n; i++) {
         const struct lapse_print *p = &s->prints[s->order[i]];

@@ -1,21 +1,6 @@
 /* The readers of a merge by their current key: a binary heap, in which most comparisons are of eight bytes of a key. */
 #include "store/merge.h"
 
-static uint64_t prefix_of(const struct lapse_merge *m, struct lapse_text key)
-{
-    uint8_t b[8] = { 0 };
-    uint64_t v = 0;
-    size_t n = key.size > m->skip ? key.size - m->skip : 0;
-    if (n >= 8)
-        memcpy(b, key.data + m->skip, 8);
-    else
-        for (size_t i = 0; i < n; i++)
-            b[i] = (uint8_t)key.data[m->skip + i];
-    for (int i = 0; i < 8; i++)
-        v = v << 8 | b[i];
-    return v;
-}
-
 /* Equal keys in the order of their runs. */
 static bool before(const struct lapse_merge *m, const struct merge_place *a, const struct merge_place *b)
 {
@@ -38,7 +23,7 @@ static void sift_down(struct lapse_merge *m, uint32_t i)
 
 void lapse_merge_push(struct lapse_merge *m, uint32_t reader)
 {
-    struct merge_place x = { prefix_of(m, m->readers[reader].entry.key), reader };
+    struct merge_place x = { lapse_text_eight(m->readers[reader].entry.key, m->skip), reader };
     uint32_t i = m->heap_count;
     if (lapse_reader_at_end(&m->readers[reader]))
         return;
@@ -61,6 +46,6 @@ void lapse_merge_replace(struct lapse_merge *m)
         lapse_merge_pop(m);
         return;
     }
-    m->heap[0].prefix = prefix_of(m, r->entry.key);
+    m->heap[0].prefix = lapse_text_eight(r->entry.key, m->skip);
     sift_down(m, 0);
 }

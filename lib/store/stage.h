@@ -51,17 +51,6 @@ static inline struct lapse_text stage_id(const struct stage_part *part, uint32_t
     const char *at = part->ids.data + part->id_at[customer];
     return (struct lapse_text){ at + STAGE_ID, (uint8_t)at[STAGE_ID - 1] };
 }
-/* Eight bytes of an id from `skip` on as a number that sorts like them. */
-static inline uint64_t stage_key(struct lapse_text id, size_t skip)
-{
-    uint8_t b[8] = { 0 };
-    size_t n = id.size > skip ? id.size - skip : 0;
-    memcpy(b, id.data + (n ? skip : 0), n < 8 ? n : 8);
-    uint64_t v = 0;
-    for (int i = 0; i < 8; i++)
-        v = v << 8 | b[i];
-    return v;
-}
 
 /* ---- stage_part.c ---- */
 

@@ -232,16 +232,8 @@ static bool sort_customers(struct stage_part *part, uint32_t *rank, struct stage
     if (!keys || !sorted)
         return false;
     for (uint32_t c = 0; c < n; c++)
-        keys[c] = (struct lapse_sort_key){ stage_key(stage_id(part, c), skip), c };
-    struct lapse_sort_key *by_key = lapse_sort_keys(keys, keys + n, n);
-    for (size_t k = 0; k < n; k++)
-        sorted[k] = by_key[k].index;
-    for (size_t i = 0, j; i < n; i = j) { /* equal keys are settled by whole ids */
-        for (j = i + 1; j < n && by_key[j].key == by_key[i].key; j++)
-            ;
-        if (j - i > 1)
-            lapse_sort_indices(sorted + i, j - i, sorted + n, order_ids, part);
-    }
+        keys[c] = (struct lapse_sort_key){ lapse_text_eight(stage_id(part, c), skip), c };
+    lapse_sort_settled(keys, sorted, n, sorted + n, order_ids, part);
     return renumber(part, sorted, rank);
 }
 

@@ -193,16 +193,8 @@ static bool collect(struct gathering *g, size_t r)
         return true;
     size_t skip = common_prefix(g);
     for (uint32_t i = 0; i < n; i++)
-        g->keys[i] = (struct lapse_sort_key){ stage_key(id_of(g, i), skip), i };
-    const struct lapse_sort_key *by_key = lapse_sort_keys(g->keys, g->keys + n, n);
-    for (size_t i = 0; i < n; i++)
-        g->order[i] = by_key[i].index;
-    for (size_t i = 0, j; i < n; i = j) { /* equal keys are settled by whole ids */
-        for (j = i + 1; j < n && by_key[j].key == by_key[i].key; j++)
-            ;
-        if (j - i > 1)
-            lapse_sort_indices(g->order + i, j - i, g->scratch, order_places, g);
-    }
+        g->keys[i] = (struct lapse_sort_key){ lapse_text_eight(id_of(g, i), skip), i };
+    lapse_sort_settled(g->keys, g->order, n, g->scratch, order_places, g);
     return true;
 }
 

@@ -18,10 +18,7 @@ void lapse_numbered_set(struct lapse_numbered *out, int64_t number, struct lapse
 
 int64_t lapse_number_of(struct lapse_text key)
 {
-    uint64_t n = 0;
-    for (uint32_t i = 0; i < LAPSE_NUMBER_SIZE && i < key.size; i++)
-        n = n << 8 | (uint8_t)key.data[i];
-    return (int64_t)(n ^ UINT64_C(1) << 63);
+    return (int64_t)(lapse_text_eight(key, 0) ^ UINT64_C(1) << 63);
 }
 
 struct lapse_text lapse_numbered_customer(struct lapse_text key, const struct lapse_columns *c, size_t i, char *out)

@@ -252,7 +252,8 @@ static lapse_status read_block(const struct lapse_run *run, const struct lapse_r
                  lapse_block_decode(block, LAPSE_ALL_FIELDS) && block->rows == b->rows;
     if (block->bytes.failed)
         return lapse_fail_memory(error);
-    return sound ? LAPSE_OK : lapse_fail(error, LAPSE_DAMAGED, "block %lld is damaged", (long long)b->id);
+    return sound ? LAPSE_OK : lapse_fail(error, LAPSE_DAMAGED, "block %lld of run %lld is damaged", (long long)b->id,
+                                         (long long)run->id);
 }
 
 static bool bit_at(const uint8_t *bits, int64_t i)

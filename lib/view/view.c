@@ -77,6 +77,13 @@ lapse_status lapse_view_forgotten(lapse_view *view, struct lapse_text customer, 
     return status;
 }
 
+lapse_status lapse_view_check_span(const lapse_view *view, int64_t from, lapse_error *error)
+{
+    if (from <= view->as_of)
+        return LAPSE_OK;
+    return lapse_fail(error, LAPSE_BAD_INPUT, "the span ends before it begins: from is later than the instant of the view");
+}
+
 int64_t lapse_view_as_of(const lapse_view *view)
 {
     return view ? view->as_of : 0;

@@ -21,6 +21,8 @@ void lapse_view_retain(lapse_view *view); /* given back with lapse_view_close() 
 /* LAPSE_INVALID for NULL, LAPSE_FORKED after fork, LAPSE_STALE when somebody was forgotten since. */
 lapse_status lapse_view_check(const lapse_view *view, lapse_error *error);
 lapse_status lapse_view_stale(lapse_error *error); /* says so */
+/* A span ends at the view's instant: LAPSE_BAD_INPUT when `from` is later. */
+lapse_status lapse_view_check_span(const lapse_view *view, int64_t from, lapse_error *error);
 /* Is there a tombstone of the customer, who may have events again? */
 lapse_status lapse_view_forgotten(lapse_view *view, struct lapse_text customer, bool *out, lapse_error *error);
 

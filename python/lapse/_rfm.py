@@ -79,7 +79,8 @@ class Cuts:
     were made of. Made of text, of what to_csv() wrote (read()), of a view (View.cuts()) or of arrays (of()). They go where
     rfm(), segments(), transitions() and rfm_score() take `cuts`. Equal ones are equal, and may be keys.
 
-    text: days / orders / major units of money, '30,90,180,365/2,3,5,8/10,50,100,500', one to nine of each, not descending.
+    text: days / orders / major units of money, '30,90,180,365/2,3,5,8/10,50,100,500', one to nine of each, ascending, equal
+    ones allowed.
     digits: decimals of the currency, see Store.digits.
     """
 

@@ -247,6 +247,13 @@ class Store:
         with self._handle as pointer:
             call(lib.store_acknowledge, pointer, seq)
 
+    def acknowledged(self) -> int:
+        """The seq of the last record that is confirmed; 0: none is."""
+        out = ctypes.c_int64()
+        with self._handle as pointer:
+            call(lib.store_acknowledged, pointer, ctypes.byref(out))
+        return out.value
+
     def next_deadline(self) -> Optional[datetime.datetime]:
         """The first instant after the last advance() at which time alone changes what was told; None: there is none."""
         out = ctypes.c_int64()
