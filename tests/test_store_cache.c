@@ -15,10 +15,13 @@ static struct lapse_buffer bytes_like(char c, size_t n)
     return b;
 }
 
+/* Looked for, and again. */
 static bool keep(struct lapse_cache *c, int64_t id, size_t n)
 {
     struct lapse_buffer b = bytes_like((char)id, n);
-    struct lapse_cached *e = lapse_cache_keep(c, id, (uint64_t)id * 7, &b);
+    struct lapse_cached *e = NULL;
+    for (int i = 0; i < 2 && !e; i++)
+        e = lapse_cache_keep(c, id, (uint64_t)id * 7, &b);
     assert_int_equal(b.size, e ? 0 : n); /* taken over, or still here */
     lapse_buffer_free(&b);
     if (e)
@@ -44,6 +47,9 @@ static void least_recently_used_goes_first(void **state)
     assert_false(keep(c, 1, 10)); /* no limit yet */
     assert_false(has(c, 1));
     lapse_cache_limit(c, 10000);
+    struct lapse_buffer b = bytes_like('x', 3);
+    assert_null(lapse_cache_keep(c, 9, 9, &b)); /* once is not enough */
+    assert_int_equal(b.size, 3);
     for (int64_t id = 1; id <= 4; id++)
         assert_true(keep(c, id, 2000));
     assert_true(has(c, 1)); /* used again: 2 is the oldest now */
@@ -61,7 +67,6 @@ static void least_recently_used_goes_first(void **state)
     assert_true(keep(c, 4, 2000));
     lapse_cache_free(c);
     lapse_cache_free(NULL);
-    struct lapse_buffer b = bytes_like('x', 3);
     assert_null(lapse_cache_find(NULL, 1, 1));
     assert_null(lapse_cache_keep(NULL, 1, 1, &b));
     assert_int_equal(b.size, 3);
@@ -75,7 +80,10 @@ static void what_is_used_lives_on(void **state)
     struct lapse_cache *c = lapse_cache_new(&mem);
     struct lapse_buffer b = bytes_like('a', 1000), again = bytes_like('b', 10);
     lapse_cache_limit(c, 5000);
+    assert_true(keep(c, 1, 1000));
     struct lapse_cached *e = lapse_cache_keep(c, 1, 7, &b);
+    assert_int_equal(b.size, 1000);
+    lapse_buffer_free(&b);
     struct lapse_cached *other = lapse_cache_keep(c, 1, 7, &again); /* the same: what is there already */
     assert_ptr_equal(e, other);
     assert_int_equal(again.size, 10);
@@ -84,7 +92,7 @@ static void what_is_used_lives_on(void **state)
     assert_false(has(c, 1));
     lapse_cache_release(c, other);
     assert_int_equal(lapse_cached_bytes(e)->size, 1000);
-    assert_int_equal(lapse_cached_bytes(e)->data[999], 'a');
+    assert_int_equal(lapse_cached_bytes(e)->data[999], 1);
     lapse_cache_release(c, e);
     lapse_cache_free(c);
 }
@@ -144,7 +152,7 @@ static void damage(void)
     raw("UPDATE block SET data = zeroblob(length(data))");
 }
 
-/* The file is not read again for what was looked for; a pass keeps nothing; imports need the room; who is forgotten is
+/* The file is not read again for what was looked for twice; a pass keeps nothing; imports need the room; who is forgotten is
  * forgotten here too; and verify looks at the file. */
 static void what_is_kept(void **state)
 {
@@ -152,6 +160,7 @@ static void what_is_kept(void **state)
     char rows[200];
     lapse_result *report;
     lapse_store *store = filled(path, 1, 1000);
+    assert_int_equal(ask(store, "c000007"), LAPSE_OK);
     assert_int_equal(ask(store, "c000007"), LAPSE_OK);
     damage();
     assert_int_equal(ask(store, "c000007"), LAPSE_OK);
@@ -162,12 +171,14 @@ static void what_is_kept(void **state)
 
     store = filled(path, 1, 1000);
     free(export_of(store));
+    free(export_of(store));
     damage();
     assert_int_equal(ask(store, "c000007"), LAPSE_DAMAGED);
     lapse_store_close(store);
 
     store = filled(path, 1, 1000);
-    assert_int_equal(ask(store, "c000007"), LAPSE_OK);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(ask(store, "c000007"), LAPSE_OK);
     static const char order[] = "customer,time\nz,2024-01-01\n";
     write_bytes(text_path, order, strlen(order));
     assert_int_equal(lapse_store_import_file(store, text_path, NULL, NULL, NULL), LAPSE_OK);
@@ -181,7 +192,8 @@ static void what_is_kept(void **state)
     lapse_forget_options_init(&o, sizeof o);
     o.at = 1000 * LAPSE_DAY;
     struct lapse_manifest *m;
-    assert_int_equal(ask(store, "c000007"), LAPSE_OK);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(ask(store, "c000007"), LAPSE_OK);
     assert_int_equal(lapse_store_manifest(store, &m, NULL), LAPSE_OK);
     const struct lapse_run_block *b = &m->runs[0]->blocks[0];
     struct lapse_cached *e = lapse_cache_find(store->cache, b->id, b->checksum);

@@ -135,12 +135,55 @@ static void killed_in_rollback_mode(void **state)
     unlink(path);
 }
 
+/* A reader that stays sees each commit of writers that come and go, whatever the journal is when it looks. */
+static void readers_see_each_commit(void **state)
+{
+    (void)state;
+    made_store();
+    lapse_store_options o;
+    lapse_store *reader, *writer;
+    lapse_view *view;
+    struct text seen[4];
+    lapse_store_options_init(&o, sizeof o);
+    o.flags = LAPSE_STORE_READ_ONLY;
+    for (int beside = 0; beside < 2; beside++) {
+        assert_int_equal(lapse_store_open(path, &o, &reader, NULL), LAPSE_OK);
+        assert_int_equal(export_to(reader, &seen[0]), LAPSE_OK);
+        for (int i = 1; i < 4; i++) {
+            char row[80];
+            snprintf(row, sizeof row, "customer,time\nzoe%d-%d,2024-01-01\n", beside, i);
+            writer = opened(path, 0);
+            if (beside) /* looks while there is a write-ahead log, which then stays as long as the reader does */
+                check_export(reader, seen[i - 1].data);
+            import_good(writer, row);
+            if (!beside)
+                lapse_store_close(writer);
+            assert_int_equal(export_to(reader, &seen[i]), LAPSE_OK);
+            assert_true(seen[i].size > seen[i - 1].size);
+            check_export(reader, seen[i].data);
+            if (beside)
+                lapse_store_close(writer);
+        }
+        for (int i = 0; i < 4; i++)
+            free(seen[i].data);
+        if (!beside) {
+            raw("UPDATE meta SET value = x'00' WHERE name = 'runs'"); /* a commit with a rollback journal */
+            assert_int_equal(lapse_view_open(reader, INT64_MAX, &view, NULL), LAPSE_DAMAGED);
+            made_store();
+        }
+        lapse_store_close(reader);
+    }
+    lapse_store_close(opened(path, 0)); /* the last one takes the log away */
+    unlink(path);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(busy_stores),
         cmocka_unit_test(killed_writers),
         cmocka_unit_test(killed_in_rollback_mode),
+        cmocka_unit_test(readers_see_each_commit),
     };
     return cmocka_run_group_tests_name("store_writers", tests, make_folder, remove_folder);
 }

@@ -1,12 +1,13 @@
-/* Blocks that somebody looked for, as they are stored, checked: whoever asks about one customer after the other reads
- * and checks a block once and not once a customer. Blocks that a pass comes by are not kept, since it reads each once.
+/* Blocks that somebody looked for again, as they are stored, checked: whoever asks about one customer after the other
+ * reads and checks a block twice and not once a customer. A block is kept when it is looked for a second time, since most
+ * memory that a program has not used before costs more than the reading; what a pass comes by is not, for it comes once.
  *
  * A block never changes, and its id and checksum say which it is; so what is kept needs no care when the file changes.
  * Those least recently used make room, while they are used themselves they live on outside. Cost: a lock and a look
  * into a table. Memory: the limit, and blocks in use. */
 #include "store/store.h"
 
-enum { LEAST_BUCKETS = 256 };
+enum { LEAST_BUCKETS = 256, ONCE = 1 << 14 };
 
 struct lapse_cached {
     int64_t id;
@@ -23,6 +24,7 @@ struct lapse_cache {
     size_t count, bucket_count;            /* the latter 0 or a power of two */
     struct lapse_cached **buckets;
     struct lapse_cached head;              /* older: the most recently used; newer: the least */
+    uint64_t *once;                        /* checksums of blocks that were looked for once, each in its place */
 };
 
 struct lapse_cache *lapse_cache_new(const lapse_allocator *mem)
@@ -88,6 +90,16 @@ static void evict(struct lapse_cache *c, size_t limit)
     }
 }
 
+/* Was it looked for before, as far as is known? Others that share its place are forgotten for it. */
+static bool looked_for_again(struct lapse_cache *c, uint64_t checksum)
+{
+    if (!c->once && !(c->once = lapse_mem_zero(&c->mem, ONCE, sizeof *c->once)))
+        return false;
+    uint64_t *place = &c->once[(size_t)checksum % ONCE], before = *place;
+    *place = checksum;
+    return before == checksum;
+}
+
 /* Chains stay short. When there is no memory for that they grow. */
 static bool grow(struct lapse_cache *c)
 {
@@ -128,6 +140,7 @@ void lapse_cache_free(struct lapse_cache *c)
     const lapse_allocator mem = c->mem;
     evict(c, 0);
     lapse_mem_free(&mem, c->buckets);
+    lapse_mem_free(&mem, c->once);
     lapse_lock_free(&mem, c->lock);
     lapse_mem_free(&mem, c);
 }
@@ -153,7 +166,7 @@ struct lapse_cached *lapse_cache_keep(struct lapse_cache *c, int64_t id, uint64_
     if (!c)
         return NULL;
     lapse_lock_take(c->lock);
-    bool room = sizeof *e + bytes->capacity <= c->limit && (c->count < c->bucket_count || grow(c));
+    bool room = sizeof *e + bytes->capacity <= c->limit && looked_for_again(c, checksum) && (c->count < c->bucket_count || grow(c));
     struct lapse_cached **at = room ? place_of(c, id, checksum) : NULL;
     if (at)
         e = *at; /* another thread was faster */

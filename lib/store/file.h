@@ -17,6 +17,8 @@ struct lapse_file {
     int32_t timeout_ms;
     int64_t process; /* that made the connection: SQLite must not be called with it in another */
     int64_t format; /* the read version of the file; 0 until it has one */
+    uint8_t head[10]; /* what was in the file when `version` was asked for; begins with 0 until then (file.c) */
+    int64_t version;
 };
 
 lapse_status lapse_file_status(int code); /* of a result code of SQLite */

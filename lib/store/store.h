@@ -178,7 +178,7 @@ int64_t lapse_file_format(const struct lapse_file *file); /* that a library must
 /* LAPSE_FORKED in another process than the one that opened it. */
 lapse_status lapse_file_check_process(const struct lapse_file *file, lapse_error *error);
 
-/* ---- cache.c: blocks that somebody looked for ------------------------------------------------------------------ */
+/* ---- cache.c: blocks that somebody looked for again ------------------------------------------------------------ */
 
 struct lapse_cache;
 struct lapse_cached;               /* one of them, to be released; lives on when the cache has let it go */
@@ -190,7 +190,7 @@ void lapse_cache_clear(struct lapse_cache *cache);
 /* Of a NULL cache NULL. */
 struct lapse_cached *lapse_cache_find(struct lapse_cache *cache, int64_t id, uint64_t checksum);
 /* Takes over the bytes, whose checksum is right, and leaves the buffer empty; unless another thread did so before. NULL: they
- * stay with the caller, for there is no room. */
+ * stay with the caller, for this is the first time that the block is looked for, or there is no room. */
 struct lapse_cached *lapse_cache_keep(struct lapse_cache *cache, int64_t id, uint64_t checksum, struct lapse_buffer *bytes);
 const struct lapse_buffer *lapse_cached_bytes(const struct lapse_cached *cached); /* not to be changed */
 void lapse_cache_release(struct lapse_cache *cache, struct lapse_cached *cached);
