@@ -192,6 +192,20 @@ def case_the_command():
     assert [row[7] for row in ran.rows()[1:]] == ['policy'], ran
 
 
+def case_seen_and_mended_in_one_instant():
+    """A way to a customer is first seen by a message, and in the same instant it is good again: as every instant finds it, it
+    was never anything else."""
+    store, head = new_store('seen'), 'customer,time,kind,channel,platform\n'
+    lapse('import', store, suite.write('e.csv', head + 'a,2023-08-31,app.uninstalled,,app\na,2024-01-31,message.sent,push,\n'))
+    told = lapse('advance', store, '--as-of', '2024-02-14', '--format', 'csv').rows()
+    assert told[-1][2:7] == ['endpoint', 'push/', 'ok', 'no_endpoint', '2024-01-31T00:00:00Z'], told
+    lapse('ack', store, told[-1][0])
+    lapse('import', store, suite.write('e.csv', head + 'a,2024-01-31,app.installed,,app\n'))
+    told = lapse('advance', store, '--as-of', '2024-02-14', '--format', 'csv').rows()
+    assert [row[2:] for row in told[1:] if row[3] == 'push/'] == \
+        [['endpoint', 'push/', 'no_endpoint', 'ok', '2023-08-31T00:00:00Z', 'app.uninstalled', '1']], told
+
+
 def cases_of_schedules():
     for n in range((HISTORIES + BATCH - 1) // BATCH):
         suite.run('schedule %d' % (SEED + n), schedule, SEED + n)

@@ -238,6 +238,14 @@ static bool put_consents(struct lapse_presents *p, const struct lapse_person *pe
     return true;
 }
 
+/* A fact as an instant found it. */
+static struct lapse_spell as_found(const struct lapse_spell *c, int64_t instant)
+{
+    if (c->instant == instant)
+        return (struct lapse_spell){ .state = c->was, .kind = c->was_kind, .since = c->was_since, .order = c->was_order };
+    return c->instant < instant ? *c : (struct lapse_spell){ .state = !c->state };
+}
+
 /* The first fact that holds, and when it became that: the last instant at which it began, or one before it ended. */
 static bool put_endpoint(struct lapse_presents *p, const struct lapse_person *person, const struct lapse_endpoint *item)
 {
@@ -258,20 +266,24 @@ static bool put_endpoint(struct lapse_presents *p, const struct lapse_person *pe
         { cell ? &cell->spam : &never, LAPSE_DELIVERABILITY_SPAM_REPORTED },
         { &item->since[LAPSE_SINCE_SOFT], LAPSE_DELIVERABILITY_SOFT_BOUNCING },
     };
-    const struct lapse_spell *shown = item->hash.size ? &item->shown : &r->shown, *last = &never;
+    const struct lapse_spell *shown = item->hash.size ? &item->shown : &r->shown;
+    struct lapse_spell last = never;
     int32_t state = LAPSE_DELIVERABILITY_OK;
     for (size_t i = 0; i < sizeof facts / sizeof facts[0] && state == LAPSE_DELIVERABILITY_OK; i++) {
-        const struct lapse_spell *fact = facts[i].since;
-        bool after = !shown->state && fact->kind && fact->order >= shown->order; /* of what is not shown any more */
-        if (fact->kind && !after && (!last->kind || fact->order > last->order))
+        struct lapse_spell fact = *facts[i].since;
+        if (!shown->state && fact.kind) /* of what is not shown any more: as the end of that found it */
+            fact = as_found(&fact, shown->instant);
+        if (fact.kind && (!last.kind || fact.order > last.order))
             last = fact;
-        state = (fact->state != 0) != after ? facts[i].state : LAPSE_DELIVERABILITY_OK;
+        state = fact.state ? facts[i].state : LAPSE_DELIVERABILITY_OK;
     }
     if (!shown->state) /* it may have been all right before that */
-        return put_crossing(p, &key, LAPSE_DELIVERABILITY_OK, state == LAPSE_DELIVERABILITY_OK ? last : shown);
-    if (last->order < shown->order) /* what was before it was seen is nothing to tell */
-        last = state == LAPSE_DELIVERABILITY_OK ? &never : shown;
-    return put_crossing(p, &key, state, last);
+        return put_crossing(p, &key, LAPSE_DELIVERABILITY_OK, state == LAPSE_DELIVERABILITY_OK ? &last : shown);
+    /* What was before it was seen is nothing to tell, nor is what ended in the instant in which it was seen. */
+    bool unseen = last.order < shown->order || (state == LAPSE_DELIVERABILITY_OK && last.since == shown->since);
+    if (unseen)
+        last = state == LAPSE_DELIVERABILITY_OK ? never : *shown;
+    return put_crossing(p, &key, state, &last);
 }
 
 static bool put_endpoints(struct lapse_presents *p, const struct lapse_person *person)
