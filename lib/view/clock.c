@@ -45,6 +45,8 @@ int64_t lapse_clock_deadline(const struct lapse_clock *clock, int32_t state, int
     if (state <= LAPSE_CLOCK_ACTIVE)
         return last;
     for (int s = state; s < LAPSE_CLOCK_STATES; s++) {
+        if ((uint64_t)earliest - (uint64_t)last <= clock->least[s])
+            break; /* no later state has a shorter limit */
         int64_t deadline = lapse_zone_add(clock->zone, last, clock->limit[s].n, clock->limit[s].unit);
         earliest = deadline < earliest ? deadline : earliest;
     }
