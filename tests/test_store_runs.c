@@ -103,6 +103,7 @@ static void giant_customers(void **state)
     bool under_way = false;
     (void)state;
     lapse_store *store = opened(NULL, 0);
+    store->limits.runs = 10;
     count = 0;
     for (int i = 0; i < 14; i++) {
         append_drawn(store, 25000, 2);

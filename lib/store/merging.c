@@ -16,8 +16,8 @@ const struct lapse_merging_limits lapse_merging_defaults = {
     .small = LAPSE_BLOCK_ROWS,
     .tail_runs = 256,
     .tail_rows = 4 * LAPSE_BLOCK_ROWS,
-    .runs = 10,
-    .runs_behind = 16,
+    .runs = 20,
+    .runs_behind = 30,
     .share = 8,
     .least_share = 32 * LAPSE_BLOCK_ROWS,
 };
