@@ -118,11 +118,23 @@ static bool grow(struct lapse_cache *c)
     return true;
 }
 
+static void limit(struct lapse_cache *c, size_t bytes)
+{
+    c->limit = bytes;
+    evict(c, bytes);
+    if (bytes > 0)
+        return;
+    lapse_mem_free(&c->mem, c->buckets);
+    lapse_mem_free(&c->mem, c->once);
+    c->buckets = NULL;
+    c->once = NULL;
+    c->bucket_count = 0;
+}
+
 void lapse_cache_limit(struct lapse_cache *c, size_t bytes)
 {
     lapse_lock_take(c->lock);
-    c->limit = bytes;
-    evict(c, bytes);
+    limit(c, bytes);
     lapse_lock_give(c->lock);
 }
 
@@ -138,9 +150,7 @@ void lapse_cache_free(struct lapse_cache *c)
     if (!c)
         return;
     const lapse_allocator mem = c->mem;
-    evict(c, 0);
-    lapse_mem_free(&mem, c->buckets);
-    lapse_mem_free(&mem, c->once);
+    limit(c, 0);
     lapse_lock_free(&mem, c->lock);
     lapse_mem_free(&mem, c);
 }

@@ -185,7 +185,7 @@ struct lapse_cached;               /* one of them, to be released; lives on when
 struct lapse_cache *lapse_cache_new(const lapse_allocator *mem); /* keeps nothing until it gets a limit; NULL: no memory */
 void lapse_cache_free(struct lapse_cache *cache); /* once all are released; NULL is fine */
 /* From any thread. */
-void lapse_cache_limit(struct lapse_cache *cache, size_t bytes);
+void lapse_cache_limit(struct lapse_cache *cache, size_t bytes); /* 0: and gives all memory back */
 void lapse_cache_clear(struct lapse_cache *cache);
 /* Of a NULL cache NULL. */
 struct lapse_cached *lapse_cache_find(struct lapse_cache *cache, int64_t id, uint64_t checksum);
