@@ -14,7 +14,7 @@
 
 #include "store/file.h"
 
-enum statement { BEGIN, COMMIT, ROLLBACK, PUT_BLOCK, GET_BLOCK, DROP_BLOCK, PUT_RUN, DROP_RUN, RUNS, RUNS_ALONE, SET, GET,
+enum statement { BEGIN, COMMIT, ROLLBACK, PUT_BLOCK, GET_BLOCK, GET_AHEAD, DROP_BLOCK, PUT_RUN, DROP_RUN, RUNS, RUNS_ALONE, SET, GET,
                  VERSION, IDS, HAS_RUN, PUT_BLOCK_AS, PUT_RUN_AS, VALUES, STATEMENTS };
 static_assert((int)STATEMENTS <= (int)LAPSE_FILE_STATEMENTS, "there is room for all statements");
 static const char *const sql[STATEMENTS] = {
@@ -23,6 +23,7 @@ static const char *const sql[STATEMENTS] = {
     [ROLLBACK] = "ROLLBACK",
     [PUT_BLOCK] = "INSERT INTO block(data) VALUES(?)",
     [GET_BLOCK] = "SELECT data FROM block WHERE id = ?",
+    [GET_AHEAD] = "SELECT data FROM block WHERE id = ?",
     [DROP_BLOCK] = "DELETE FROM block WHERE id = ?",
     [PUT_RUN] = "INSERT INTO run(family, directory) VALUES(?, ?)",
     [DROP_RUN] = "DELETE FROM run WHERE id = ?",
@@ -73,13 +74,19 @@ lapse_status lapse_file_fail(struct lapse_file *file, int code, lapse_error *err
     return lapse_fail(error, status, "the store's file: %s", file->db ? sqlite3_errmsg(file->db) : sqlite3_errstr(code));
 }
 
+/* With the lock held. */
+static sqlite3_stmt *prepared(struct lapse_file *file, enum statement s)
+{
+    if (!file->statements[s])
+        sqlite3_prepare_v3(file->db, sql[s], -1, SQLITE_PREPARE_PERSISTENT, &file->statements[s], NULL);
+    return file->statements[s];
+}
+
 /* A prepared statement, with the lock held; end it with done(). */
 static sqlite3_stmt *take(struct lapse_file *file, enum statement s)
 {
     lapse_lock_take(file->lock);
-    if (!file->statements[s])
-        sqlite3_prepare_v3(file->db, sql[s], -1, SQLITE_PREPARE_PERSISTENT, &file->statements[s], NULL);
-    return file->statements[s];
+    return prepared(file, s);
 }
 
 static lapse_status done(struct lapse_file *file, enum statement s, int code, lapse_error *error)
@@ -162,28 +169,47 @@ lapse_status lapse_file_check_process(const struct lapse_file *file, lapse_error
     return LAPSE_OK;
 }
 
-lapse_status lapse_file_get_block(struct lapse_file *file, int64_t id, struct lapse_buffer *out, lapse_error *error)
+/* The block into *out; SQLITE_ROW when it is there. The statement stays active, and so SQLite's lock of the file held. */
+static int step_block(sqlite3_stmt *q, int64_t id, struct lapse_buffer *out, bool *copied)
+{
+    sqlite3_reset(q);
+    sqlite3_bind_int64(q, 1, id);
+    int code = sqlite3_step(q);
+    if (code == SQLITE_ROW)
+        *copied = read_blob(q, 0, out);
+    return code;
+}
+
+lapse_status lapse_file_get_blocks(struct lapse_file *file, const int64_t *ids, size_t n, struct lapse_buffer *const *out,
+                                   size_t *got, lapse_error *error)
 {
     lapse_status status = lapse_file_check_process(file, error);
+    *got = 0;
     if (status != LAPSE_OK)
         return status;
-    sqlite3_stmt *q = take(file, GET_BLOCK);
-    int code = SQLITE_ERROR;
-    bool found = false, copied = true;
-    if (q) {
-        sqlite3_bind_int64(q, 1, id);
-        code = sqlite3_step(q);
-        found = code == SQLITE_ROW;
-        if (found)
-            copied = read_blob(q, 0, out);
-    }
+    sqlite3_stmt *q = take(file, GET_BLOCK), *others = n > 1 ? prepared(file, GET_AHEAD) : NULL;
+    bool copied = true;
+    int code = q ? step_block(q, ids[0], out[0], &copied) : SQLITE_ERROR;
+    bool found = code == SQLITE_ROW;
+    *got = found;
+    /* What goes wrong with another one is told when it is asked for by itself. */
+    while (found && copied && others && *got < n && step_block(others, ids[*got], out[*got], &copied) == SQLITE_ROW)
+        ++*got;
+    if (others)
+        sqlite3_reset(others);
     status = done(file, GET_BLOCK, code, error);
     if (status != LAPSE_OK)
         return status;
     if (!copied)
         return lapse_fail_memory(error);
     return found ? LAPSE_OK : lapse_fail(error, LAPSE_STALE, "block %lld is gone: another process rewrote the store",
-                                         (long long)id);
+                                         (long long)ids[0]);
+}
+
+lapse_status lapse_file_get_block(struct lapse_file *file, int64_t id, struct lapse_buffer *out, lapse_error *error)
+{
+    size_t got;
+    return lapse_file_get_blocks(file, &id, 1, &out, &got, error);
 }
 
 lapse_status lapse_file_drop_blocks(struct lapse_file *file, const int64_t *ids, size_t n, lapse_error *error)

@@ -136,6 +136,10 @@ lapse_status lapse_file_put_block(struct lapse_file *file, const void *data, siz
                                   lapse_error *error);
 /* LAPSE_STALE: it is gone. */
 lapse_status lapse_file_get_block(struct lapse_file *file, int64_t id, struct lapse_buffer *out, lapse_error *error);
+/* The same of the first of n, and with it, while the file is locked, of *got in all: those that follow until one is not to
+ * be had. */
+lapse_status lapse_file_get_blocks(struct lapse_file *file, const int64_t *ids, size_t n, struct lapse_buffer *const *out,
+                                   size_t *got, lapse_error *error);
 lapse_status lapse_file_drop_blocks(struct lapse_file *file, const int64_t *ids, size_t n, lapse_error *error);
 /* The ids of all blocks but those with the ascending ids given; *others is the caller's to free in any case. */
 lapse_status lapse_file_other_blocks(struct lapse_file *file, const int64_t *ids, size_t n, int64_t **others,
@@ -323,6 +327,7 @@ lapse_status lapse_run_without_keys(struct lapse_store *store, struct lapse_run 
 
 /* ---- reader.c: one run, key by key, forward --------------------------------------------------------------------- */
 
+enum { LAPSE_READ_AHEAD = 3 };
 struct lapse_reader {
     struct lapse_run *run;         /* retained */
     size_t block_no;               /* block_count: at the end */
@@ -337,6 +342,8 @@ struct lapse_reader {
     struct lapse_block block;      /* its bytes are lent where they are kept: then `own` is the reader's buffer */
     struct lapse_cached *kept;
     struct lapse_buffer own;
+    struct lapse_buffer ahead[LAPSE_READ_AHEAD]; /* a pass: bytes of the blocks from `ahead_from` on, not checked yet */
+    size_t ahead_from, ahead_count;
     char key[LAPSE_TEXT_MAX];
 };
 static inline bool lapse_reader_at_end(const struct lapse_reader *r)
