@@ -126,7 +126,7 @@ class Teller:
 
     def advance(self, histories, as_of, settings, baseline=False):
         policy, found = R.Policy(settings), []
-        adopts = self.last is not None and settings != self.policy                  # V3
+        adopts = self.last is not None and policy.text != self.policy               # V3; a default said is no other policy
         for h in histories:
             now = states_of(h, policy)
             was = self.told.get(h.customer, {})
@@ -142,7 +142,7 @@ class Teller:
         for record in sorted(found, key=lambda f: f[:4]):                           # V5
             self.seq += 1
             self.pending.append([str(self.seq)] + record[4])
-        self.last, self.policy = as_of, settings
+        self.last, self.policy = as_of, policy.text
         return [COLUMNS] + ([] if baseline else self.pending)                       # V6
 
     def acknowledge(self, seq):

@@ -2,10 +2,9 @@
  *
  * The directory tells the first key of each block, so a block is read when a key in it is asked for and not before.
  * The first keys met in a block are looked up where they lie, since whoever asks for one customer needs one; from
- * the third on all keys and rows of the block are decoded, so that a pass pays for each value once; and a pass reads four
- * blocks at a time. Cost of one
- * customer: reading a block and its checksum (of events 10 to 20 KB) unless the cache has it, 1 ns a key before it, 1 ns a
- * value of its own. */
+ * the third on all keys and rows of the block are decoded, so that a pass pays for each value once; and a pass reads
+ * four blocks at a time. Cost of one customer: reading a block and its checksum (of events 10 to 20 KB) unless the cache
+ * has it, 1 ns a key before it, 1 ns a value of its own. */
 #include "store/store.h"
 
 enum { LOOKED_UP = 2 }; /* keys of a block, before all are decoded */
