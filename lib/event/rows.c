@@ -200,9 +200,10 @@ static bool put_texts(struct lapse_rows *rows, int f, size_t at, const struct la
                       const uint32_t *order, size_t first, size_t n)
 {
     struct lapse_text last = { NULL, 0 };
-    for (size_t i = 0; i < n; i++) {
+    const size_t different = from->constant >> f & 1 && n ? 1 : n;
+    for (size_t i = 0; i < different; i++) {
         struct lapse_text t = lapse_columns_text(from, f, order ? order[i] : first + i);
-        if (last.data && t.data == last.data && t.size == last.size) { /* a constant, or one code after the other */
+        if (last.data && t.data == last.data && t.size == last.size) { /* one code after the other */
             rows->text[f].begin[at + i] = rows->text[f].begin[at + i - 1];
             rows->text[f].length[at + i] = (uint8_t)t.size;
             continue;
@@ -214,6 +215,10 @@ static bool put_texts(struct lapse_rows *rows, int f, size_t at, const struct la
         rows->text[f].length[at + i] = (uint8_t)t.size;
         lapse_buffer_put(&rows->bytes, t.data, t.size);
     }
+    for (size_t i = different; i < n; i++)
+        rows->text[f].begin[at + i] = rows->text[f].begin[at];
+    if (different < n)
+        memset(rows->text[f].length + at + 1, rows->text[f].length[at], n - 1);
     return !rows->bytes.failed;
 }
 
@@ -279,6 +284,18 @@ bool lapse_rows_gather(struct lapse_rows *rows, const struct lapse_columns *from
     return true;
 }
 
+/* Most stretches are the few rows of a customer: one loop, and no call for each of them. */
+static void put_number_stretches(int64_t *restrict to, int f, const struct lapse_stretch *stretches, size_t count)
+{
+    static const int64_t missing = LAPSE_MISSING;
+    for (const struct lapse_stretch *s = stretches; s < stretches + count; to += s->n, s++) {
+        bool there = s->from->fields >> f & 1, same = !there || (s->from->constant >> f & 1);
+        const int64_t *v = !there ? &missing : same ? s->from->number[f] : s->from->number[f] + s->first;
+        for (size_t i = 0; i < s->n; i++)
+            to[i] = v[same ? 0 : i];
+    }
+}
+
 bool lapse_rows_gather_stretches(struct lapse_rows *rows, const struct lapse_stretch *stretches, size_t count,
                                  uint32_t fields, const struct lapse_columns *constants)
 {
@@ -299,6 +316,10 @@ bool lapse_rows_gather_stretches(struct lapse_rows *rows, const struct lapse_str
         if (!(there & LAPSE_FIELD_BIT(f))) {
             if (!put_column(rows, f, at, same & LAPSE_FIELD_BIT(f) ? constants : &none, NULL, 0, n))
                 return false;
+            continue;
+        }
+        if (lapse_column_class(f) == LAPSE_CLASS_NUMBER) {
+            put_number_stretches(rows->number[f] + at, f, stretches, count);
             continue;
         }
         for (size_t i = 0; i < count; at += stretches[i++].n)

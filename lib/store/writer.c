@@ -49,7 +49,8 @@ static bool note_sources(struct lapse_run_writer *w)
     lapse_rows_columns(&w->rows, &c);
     for (size_t i = 0; i < w->rows.count; i++) {
         struct lapse_text source = lapse_columns_text(&c, LAPSE_F_SOURCE, i);
-        if (lapse_columns_text(&c, LAPSE_F_EVENT_ID, i).size || (last.data && lapse_text_equal(last, source)))
+        bool same = last.data == source.data && last.size == source.size; /* most often it lies where the last one does */
+        if (lapse_columns_text(&c, LAPSE_F_EVENT_ID, i).size || (last.data && (same || lapse_text_equal(last, source))))
             continue;
         if (!lapse_run_add_source(w->run, source))
             return false;
