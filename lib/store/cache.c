@@ -1,6 +1,6 @@
 /* Blocks that somebody looked for again, as they are stored, checked: whoever asks about one customer after the other
- * reads and checks a block twice and not once a customer. A block is kept when it is looked for a second time, since most
- * memory that a program has not used before costs more than the reading; what a pass comes by is not, for it comes once.
+ * reads and checks a block twice and not once a customer. A block is kept when it is looked for a second time, since
+ * memory that a program has not touched before costs more than the reading; what a pass comes by is not, for it comes once.
  *
  * A block never changes, and its id and checksum say which it is; so what is kept needs no care when the file changes.
  * Those least recently used make room, while they are used themselves they live on outside. Cost: a lock and a look
