@@ -206,6 +206,17 @@ def case_seen_and_mended_in_one_instant():
         [['endpoint', 'push/', 'no_endpoint', 'ok', '2023-08-31T00:00:00Z', 'app.uninstalled', '1']], told
 
 
+def case_a_deadline_in_the_instant_of_an_event():
+    """An order is cancelled in the instant in which it was to be too long ago: the deadline comes first."""
+    store, head = new_store('tie'), 'customer,time,kind,ref,amount\n'
+    lapse('import', store, suite.write('e.csv', head + 'a,2024-01-01,order.placed,o,5\na,2025-01-01,order.placed,p,5\n'))
+    told = lapse('advance', store, '--as-of', '2025-02-01', '--format', 'csv').rows()
+    lapse('ack', store, told[-1][0])
+    lapse('import', store, suite.write('e.csv', head + 'a,2026-01-01,order.cancelled,p,\n'))
+    told = lapse('advance', store, '--as-of', '2026-01-01', '--format', 'csv').rows()
+    assert [row[4:] for row in told[1:] if row[2] == 'purchase'] == [['active', 'lost', '2026-01-01T00:00:00Z', 'timer', '0']], told
+
+
 def cases_of_schedules():
     for n in range((HISTORIES + BATCH - 1) // BATCH):
         suite.run('schedule %d' % (SEED + n), schedule, SEED + n)
