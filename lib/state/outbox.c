@@ -182,11 +182,7 @@ lapse_status lapse_store_acknowledged(lapse_store *store, int64_t *out, lapse_er
     struct lapse_manifest *m;
     struct lapse_call call;
     bool before;
-    lapse_status status = lapse_store_check(store, error);
-    if (status == LAPSE_OK && !out)
-        status = lapse_fail(error, LAPSE_INVALID, "out is NULL");
-    if (status == LAPSE_OK)
-        status = lapse_store_manifest(store, &m, error);
+    lapse_status status = lapse_store_question(store, out, &m, error);
     if (status != LAPSE_OK)
         return status;
     status = lapse_call_read(store, m, &call, &before, error);
@@ -281,11 +277,7 @@ lapse_status lapse_store_next_deadline(lapse_store *store, int64_t *out, lapse_e
 {
     struct lapse_manifest *m;
     int64_t least = LAPSE_NEVER;
-    lapse_status status = lapse_store_check(store, error);
-    if (status == LAPSE_OK && !out)
-        status = lapse_fail(error, LAPSE_INVALID, "out is NULL");
-    if (status == LAPSE_OK)
-        status = lapse_store_manifest(store, &m, error);
+    lapse_status status = lapse_store_question(store, out, &m, error);
     if (status != LAPSE_OK)
         return status;
     status = find_deadline(store, m, &least, error);

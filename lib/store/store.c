@@ -391,15 +391,20 @@ lapse_status lapse_store_time(const lapse_store *store, const char *text, int64_
                               : status;
 }
 
+lapse_status lapse_store_question(struct lapse_store *store, const void *answer, struct lapse_manifest **out,
+                                  lapse_error *error)
+{
+    lapse_status status = lapse_store_check(store, error);
+    if (status == LAPSE_OK && !answer)
+        status = lapse_fail(error, LAPSE_INVALID, "out is NULL");
+    return status == LAPSE_OK ? lapse_store_manifest(store, out, error) : status;
+}
+
 lapse_status lapse_store_default_instant(lapse_store *store, int64_t *out, lapse_error *error)
 {
     struct lapse_manifest *m;
     int64_t last = INT64_MIN;
-    lapse_status status = lapse_store_check(store, error);
-    if (status == LAPSE_OK && !out)
-        status = lapse_fail(error, LAPSE_INVALID, "out is NULL");
-    if (status == LAPSE_OK)
-        status = lapse_store_manifest(store, &m, error);
+    lapse_status status = lapse_store_question(store, out, &m, error);
     if (status != LAPSE_OK)
         return status;
     for (size_t i = 0; i < m->count; i++)

@@ -525,6 +525,9 @@ void lapse_store_check_of(const struct lapse_store *store, int64_t received_at, 
 lapse_status lapse_counts_give(lapse_counts *theirs, const lapse_counts *ours, lapse_error *error);
 /* The published runs of this moment; the caller's to release. */
 lapse_status lapse_store_manifest(struct lapse_store *store, struct lapse_manifest **out, lapse_error *error);
+/* The same for a question of the host, whose store is checked, and its place for an answer. */
+lapse_status lapse_store_question(struct lapse_store *store, const void *answer, struct lapse_manifest **out,
+                                  lapse_error *error);
 
 /* ---- identity.c, publish.c --------------------------------------------------------------------------------------------- */
 
