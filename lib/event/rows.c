@@ -284,18 +284,6 @@ bool lapse_rows_gather(struct lapse_rows *rows, const struct lapse_columns *from
     return true;
 }
 
-/* Most stretches are the few rows of a customer: one loop, and no call for each of them. */
-static void put_number_stretches(int64_t *restrict to, int f, const struct lapse_stretch *stretches, size_t count)
-{
-    static const int64_t missing = LAPSE_MISSING;
-    for (const struct lapse_stretch *s = stretches; s < stretches + count; to += s->n, s++) {
-        bool there = s->from->fields >> f & 1, same = !there || (s->from->constant >> f & 1);
-        const int64_t *v = !there ? &missing : same ? s->from->number[f] : s->from->number[f] + s->first;
-        for (size_t i = 0; i < s->n; i++)
-            to[i] = v[same ? 0 : i];
-    }
-}
-
 bool lapse_rows_gather_stretches(struct lapse_rows *rows, const struct lapse_stretch *stretches, size_t count,
                                  uint32_t fields, const struct lapse_columns *constants)
 {
@@ -316,10 +304,6 @@ bool lapse_rows_gather_stretches(struct lapse_rows *rows, const struct lapse_str
         if (!(there & LAPSE_FIELD_BIT(f))) {
             if (!put_column(rows, f, at, same & LAPSE_FIELD_BIT(f) ? constants : &none, NULL, 0, n))
                 return false;
-            continue;
-        }
-        if (lapse_column_class(f) == LAPSE_CLASS_NUMBER) {
-            put_number_stretches(rows->number[f] + at, f, stretches, count);
             continue;
         }
         for (size_t i = 0; i < count; at += stretches[i++].n)
