@@ -81,8 +81,8 @@ static lapse_status read_bytes(struct lapse_reader *r, enum reason why, lapse_er
     return status;
 }
 
-/* Reads the block. What the directory says of a block is true of it, and an event has
- * a time and a kind: seeking and reading rely on that, and a checksum does not show it when both were made by hand. */
+/* Reads the block. What the directory says of a block is true of it, and an event has a time and a kind: seeking and
+ * reading rely on that, and a checksum does not show it when both were made by hand. */
 static lapse_status load(struct lapse_reader *r, enum reason why, lapse_error *error)
 {
     const struct lapse_run_block *b = &r->run->blocks[r->block_no];
