@@ -32,12 +32,7 @@ static lapse_status copy_block(struct backup *b, const struct lapse_run *run, co
 {
     struct lapse_file *file = b->store->file;
     lapse_status status = lapse_file_get_block(file, block->id, &b->bytes, error);
-    if (status == LAPSE_STALE && lapse_file_has_run(file, run->id))
-        return lapse_fail(error, LAPSE_DAMAGED, "block %lld of run %lld is missing", (long long)block->id,
-                          (long long)run->id);
-    if (status == LAPSE_OK && lapse_hash(b->bytes.data, b->bytes.size, (uint64_t)block->id) != block->checksum)
-        return lapse_fail(error, LAPSE_DAMAGED, "block %lld of run %lld is damaged", (long long)block->id,
-                          (long long)run->id);
+    status = lapse_run_check_bytes(run, block, status, &b->bytes, error);
     if (status == LAPSE_OK)
         status = lapse_file_put_block_as(b->copy, block->id, b->bytes.data, b->bytes.size, error);
     return status == LAPSE_OK ? lapse_upkeep_go_on(&b->upkeep, block->rows, error) : status;

@@ -183,10 +183,6 @@ static int step_block(sqlite3_stmt *q, int64_t id, struct lapse_buffer *out, boo
 lapse_status lapse_file_get_blocks(struct lapse_file *file, const int64_t *ids, size_t n, struct lapse_buffer *const *out,
                                    size_t *got, lapse_error *error)
 {
-    lapse_status status = lapse_file_check_process(file, error);
-    *got = 0;
-    if (status != LAPSE_OK)
-        return status;
     sqlite3_stmt *q = take(file, GET_BLOCK), *others = n > 1 ? prepared(file, GET_AHEAD) : NULL;
     bool copied = true;
     int code = q ? step_block(q, ids[0], out[0], &copied) : SQLITE_ERROR;
@@ -197,7 +193,7 @@ lapse_status lapse_file_get_blocks(struct lapse_file *file, const int64_t *ids, 
         ++*got;
     if (others)
         sqlite3_reset(others);
-    status = done(file, GET_BLOCK, code, error);
+    lapse_status status = done(file, GET_BLOCK, code, error);
     if (status != LAPSE_OK)
         return status;
     if (!copied)

@@ -286,19 +286,6 @@ static lapse_status list_alone(struct lapse_merge *m, lapse_error *error)
     return LAPSE_OK;
 }
 
-/* Has the first reader so many keys in its block below those of all others that a part of it should be handed out? */
-static bool has_stretch(const struct lapse_merge *m)
-{
-    const struct lapse_reader *r = &m->readers[m->heap[0].reader];
-    if (!r->loaded || !r->has_keys || r->key_no + STRETCH >= r->block.keys.count)
-        return false;
-    struct lapse_text last = lapse_keys_text(&r->block.keys, r->key_no + STRETCH - 1);
-    for (uint32_t i = 1; i < 3 && i < m->heap_count; i++)
-        if (lapse_text_order(last, m->readers[m->heap[i].reader].entry.key) >= 0)
-            return false;
-    return !m->bounded || lapse_text_order(last, m->to) < 0;
-}
-
 /* Keys one after the other, until rows are as many as wanted, or a block ends, or one reader alone has the least keys
  * for so long that the rest of its stretch should be handed out as it lies. */
 static lapse_status gather_chunk(struct lapse_merge *m, lapse_error *error)
@@ -308,7 +295,7 @@ static lapse_status gather_chunk(struct lapse_merge *m, lapse_error *error)
         uint32_t first;
         status = list_alone(m, error);
         if (status != LAPSE_OK || beyond(m) || m->listed >= m->wanted ||
-            (m->chunk.keys && has_stretch(m)))
+            (m->chunk.keys && stretch(m) >= STRETCH))
             break;
         status = take_least(m, &first, error);
         bool goes_on = false;

@@ -64,13 +64,7 @@ static lapse_status read_bytes(struct lapse_reader *r, enum reason why, lapse_er
     give_back(r);
     r->kept = lapse_cache_find(run->cache, b->id, b->checksum);
     if (!r->kept) {
-        status = fetch(r, why, error);
-        /* Blocks go with their run or after it: one that is gone before was not rewritten but lost. */
-        if (status == LAPSE_STALE && lapse_file_has_run(run->file, run->id))
-            return lapse_fail(error, LAPSE_DAMAGED, "block %lld of run %lld is missing", (long long)b->id,
-                              (long long)run->id);
-        if (status == LAPSE_OK && lapse_hash(r->block.bytes.data, r->block.bytes.size, (uint64_t)b->id) != b->checksum)
-            status = damaged(r, error);
+        status = lapse_run_check_bytes(run, b, fetch(r, why, error), &r->block.bytes, error);
         if (status == LAPSE_OK && why == SOUGHT)
             r->kept = lapse_cache_keep(run->cache, b->id, b->checksum, &r->block.bytes);
     }
@@ -198,9 +192,14 @@ static size_t find_block(const struct lapse_run *run, size_t from, struct lapse_
     return low;
 }
 
+/* By steps that double, for most often it is near. */
 uint32_t lapse_keys_find(const struct lapse_keys *keys, uint32_t from, struct lapse_text key)
 {
-    uint32_t low = from, high = keys->count;
+    uint32_t low = from, high = from, step = 1;
+    for (; high < keys->count && lapse_text_order(lapse_keys_text(keys, high), key) < 0; step *= 2) {
+        low = high + 1;
+        high = keys->count - high > step ? high + step : keys->count;
+    }
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;
         if (lapse_text_order(lapse_keys_text(keys, middle), key) < 0)

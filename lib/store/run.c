@@ -189,6 +189,19 @@ int64_t *lapse_runs_ids(const lapse_allocator *mem, struct lapse_run *const *run
     return NULL;
 }
 
+lapse_status lapse_run_check_bytes(const struct lapse_run *run, const struct lapse_run_block *block, lapse_status status,
+                                   const struct lapse_buffer *bytes, lapse_error *error)
+{
+    const char *fault = NULL;
+    if (status == LAPSE_STALE && lapse_file_has_run(run->file, run->id))
+        fault = "missing";
+    else if (status == LAPSE_OK && lapse_hash(bytes->data, bytes->size, (uint64_t)block->id) != block->checksum)
+        fault = "damaged";
+    return fault ? lapse_fail(error, LAPSE_DAMAGED, "block %lld of run %lld is %s", (long long)block->id, (long long)run->id,
+                              fault)
+                 : status;
+}
+
 lapse_status lapse_run_drop_blocks(struct lapse_run *run, lapse_error *error)
 {
     size_t n = lapse_run_ids(run, NULL);

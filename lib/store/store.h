@@ -238,6 +238,10 @@ lapse_status lapse_run_save(struct lapse_run *run, lapse_error *error);  /* into
 /* Into another file, under the ids that it and its blocks have, without its filter. */
 lapse_status lapse_run_copy(const struct lapse_run *run, struct lapse_file *to, uint64_t *checksum, lapse_error *error);
 lapse_status lapse_run_load(struct lapse_run *run, const void *data, size_t n, lapse_error *error);
+/* What a read of a block's bytes that gave `status` comes to. LAPSE_DAMAGED: they are not what was written, or the block is
+ * gone before its run, and so was not rewritten but lost. */
+lapse_status lapse_run_check_bytes(const struct lapse_run *run, const struct lapse_run_block *block, lapse_status status,
+                                   const struct lapse_buffer *bytes, lapse_error *error);
 lapse_status lapse_run_drop_blocks(struct lapse_run *run, lapse_error *error);
 /* Moves the blocks of `more`, whose keys are all greater, and its lines behind those of `run`. False: no memory. */
 bool lapse_run_join(struct lapse_run *run, struct lapse_run *more);

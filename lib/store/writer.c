@@ -247,10 +247,10 @@ static lapse_status read_block(const struct lapse_run *run, const struct lapse_r
                                lapse_error *error)
 {
     lapse_status status = lapse_file_get_block(run->file, b->id, &block->bytes, error);
+    status = lapse_run_check_bytes(run, b, status, &block->bytes, error);
     if (status != LAPSE_OK)
         return status;
-    bool sound = lapse_hash(block->bytes.data, block->bytes.size, (uint64_t)b->id) == b->checksum &&
-                 lapse_block_decode(block, LAPSE_ALL_FIELDS) && block->rows == b->rows;
+    bool sound = lapse_block_decode(block, LAPSE_ALL_FIELDS) && block->rows == b->rows;
     if (block->bytes.failed)
         return lapse_fail_memory(error);
     return sound ? LAPSE_OK : lapse_fail(error, LAPSE_DAMAGED, "block %lld of run %lld is damaged", (long long)b->id,
