@@ -93,6 +93,21 @@ static inline lapse_allocator heap_hooks(struct heap *h)
     return (lapse_allocator){ sizeof(lapse_allocator), 0, h, heap_alloc, heap_resize, heap_release };
 }
 
+/* Lets each allocation of a use fail once, through hooks that count in *heap: each is told, and nothing is left. */
+static inline void fail_each_allocation(struct heap *heap, const lapse_allocator *mem,
+                                        lapse_status (*use)(const lapse_allocator *mem), int64_t least)
+{
+    assert_int_equal(use(mem), LAPSE_OK);
+    assert_int_equal(heap->live, 0);
+    int64_t calls = heap->calls;
+    assert_true(calls > least);
+    for (int64_t n = 1; n <= calls; n++) {
+        heap_fail(heap, n, false);
+        assert_int_equal(use(mem), LAPSE_NO_MEMORY);
+        assert_int_equal(heap->live, 0);
+    }
+}
+
 /* ---- texts, stores and answers ------------------------------------------------------------------------------ */
 
 /* A text that grows. */

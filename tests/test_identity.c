@@ -134,17 +134,9 @@ static int64_t orders_of(lapse_store *store)
 {
     lapse_view *view;
     lapse_result *result;
-    lapse_table *table;
-    int64_t rows = 0;
     assert_int_equal(lapse_view_open(store, 100 * LAPSE_DAY, &view, NULL), LAPSE_OK);
     assert_int_equal(lapse_view_rfm(view, NULL, &result, NULL), LAPSE_OK);
-    while (lapse_result_next(result, &table, NULL) == LAPSE_OK) {
-        rows += lapse_table_rows(table);
-        lapse_table_release(table);
-    }
-    lapse_result_free(result);
-    lapse_view_close(view);
-    return rows;
+    return count_rows(view, result);
 }
 
 /* An event taken back acts no more, whichever came first, and importing it again does not bring it back. */

@@ -10,8 +10,9 @@ static struct lapse_buffer bytes_like(char c, size_t n)
 {
     struct lapse_buffer b;
     lapse_buffer_init(&b, &mem);
-    for (size_t i = 0; i < n; i++)
-        lapse_buffer_byte(&b, (uint8_t)c);
+    assert_true(lapse_buffer_room(&b, n)); /* and no more */
+    memset(b.data, c, n);
+    b.size = n;
     return b;
 }
 
@@ -207,6 +208,48 @@ static void what_is_kept(void **state)
     unlink(path);
 }
 
+/* At most half of the memory limit, nothing while a file is imported. */
+static int kept_of(lapse_store *store)
+{
+    int n = 0;
+    for (int64_t id = 1; id <= 40; id++)
+        keep(store->cache, id, 1 << 20);
+    for (int64_t id = 1; id <= 40; id++)
+        n += has(store->cache, id);
+    return n;
+}
+
+static int kept_while_importing;
+static int64_t look_and_give(void *user, char *buffer, int64_t capacity)
+{
+    static const char order[] = "customer,time\nz,2024-01-01\n";
+    lapse_store **store = user;
+    (void)capacity;
+    if (!*store)
+        return 0;
+    kept_while_importing = kept_of(*store);
+    *store = NULL;
+    memcpy(buffer, order, strlen(order));
+    return (int64_t)strlen(order);
+}
+
+static void half_of_the_limit(void **state)
+{
+    (void)state;
+    lapse_store_options o;
+    lapse_store *store;
+    lapse_store_options_init(&o, sizeof o);
+    o.memory_limit = 16 << 20;
+    assert_int_equal(lapse_store_open(NULL, &o, &store, NULL), LAPSE_OK);
+    assert_int_equal(kept_of(store), 7); /* of eight MiB, which have room for what it takes to know them too */
+    lapse_store *once = store;
+    kept_while_importing = -1;
+    assert_int_equal(lapse_store_import_stream(store, look_and_give, &once, NULL, NULL, NULL), LAPSE_OK);
+    assert_int_equal(kept_while_importing, 0);
+    assert_int_equal(kept_of(store), 7);
+    lapse_store_close(store);
+}
+
 static lapse_store *shared;
 static void *ask_many(void *user)
 {
@@ -251,7 +294,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(least_recently_used_goes_first), cmocka_unit_test(what_is_used_lives_on),
         cmocka_unit_test(many_blocks),                    cmocka_unit_test(what_is_kept),
-        cmocka_unit_test(threads_share),
+        cmocka_unit_test(half_of_the_limit),              cmocka_unit_test(threads_share),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

@@ -286,15 +286,7 @@ static void every_allocation_may_fail(void **state)
     (void)state;
     struct heap heap = { 0 };
     lapse_allocator mem = shifted_hooks(&heap);
-    assert_int_equal(use_everything(&mem), LAPSE_OK);
-    assert_int_equal(heap.live, 0);
-    int64_t calls = heap.calls;
-    assert_true(calls > 50);
-    for (int64_t i = 1; i <= calls; i++) {
-        heap = (struct heap){ .fail_at = i };
-        assert_int_equal(use_everything(&mem), LAPSE_NO_MEMORY);
-        assert_int_equal(heap.live, 0);
-    }
+    fail_each_allocation(&heap, &mem, use_everything, 50);
 }
 
 int main(void)
