@@ -46,8 +46,8 @@ typedef struct lapse_cuts {
  *  neither axis nor threshold where there are not three axes. Threads: any. @since 0.9 */
 LAPSE_API lapse_status lapse_cuts_parse(const char *text, int32_t digits, lapse_cuts *out, lapse_error *error);
 /** Reads what lapse_cuts_write() wrote: CSV `axis,bin,above` with axis r, f or m, every bin from 1 up once, `above`
- *  ascending, equal ones allowed, money in major units. Of an amount of more digits than `digits` the floor is taken. At most 4096
- *  bytes. LAPSE_BAD_INPUT names line, column, text and rule. Threads: any. @since 0.9 */
+ *  ascending, equal ones allowed, money in major units. Of an amount of more digits than `digits` the floor is taken.
+ *  At most 4096 bytes. LAPSE_BAD_INPUT names line, column, text and rule. Threads: any. @since 0.9 */
 LAPSE_API lapse_status lapse_cuts_read(const char *csv, int64_t size, int32_t digits, lapse_cuts *out,
                                        lapse_error *error);
 /** Writes cuts as CSV: a row for each threshold, a value is above bin `bin` iff it is greater than `above`.

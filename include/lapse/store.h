@@ -11,9 +11,9 @@
 extern "C" {
 #endif
 
-/** A store of events. Closed with lapse_store_close(). Any number of threads may open views of it and read while one thread appends or
- *  imports; a second writer of this process waits, one of another process waits up to the timeout and then
- *  gets LAPSE_BUSY. Not to be used on a network file system. @since 0.9 */
+/** A store of events. Closed with lapse_store_close(). Any number of threads may open views of it and read while one
+ *  thread appends or imports; a second writer of this process waits, one of another process waits up to the timeout and
+ *  then gets LAPSE_BUSY. Not to be used on a network file system. @since 0.9 */
 typedef struct lapse_store lapse_store;
 
 /** Flags of lapse_store_options. @since 0.9 */
@@ -140,8 +140,8 @@ LAPSE_API lapse_status lapse_append_options_init(lapse_append_options *options, 
 /** Appends the rows of `batch` in one durable commit: when it returns LAPSE_OK they survive what the sync
  *  level promises; otherwise nothing of them is stored. Identity of an event: `source` and `event_id`;
  *  without an id its whole content within its source: two equal rows of one call are two events, and the same two in
- *  a later call of that source are duplicates. `options` and `counts` may be NULL. LAPSE_BAD_INPUT: error->row, column, text and rule
- *  say which. @since 0.9 */
+ *  a later call of that source are duplicates. `options` and `counts` may be NULL. LAPSE_BAD_INPUT: error->row, column,
+ *  text and rule say which. @since 0.9 */
 LAPSE_API lapse_status lapse_store_append(lapse_store *store, const lapse_batch *batch,
                                           const lapse_append_options *options, lapse_counts *counts,
                                           lapse_error *error);

@@ -8,8 +8,8 @@
 extern "C" {
 #endif
 
-/** One part of an answer, or the whole. Released with lapse_table_release(). Immutable; reference counted; any number of threads may read it.
- *  @since 0.9 */
+/** One part of an answer, or the whole. Released with lapse_table_release(). Immutable; reference counted; any number of
+ *  threads may read it. @since 0.9 */
 typedef struct lapse_table lapse_table;
 
 /** An answer: tables of at most 65,536 rows, pulled in order. Freed with lapse_result_free(). One thread at a

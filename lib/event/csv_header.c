@@ -83,7 +83,8 @@ static lapse_status read_map(struct maker *m, const char *map)
             return map_fail(m, entry, "a mapping is FIELD=COLUMN or FIELD=COLUMN*COLUMN, with commas between");
         int t = find_target(left);
         if (t < 0)
-            return map_fail(m, left, "an event has no such field; left of = stands one of its fields, right of it the name in the file");
+            return map_fail(m, left, "an event has no such field; left of = stands one of its fields, right of it the "
+                                     "name in the file");
         if (m->origins[t].mapped)
             return map_fail(m, left, "the field is mapped twice");
         if (product && !lapse_csv_filler(t, true, false))

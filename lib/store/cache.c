@@ -176,7 +176,8 @@ struct lapse_cached *lapse_cache_keep(struct lapse_cache *c, int64_t id, uint64_
     if (!c)
         return NULL;
     lapse_lock_take(c->lock);
-    bool room = sizeof *e + bytes->capacity <= c->limit && looked_for_again(c, checksum) && (c->count < c->bucket_count || grow(c));
+    bool room = sizeof *e + bytes->capacity <= c->limit && looked_for_again(c, checksum) &&
+                (c->count < c->bucket_count || grow(c));
     struct lapse_cached **at = room ? place_of(c, id, checksum) : NULL;
     if (at)
         e = *at; /* another thread was faster */

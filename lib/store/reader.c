@@ -32,7 +32,8 @@ static void give_back(struct lapse_reader *r)
 static lapse_status fetch(struct lapse_reader *r, enum reason why, lapse_error *error)
 {
     const struct lapse_run *run = r->run;
-    size_t left = run->block_count - r->block_no, n = why != PASSED ? 1 : left > LAPSE_READ_AHEAD ? LAPSE_READ_AHEAD + 1 : left, got;
+    size_t most = why == PASSED ? LAPSE_READ_AHEAD + 1 : 1, left = run->block_count - r->block_no;
+    size_t n = left < most ? left : most, got;
     if (r->block_no - r->ahead_from < r->ahead_count) { /* below it the difference is huge */
         struct lapse_buffer *ahead = &r->ahead[r->block_no - r->ahead_from], before = r->block.bytes;
         r->block.bytes = *ahead;

@@ -29,7 +29,8 @@ int64_t lapse_tomb_hint(const struct lapse_store *store, struct lapse_text custo
     char text[1 + LAPSE_TEXT_MAX] = { 't' };
     memcpy(text + 1, customer.data, customer.size);
     lapse_siphash(store->key, text, 1 + customer.size, hash);
-    return (int64_t)(lapse_text_eight((struct lapse_text){ (const char *)hash, sizeof hash }, 0) >> 1); /* which is never LAPSE_MISSING */
+    /* Halved it is never LAPSE_MISSING. */
+    return (int64_t)(lapse_text_eight((struct lapse_text){ (const char *)hash, sizeof hash }, 0) >> 1);
 }
 
 void lapse_tombs_release(struct lapse_tombs *tombs)
