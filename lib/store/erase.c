@@ -3,8 +3,8 @@
  * What is theirs is told by the table of families: rows under their ids, fingerprints of their events, what is derived from
  * events as a whole. Of each run the blocks that hold any of it are written anew, all others are shared with the run that
  * takes its place. Then every block that no published run has is deleted, whoever still reads it: blocks of runs merged
- * away and of merges under way in any process, and what a crash left. SQLite overwrites what is deleted (secure_delete),
- * and what that leaves in pages and in the write-ahead log is cleared in the end (file_scrub.c).
+ * away and of merges under way in any process, and what a crash left. What was deleted, now or before, and lies in free
+ * space of the file or in the write-ahead log is cleared in the end (file_scrub.c).
  *
  * One transaction. Cost: a look into each run for each customer; decoding and encoding of the blocks that hold them, twice
  * decoded; the directories of the runs concerned, and one pass over the ids of all blocks. Memory: a decoded block a run,

@@ -162,8 +162,10 @@ static lapse_status open_to_write(struct lapse_file *file, const char *path, con
     if (status != LAPSE_OK)
         return status;
     int code = sqlite3_exec(file->db, sync[options->sync], NULL, NULL, NULL);
+    /* Pages of a file that become free are cleared when something is erased (file_scrub.c). */
     if (code == SQLITE_OK)
-        code = sqlite3_exec(file->db, "PRAGMA secure_delete = ON", NULL, NULL, NULL);
+        code = sqlite3_exec(file->db, file->memory ? "PRAGMA secure_delete = ON" : "PRAGMA secure_delete = FAST", NULL, NULL,
+                            NULL);
     if (code == SQLITE_OK && !file->memory)
         code = switch_to_wal(file, options->timeout_ms);
     /* A merge frees as many pages as it fills: the later they go from the log to the file, the fewer go twice. */

@@ -1,14 +1,15 @@
-/* The space between the cells of a page, made zeros.
+/* The free space of a file, made zeros: what lies between the cells of a page, and pages of no tree.
  *
- * With secure_delete SQLite overwrites what is deleted, where it lies; but when it evens out neighbouring pages, cells
- * that move to the next page stay readable in the space that is free then between the cell pointers and the first cell.
- * Nothing tells it to clear that space but to write the whole file anew. So it is done here, through the VFS, in the
- * pages that lie in the file once the write-ahead log is empty.
+ * SQLite overwrites what is deleted in a page that it writes anyway (secure_delete = FAST), but leaves pages as they are
+ * that become free as a whole: to overwrite those of each merge would cost as much as the merge. And when it evens out
+ * neighbouring pages, cells that move to the next page stay readable in the space that is free then between the cell
+ * pointers and the first cell. So it is done here, when something is erased, through the VFS, in the pages that lie in the
+ * file once the write-ahead log is empty.
  *
  * That is safe at any moment: those bytes are none of the page's content, whoever reads it meanwhile and wherever a crash
  * stops it. No writer works meanwhile, and each must not go on with a copy of a page in its memory: a commit in the
- * end makes all connections read anew. Cost: each page of the trees is read once, none of those that only hold what
- * does not fit there, which are most. */
+ * end makes all connections read anew. Cost: each page of the trees and each free one is read once, and written where it
+ * holds something; none of those that only hold what does not fit in the trees, which are most. */
 #include "store/file.h"
 #include "store/upkeep.h"
 
@@ -18,6 +19,7 @@ struct scrub {
     const lapse_allocator *mem;
     sqlite3_file *file;
     uint32_t size;             /* of a page */
+    int64_t most;              /* pages of the file */
     uint32_t *pages;           /* those still to be looked at, by number */
     size_t count, capacity;
     uint8_t *page;
@@ -40,13 +42,36 @@ static int put_page(struct scrub *s, uint32_t number)
     return SQLITE_OK;
 }
 
+static sqlite3_int64 place_of(const struct scrub *s, uint32_t number)
+{
+    return (sqlite3_int64)(number - 1) * s->size;
+}
+
+static int read_page(struct scrub *s, uint32_t number)
+{
+    if (number == 0 || number > s->most)
+        return SQLITE_CORRUPT;
+    return s->file->pMethods->xRead(s->file, s->page, (int)s->size, place_of(s, number));
+}
+
+/* Of the page that was read last, the bytes from..to. */
+static int clear(struct scrub *s, uint32_t number, uint32_t from, uint32_t to)
+{
+    while (from < to && s->page[from] == 0)
+        from++;
+    if (from == to)
+        return SQLITE_OK;
+    memset(s->page + from, 0, to - from);
+    s->cleared++;
+    return s->file->pMethods->xWrite(s->file, s->page + from, (int)(to - from), place_of(s, number) + from);
+}
+
 /* What a page is not: SQLITE_CORRUPT. Its children are put on the list. */
 static int scrub_page(struct scrub *s, uint32_t number)
 {
     const uint8_t *p = s->page;
-    sqlite3_int64 at = (sqlite3_int64)(number - 1) * s->size;
     uint32_t head = number == 1 ? 100 : 0;
-    int code = s->file->pMethods->xRead(s->file, s->page, (int)s->size, at);
+    int code = read_page(s, number);
     if (code != SQLITE_OK)
         return code;
     uint8_t type = p[head];
@@ -62,24 +87,45 @@ static int scrub_page(struct scrub *s, uint32_t number)
     }
     if (interior && code == SQLITE_OK)
         code = put_page(s, number_at(p + head + 8, 4));
-    uint32_t used = gap;
-    while (used < content && p[used] == 0)
-        used++;
-    if (code != SQLITE_OK || used == content)
+    return code == SQLITE_OK ? clear(s, number, gap, content) : code;
+}
+
+/* A page of the list of free ones: the number of the next such page, how many others it names, their numbers. */
+static int scrub_free(struct scrub *s)
+{
+    int code = read_page(s, 1);
+    if (code != SQLITE_OK)
         return code;
-    memset(s->page + gap, 0, content - gap);
-    s->cleared++;
-    return s->file->pMethods->xWrite(s->file, s->page + gap, (int)(content - gap), at + gap);
+    uint32_t next = number_at(s->page + 32, 4), left = number_at(s->page + 36, 4);
+    while (code == SQLITE_OK && left > 0) {
+        uint32_t list = next, n;
+        code = read_page(s, list);
+        if (code != SQLITE_OK)
+            return code;
+        next = number_at(s->page, 4);
+        n = number_at(s->page + 4, 4);
+        if (n >= left || n > s->size / 4 - 2)
+            return SQLITE_CORRUPT;
+        left -= n + 1;
+        for (uint32_t i = 0; i < n && code == SQLITE_OK; i++)
+            code = put_page(s, number_at(s->page + 8 + 4 * i, 4));
+        if (code == SQLITE_OK)
+            code = clear(s, list, 8 + 4 * n, s->size);
+        while (code == SQLITE_OK && s->count) {
+            uint32_t number = s->pages[--s->count];
+            code = read_page(s, number);
+            if (code == SQLITE_OK)
+                code = clear(s, number, 0, s->size);
+        }
+    }
+    return code;
 }
 
 static int scrub_trees(struct scrub *s, sqlite3 *db)
 {
     sqlite3_stmt *q = NULL;
-    sqlite3_int64 bytes = 0;
-    int code = s->file->pMethods->xFileSize(s->file, &bytes), end;
-    int64_t most = bytes / s->size, seen = 0;
-    if (code == SQLITE_OK)
-        code = put_page(s, 1);
+    int64_t seen = 0;
+    int end, code = put_page(s, 1);
     if (code == SQLITE_OK)
         code = sqlite3_prepare_v2(db, "SELECT rootpage FROM sqlite_schema WHERE rootpage > 1", -1, &q, NULL);
     while (code == SQLITE_OK && (code = sqlite3_step(q)) == SQLITE_ROW)
@@ -88,9 +134,9 @@ static int scrub_trees(struct scrub *s, sqlite3 *db)
     code = code == SQLITE_DONE ? end : code;
     while (code == SQLITE_OK && s->count) {
         uint32_t number = s->pages[--s->count];
-        code = number > 0 && number <= most && seen++ < most ? scrub_page(s, number) : SQLITE_CORRUPT;
+        code = seen++ < s->most ? scrub_page(s, number) : SQLITE_CORRUPT;
     }
-    return code == SQLITE_OK && s->cleared ? s->file->pMethods->xSync(s->file, SQLITE_SYNC_FULL) : code;
+    return code;
 }
 
 /* In a transaction of `other`, which nobody has committed anything before since the log was empty. */
@@ -98,6 +144,7 @@ static int scrub(struct lapse_file *file, struct lapse_file *other)
 {
     struct scrub s = { .mem = &file->mem };
     int64_t size = 0;
+    sqlite3_int64 bytes = 0;
     int code = lapse_file_pragma(other, "PRAGMA page_size", &size);
     if (code != SQLITE_ROW || size < 512 || size > MOST_PAGE)
         return code == SQLITE_ROW ? SQLITE_CORRUPT : code;
@@ -105,7 +152,14 @@ static int scrub(struct lapse_file *file, struct lapse_file *other)
     s.page = lapse_mem_alloc(s.mem, s.size);
     code = s.page ? sqlite3_file_control(other->db, "main", SQLITE_FCNTL_FILE_POINTER, &s.file) : SQLITE_NOMEM;
     if (code == SQLITE_OK)
+        code = s.file->pMethods->xFileSize(s.file, &bytes);
+    s.most = bytes / size;
+    if (code == SQLITE_OK)
         code = scrub_trees(&s, other->db);
+    if (code == SQLITE_OK)
+        code = scrub_free(&s);
+    if (code == SQLITE_OK && s.cleared)
+        code = s.file->pMethods->xSync(s.file, SQLITE_SYNC_FULL);
     if (code == SQLITE_OK && s.cleared)
         code = sqlite3_exec(other->db, "UPDATE meta SET value = value WHERE name = 'runs'", NULL, NULL, NULL);
     lapse_mem_free(s.mem, s.pages);
@@ -138,7 +192,7 @@ lapse_status lapse_file_scrub(struct lapse_file *file, lapse_error *error)
         if (status == LAPSE_OK)
             status = lapse_file_empty_log(file, error);
         if (status == LAPSE_OK)
-            code = sqlite3_exec(other.db, "PRAGMA secure_delete = ON; BEGIN IMMEDIATE", NULL, NULL, NULL);
+            code = sqlite3_exec(other.db, "PRAGMA secure_delete = FAST; BEGIN IMMEDIATE", NULL, NULL, NULL);
         if (status == LAPSE_OK && code == SQLITE_OK)
             status = lapse_file_version(file, &after, error);
         if (status == LAPSE_OK && code == SQLITE_OK && before == after) {
