@@ -287,8 +287,8 @@ struct lapse_sort_key {
     uint64_t key;
     uint32_t index;
 };
-/* By key, equal ones in the order they came (least significant byte first, bytes that are all equal left out).
- * `scratch` has room for n; the result lies in one of the two and is returned. */
+/* By key, equal ones in the order they came (least significant byte first, bytes that are all equal left out; nothing is
+ * moved where they ascend). `scratch` has room for n; the result lies in one of the two and is returned. */
 struct lapse_sort_key *lapse_sort_keys(struct lapse_sort_key *keys, struct lapse_sort_key *scratch, size_t n);
 /* Merge sort of indices by what they point to; `scratch` has room for n. */
 typedef int (*lapse_order_fn)(const void *user, uint32_t a, uint32_t b);

@@ -3,12 +3,15 @@
 
 struct lapse_sort_key *lapse_sort_keys(struct lapse_sort_key *keys, struct lapse_sort_key *scratch, size_t n)
 {
-    uint64_t ones = 0, all = UINT64_MAX;
+    uint64_t ones = 0, all = UINT64_MAX, last = 0;
+    bool ascend = true;
     for (size_t i = 0; i < n; i++) {
         ones |= keys[i].key;
         all &= keys[i].key;
+        ascend &= last <= keys[i].key;
+        last = keys[i].key;
     }
-    for (int shift = 0; shift < 64; shift += 8) {
+    for (int shift = 0; shift < 64 && !ascend; shift += 8) {
         size_t place[257] = { 0 };
         if (((ones ^ all) >> shift & 255) == 0)
             continue; /* one and the same byte everywhere */

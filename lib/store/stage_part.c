@@ -83,8 +83,7 @@ static size_t probe(const struct stage_part *part, uint32_t hash, size_t i)
     return i;
 }
 
-/* The number of a customer, a new one if need be; there is room, and `i` is a slot that probe() found. UINT32_MAX: no
- * memory for its id. */
+/* The number of a customer, a new one if need be; there is room, and `i` is a slot that probe() found. */
 static uint32_t find(struct stage_part *part, struct lapse_text id, uint32_t hash, size_t i)
 {
     uint32_t customer;
@@ -96,16 +95,14 @@ static uint32_t find(struct stage_part *part, struct lapse_text id, uint32_t has
         return customer;
     }
     size_t place = part->ids.size;
-    if (place > UINT32_MAX - 512)
-        return UINT32_MAX;
-    customer = part->customers;
-    lapse_buffer_put(&part->ids, &customer, sizeof customer);
-    lapse_buffer_byte(&part->ids, (uint8_t)id.size);
-    lapse_buffer_put(&part->ids, id.data, id.size);
-    if (part->ids.failed)
-        return UINT32_MAX;
+    char *to = part->ids.data + place;
+    customer = part->customers++;
+    memcpy(to, &customer, sizeof customer);
+    to[STAGE_ID - 1] = (char)(uint8_t)id.size;
+    lapse_text_copy(to + STAGE_ID, id);
+    part->ids.size += STAGE_ID + id.size;
     part->slots[i] = (uint64_t)hash << 32 | (place + 1);
-    part->id_at[part->customers++] = (uint32_t)place;
+    part->id_at[customer] = (uint32_t)place;
     return customer;
 }
 
@@ -115,7 +112,8 @@ static bool find_group(struct stage_part *part, const char **at, size_t n)
     struct lapse_text id[GROUP];
     uint32_t hash[GROUP], *out = part->customer + part->known;
     size_t slot[GROUP];
-    if (!customer_room(part, n))
+    if (!customer_room(part, n) || !lapse_buffer_room(&part->ids, n * (STAGE_ID + LAPSE_TEXT_MAX)) ||
+        part->ids.size > UINT32_MAX - n * (STAGE_ID + LAPSE_TEXT_MAX))
         return false;
     for (size_t i = 0; i < n; i++) {
         memcpy(&hash[i], *at, sizeof hash[i]);
@@ -123,14 +121,12 @@ static bool find_group(struct stage_part *part, const char **at, size_t n)
         *at += STAGE_ID + id[i].size;
         lapse_prefetch(&part->slots[hash[i] & (part->slot_count - 1)]);
     }
-    const char *ids = part->ids.data ? part->ids.data : "";
     for (size_t i = 0; i < n; i++) {
         slot[i] = probe(part, hash[i], hash[i]);
-        lapse_prefetch(ids + (uint32_t)part->slots[slot[i]]); /* one byte too far, which does not matter */
+        lapse_prefetch(part->ids.data + (uint32_t)part->slots[slot[i]]); /* one byte too far, which does not matter */
     }
     for (size_t i = 0; i < n; i++)
-        if ((out[i] = find(part, id[i], hash[i], slot[i])) == UINT32_MAX)
-            return false;
+        out[i] = find(part, id[i], hash[i], slot[i]);
     part->known += n;
     return true;
 }
@@ -138,6 +134,8 @@ static bool find_group(struct stage_part *part, const char **at, size_t n)
 static bool find_pending(struct stage_part *part)
 {
     const char *at = part->pending.data;
+    if (part->customers == 0 && !customer_room(part, part->rows.count)) /* at first most are new */
+        return false;
     if (!lapse_mem_reserve(part->mem, &part->customer, &part->customer_room, part->rows.count, sizeof *part->customer))
         return false;
     for (size_t left; (left = part->rows.count - part->known) > 0;)
@@ -177,11 +175,8 @@ static size_t common_prefix(const struct stage_part *part)
     size_t n = first.size;
     for (uint32_t c = 1; c < part->customers && n; c++) {
         struct lapse_text id = stage_id(part, c);
-        size_t k = 0;
-        n = id.size < n ? id.size : n;
-        while (k < n && id.data[k] == first.data[k])
-            k++;
-        n = k;
+        while (n && (id.size < n || memcmp(id.data, first.data, n) != 0))
+            n--;
     }
     return n;
 }
@@ -205,7 +200,8 @@ static bool renumber(struct stage_part *part, const uint32_t *sorted, uint32_t *
         struct lapse_text id = stage_id(part, sorted[k]);
         rank[sorted[k]] = k;
         id_at[k] = (uint32_t)ids.size;
-        lapse_buffer_put(&ids, id.data - STAGE_ID, STAGE_ID + id.size);
+        memcpy(ids.data + ids.size, id.data - STAGE_ID, STAGE_ID + id.size);
+        ids.size += STAGE_ID + id.size;
     }
     lapse_mem_free(part->mem, ok ? part->id_at : id_at);
     lapse_buffer_free(ok ? &part->ids : &ids);

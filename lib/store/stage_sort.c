@@ -198,6 +198,16 @@ static bool collect(struct gathering *g, size_t r)
     return true;
 }
 
+/* In a stage of one part, rows of the next customer lie behind those of the last. */
+static void add_stretch(struct gathering *g, const struct lapse_columns *from, size_t first, size_t n)
+{
+    struct lapse_stretch *last = &g->stretches[g->stretch_count];
+    if (g->stretch_count && last[-1].from == from && last[-1].first + last[-1].n == first)
+        last[-1].n += n;
+    else
+        g->stretches[g->stretch_count++] = (struct lapse_stretch){ from, first, n };
+}
+
 static lapse_status hand_over(struct gathering *g, lapse_error *error)
 {
     lapse_status status = lapse_run_writer_stretches(&g->writer, g->stretches, g->stretch_count, UINT32_MAX,
@@ -217,7 +227,7 @@ static lapse_status write_places(struct gathering *g, lapse_error *error)
             size_t fit;
             status = lapse_run_writer_key(&g->writer, id_of(g, g->order[i]), left, &fit, error);
             if (status == LAPSE_OK && fit)
-                g->stretches[g->stretch_count++] = (struct lapse_stretch){ &g->w->columns[place.part], first, fit };
+                add_stretch(g, &g->w->columns[place.part], first, fit);
             first += (uint32_t)fit;
             left -= (uint32_t)fit;
             if (status == LAPSE_OK && left) /* the block is full */
