@@ -34,7 +34,7 @@ static const char rule_amount[] = "an amount is -?digits[.digits], such as 12, 1
 static const char rule_decimal[] = "a number is -?digits[.digits]";
 static const char rule_digits[] =
     "a number has at most 18 digits, zeros in front not counted, and at most 255 after the point";
-static const char rule_decimals[] = "more decimals than the currency has, which is fixed when a store is made";
+static const char rule_decimals[] = "more decimals than the currency has (--digits, of a new store)";
 static const char rule_range[] = "an amount is at most 9223372036854775807 of the currency's smallest unit";
 static const char rule_value[] = "a value is at least 1e-25 and less than 1e25, or 0";
 static const char rule_value_digits[] = "a value has at most 15 significant digits";

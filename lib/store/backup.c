@@ -154,7 +154,7 @@ static lapse_status fill(struct backup *b, lapse_error *error)
 
 static lapse_status fail_existing(const char *path, lapse_error *error)
 {
-    return lapse_fail(error, LAPSE_BAD_INPUT, "%s exists already; a copy replaces it only when that is asked for", path);
+    return lapse_fail(error, LAPSE_BAD_INPUT, "%s exists already (--replace puts the copy in its place)", path);
 }
 
 /* May the copy get this name? A journal beside it would be taken for that of the copy. */
