@@ -24,9 +24,7 @@ lapse_status lapse_stage_new(struct lapse_store *store, const struct lapse_colum
         lapse_stage_part_init(&s->parts[p], s->mem);
     for (size_t p = 0; p < s->part_count; p++)
         if (!(s->parts[p].lock = lapse_lock_new(s->mem)) ||
-            !lapse_rows_reserve(&s->parts[p].rows, (size_t)(expected / s->part_count)) ||
-            !lapse_mem_reserve(s->mem, &s->parts[p].customer, &s->parts[p].customer_room,
-                               (size_t)(expected / s->part_count), sizeof(uint32_t))) {
+            !lapse_stage_part_reserve(&s->parts[p], (size_t)(expected / s->part_count))) {
             lapse_stage_free(s);
             *out = NULL;
             return lapse_fail_memory(error);

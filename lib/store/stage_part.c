@@ -26,6 +26,14 @@ void lapse_stage_part_free(struct stage_part *part)
         lapse_mem_free(part->mem, arrays[i]);
 }
 
+bool lapse_stage_part_reserve(struct stage_part *part, size_t rows)
+{
+    enum { ID = 12 }; /* bytes of an id, or more */
+    return lapse_rows_reserve(&part->rows, rows) &&
+           lapse_mem_reserve(part->mem, &part->customer, &part->customer_room, rows, sizeof *part->customer) &&
+           lapse_buffer_room(&part->pending, (rows < PENDING ? rows : PENDING) * (STAGE_ID + ID));
+}
+
 size_t lapse_stage_part_bytes(const struct stage_part *part)
 {
     return lapse_rows_bytes(&part->rows) + part->rows.count * sizeof *part->customer + part->pending.size +
