@@ -22,9 +22,10 @@ lapse_status lapse_stage_new(struct lapse_store *store, const struct lapse_colum
         s->seed = (uint64_t)(uintptr_t)s;
     for (size_t p = 0; p < s->part_count; p++)
         lapse_stage_part_init(&s->parts[p], s->mem);
+    const size_t rows = (size_t)(expected / s->part_count);
     for (size_t p = 0; p < s->part_count; p++)
-        if (!(s->parts[p].lock = lapse_lock_new(s->mem)) ||
-            !lapse_stage_part_reserve(&s->parts[p], (size_t)(expected / s->part_count))) {
+        if (!(s->parts[p].lock = lapse_lock_new(s->mem)) || /* in a few rows most customers are new */
+            !lapse_stage_part_reserve(&s->parts[p], rows, s->part_count == 1 ? rows : 0)) {
             lapse_stage_free(s);
             *out = NULL;
             return lapse_fail_memory(error);

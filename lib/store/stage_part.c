@@ -26,14 +26,6 @@ void lapse_stage_part_free(struct stage_part *part)
         lapse_mem_free(part->mem, arrays[i]);
 }
 
-bool lapse_stage_part_reserve(struct stage_part *part, size_t rows)
-{
-    enum { ID = 12 }; /* bytes of an id, or more */
-    return lapse_rows_reserve(&part->rows, rows) &&
-           lapse_mem_reserve(part->mem, &part->customer, &part->customer_room, rows, sizeof *part->customer) &&
-           lapse_buffer_room(&part->pending, (rows < PENDING ? rows : PENDING) * (STAGE_ID + ID));
-}
-
 size_t lapse_stage_part_bytes(const struct stage_part *part)
 {
     return lapse_rows_bytes(&part->rows) + part->rows.count * sizeof *part->customer + part->pending.size +
@@ -67,6 +59,15 @@ static bool customer_room(struct stage_part *part, size_t more)
     part->slots = wider;
     part->slot_count = slots;
     return true;
+}
+
+bool lapse_stage_part_reserve(struct stage_part *part, size_t rows, size_t customers)
+{
+    enum { ID = 12 }; /* bytes of an id, or more */
+    return lapse_rows_reserve(&part->rows, rows) &&
+           lapse_mem_reserve(part->mem, &part->customer, &part->customer_room, rows, sizeof *part->customer) &&
+           lapse_buffer_room(&part->pending, (rows < PENDING ? rows : PENDING) * (STAGE_ID + ID)) &&
+           customer_room(part, customers);
 }
 
 static bool same(const char *a, const char *b, size_t n)
@@ -142,8 +143,6 @@ static bool find_group(struct stage_part *part, const char **at, size_t n)
 static bool find_pending(struct stage_part *part)
 {
     const char *at = part->pending.data;
-    if (part->customers == 0 && !customer_room(part, part->rows.count)) /* at first most are new */
-        return false;
     if (!lapse_mem_reserve(part->mem, &part->customer, &part->customer_room, part->rows.count, sizeof *part->customer))
         return false;
     for (size_t left; (left = part->rows.count - part->known) > 0;)
