@@ -40,10 +40,14 @@ static struct divisor divisor_of(uint64_t by)
     return d;
 }
 
+static inline uint64_t turned(const struct divisor *d, uint64_t x)
+{
+    return x >> d->shift | x << (-d->shift & 63);
+}
+
 static inline uint64_t quotient(const struct divisor *d, uint64_t x)
 {
-    x *= d->inverse;
-    return d->shift ? x >> d->shift | x << (64 - d->shift) : x;
+    return turned(d, x * d->inverse);
 }
 
 static int bit_width(uint64_t v)
@@ -59,40 +63,127 @@ static size_t packed_bytes(size_t n, unsigned width)
     return (n * width + 7) / 8;
 }
 
+static inline void widen(int64_t *least, int64_t *most, int64_t v)
+{
+    *least = v < *least ? v : *least;
+    *most = v > *most ? v : *most;
+}
+
+void lapse_range(const int64_t *v, size_t n, int64_t *least, int64_t *most)
+{
+    int64_t low = INT64_MAX, high = INT64_MIN;
+    size_t i = 0;
+    for (; n - i >= 8; i += 8)
+        for (size_t k = i; k < i + 8; k++)
+            widen(&low, &high, v[k]);
+    for (; i < n; i++)
+        widen(&low, &high, v[i]);
+    *least = low;
+    *most = high;
+}
+
+/* What all values of a column that is written have in common. */
+struct scale {
+    struct divisor step;
+    int64_t least;
+    unsigned width;
+    bool missing; /* some are */
+};
+
+/* Are eight values multiples of the step? What is too large in one quotient is so in all of them together. */
+static inline bool multiples(const struct scale *s, const int64_t v[8])
+{
+    uint64_t all = 0;
+    for (int i = 0; i < 8; i++)
+        all |= ((uint64_t)v[i] - (uint64_t)s->least) * s->step.inverse;
+    return turned(&s->step, all) <= s->step.most;
+}
+
+/* From a step that divides the range to the one that divides all. */
+static void find_step(struct scale *s, const int64_t *v, size_t n)
+{
+    for (size_t i = 0, end; i < n && s->step.by != 1; i = end) {
+        end = n - i < 8 ? n : i + 8;
+        if (end == i + 8 && multiples(s, v + i))
+            continue;
+        for (size_t k = i; k < end; k++) {
+            uint64_t x = (uint64_t)v[k] - (uint64_t)s->least;
+            if (v[k] != LAPSE_MISSING && quotient(&s->step, x) > s->step.most)
+                s->step = divisor_of(common_divisor(x, s->step.by));
+        }
+    }
+}
+
+struct bits {
+    uint8_t *p;
+    uint64_t word;
+    unsigned used; /* bits of the word */
+};
+
+static inline void put_bits(struct bits *to, uint64_t x, unsigned bits)
+{
+    to->word |= x << to->used;
+    to->used += bits;
+    if (to->used >= 64) {
+        lapse_store8(to->p, to->word);
+        to->p += 8;
+        to->used -= 64;
+        to->word = x >> 1 >> (bits - 1 - to->used);
+    }
+}
+
+/* Writes groups of k values from value i on, while there are so many, and returns where it ended. They are divided like
+ * one number, if they fit a word before that. */
+static inline size_t put_groups(struct bits *to, const struct scale s, const int64_t *v, size_t i, size_t n, unsigned k)
+{
+    const uint64_t least = (uint64_t)s.least;
+    uint64_t base = least;
+    if (k * s.width + s.step.shift > 64)
+        return i;
+    for (unsigned j = 1; j < k; j++)
+        base = (base << s.width) + least;
+    for (; n - i >= k; i += k) {
+        uint64_t x = 0;
+        for (unsigned j = k; j-- > 0;)
+            x = (k > 1 ? x << s.width : 0) + (s.missing && v[i + j] == LAPSE_MISSING ? least : (uint64_t)v[i + j]);
+        put_bits(to, quotient(&s.step, x - base), k * s.width);
+    }
+    return i;
+}
+
+static void put_values(uint8_t *p, const struct scale s, const int64_t *v, size_t n)
+{
+    struct bits to = { p, 0, 0 };
+    size_t i = put_groups(&to, s, v, 0, n, 4);
+    i = put_groups(&to, s, v, i, n, 2);
+    put_groups(&to, s, v, i, n, 1);
+    lapse_store8(to.p, to.word); /* into the slack that was asked for, if the last word is full */
+}
+
 void lapse_pack(struct lapse_buffer *out, const int64_t *v, size_t n)
 {
-    int64_t least = INT64_MAX, most = INT64_MIN;
-    size_t missing = 0;
-    for (size_t i = 0; i < n; i++) {
-        if (v[i] == LAPSE_MISSING) {
-            missing++;
-            continue;
-        }
-        least = v[i] < least ? v[i] : least;
-        most = v[i] > most ? v[i] : most;
-    }
-    if (missing == n)
+    int64_t least, most;
+    lapse_range(v, n, &least, &most);
+    const bool missing = n && least == LAPSE_MISSING;
+    if (n == 0 || most == LAPSE_MISSING)
         least = most = 0;
-    uint64_t step = (uint64_t)most - (uint64_t)least;
-    step = step ? step : 1;
-    struct divisor d = divisor_of(step);
-    for (size_t i = 0; i < n && step != 1; i++) {
-        uint64_t x = (uint64_t)v[i] - (uint64_t)least;
-        if (v[i] == LAPSE_MISSING || quotient(&d, x) <= d.most)
-            continue;
-        step = common_divisor(x, step);
-        d = divisor_of(step);
-    }
-    unsigned width = (unsigned)bit_width(((uint64_t)most - (uint64_t)least) / step);
-    size_t bitmap = missing ? (n + 7) / 8 : 0, size = packed_bytes(n, width);
+    else if (missing)
+        least = most;
+    for (size_t i = 0; i < n && missing; i++)
+        least = v[i] != LAPSE_MISSING && v[i] < least ? v[i] : least;
+    const uint64_t range = (uint64_t)most - (uint64_t)least;
+    struct scale s = { divisor_of(range ? range : 1), least, 0, missing };
+    find_step(&s, v, n);
+    s.width = (unsigned)bit_width(range / s.step.by);
+    size_t bitmap = missing ? (n + 7) / 8 : 0, size = packed_bytes(n, s.width);
     if (!lapse_buffer_room(out, HEADER + bitmap + size + LAPSE_PACK_SLACK))
         return;
 
     uint8_t *p = (uint8_t *)out->data + out->size;
     p[0] = missing ? HAS_MISSING : 0;
-    p[1] = (uint8_t)width;
+    p[1] = (uint8_t)s.width;
     lapse_store8(p + 2, (uint64_t)least);
-    lapse_store8(p + 10, step);
+    lapse_store8(p + 10, s.step.by);
     p += HEADER;
     if (missing) {
         memset(p, 0, bitmap);
@@ -101,22 +192,8 @@ void lapse_pack(struct lapse_buffer *out, const int64_t *v, size_t n)
                 p[i / 8] |= (uint8_t)(1u << i % 8);
         p += bitmap;
     }
-    uint64_t word = 0;
-    unsigned used = 0;
-    for (size_t i = 0; width && i < n; i++) {
-        uint64_t x = v[i] == LAPSE_MISSING ? 0 : (uint64_t)v[i] - (uint64_t)least;
-        if (step != 1)
-            x = quotient(&d, x);
-        word |= x << used;
-        used += width;
-        if (used >= 64) {
-            lapse_store8(p, word);
-            p += 8;
-            used -= 64;
-            word = used ? x >> (width - used) : 0;
-        }
-    }
-    lapse_store8(p, word); /* into the slack that was asked for, if the last word is full */
+    if (s.width)
+        put_values(p, s, v, n);
     out->size += HEADER + bitmap + size;
 }
 
