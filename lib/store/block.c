@@ -15,11 +15,10 @@ enum { PACKED = 1, PLAIN_TEXT = 2, CODED_TEXT = 3, FRONT_CODED = 4 };
 static uint32_t shared_bytes(struct lapse_text a, struct lapse_text b)
 {
     uint32_t n = 0, most = a.size < b.size ? a.size : b.size;
-    for (uint64_t x, y; n + 8 <= most; n += 8) {
-        memcpy(&x, a.data + n, 8);
-        memcpy(&y, b.data + n, 8);
-        if (x != y)
-            break;
+    for (; n + 8 <= most; n += 8) {
+        uint64_t other = lapse_load8(a.data + n) ^ lapse_load8(b.data + n);
+        if (other)
+            return n + lapse_lowest_bit(other) / 8;
     }
     while (n < most && a.data[n] == b.data[n])
         n++;
