@@ -48,6 +48,15 @@ static void put_keys(struct lapse_buffer *out, const struct lapse_keys *keys, in
     lapse_pack(out, scratch, n);
 }
 
+bool lapse_texts_alike(const struct lapse_rows *rows, int f)
+{
+    const uint32_t *begin = rows->text[f].begin;
+    const uint8_t *length = rows->text[f].length;
+    return !(rows->fields & LAPSE_FIELD_BIT(f)) || rows->count < 2 ||
+           (memcmp(begin, begin + 1, (rows->count - 1) * sizeof *begin) == 0 &&
+            memcmp(length, length + 1, rows->count - 1) == 0);
+}
+
 /* Codes of the distinct texts of a column, or 0 when they are too many to be worth it. */
 enum { CODES = 1024, SLOTS = 4 * CODES };
 static uint32_t find_codes(const struct lapse_columns *c, int f, size_t n, int64_t *code, uint32_t *first_row)
@@ -79,11 +88,13 @@ static uint32_t find_codes(const struct lapse_columns *c, int f, size_t n, int64
     return count;
 }
 
-static uint8_t put_texts(struct lapse_buffer *out, const struct lapse_columns *c, int f, size_t n, int64_t *scratch)
+static uint8_t put_texts(struct lapse_buffer *out, const struct lapse_rows *rows, const struct lapse_columns *c, int f,
+                         int64_t *scratch)
 {
+    const size_t n = rows->count, different = lapse_texts_alike(rows, f) ? 1 : n;
     int64_t *code = scratch, *length = scratch + LAPSE_BLOCK_ROWS;
     uint32_t first_row[CODES];
-    uint32_t codes = find_codes(c, f, n, code, first_row);
+    uint32_t codes = find_codes(c, f, different, code, first_row);
     size_t texts = codes ? codes : n;
     if (codes) {
         uint8_t count[4];
@@ -98,7 +109,7 @@ static uint8_t put_texts(struct lapse_buffer *out, const struct lapse_columns *c
         lapse_buffer_put(out, t.data, t.size);
     }
     if (codes)
-        lapse_pack(out, code, n);
+        lapse_pack(out, code, different); /* 1 is of width 0, which is the same bytes for any number of values */
     return codes ? CODED_TEXT : PLAIN_TEXT;
 }
 
@@ -137,7 +148,7 @@ bool lapse_block_encode(struct lapse_buffer *out, const struct lapse_keys *keys,
         else if (lapse_column_class(f) == LAPSE_CLASS_NAME)
             lapse_pack_names(out, rows->name[f], rows->count, scratch);
         else
-            entry[1] = put_texts(out, &c, f, rows->count, scratch);
+            entry[1] = put_texts(out, rows, &c, f, scratch);
         lapse_store4(entry + 4, (uint32_t)(out->size - before));
     }
     lapse_buffer_put(out, slack, sizeof slack);

@@ -77,6 +77,7 @@ static inline struct lapse_text lapse_keys_text(const struct lapse_keys *keys, u
 }
 /* `scratch` has LAPSE_ENCODE_SCRATCH numbers: too much for the stack of a host's thread. */
 enum { LAPSE_ENCODE_SCRATCH = 2 * LAPSE_BLOCK_ROWS };
+bool lapse_texts_alike(const struct lapse_rows *rows, int f); /* do all texts of a column lie in one place? */
 bool lapse_block_encode(struct lapse_buffer *out, const struct lapse_keys *keys, const struct lapse_rows *rows,
                         int64_t *scratch);
 struct lapse_section {
