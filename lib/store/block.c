@@ -349,7 +349,8 @@ static bool get_names(struct lapse_block *b, int f, const uint8_t *at, const uin
     uint8_t seen[256] = { 0 };
     uint64_t some;
     bool known = true;
-    for (uint32_t i = first; i < first + count; i++)
+    const bool one = count && memcmp(v + first, v + first + 1, count - 1) == 0; /* most often there is one name */
+    for (uint32_t i = first; i < first + (one ? 1 : count); i++)
         seen[v[i]] = 1;
     for (int x = 0; x < 256; x += 8) { /* most are of a few values */
         memcpy(&some, seen + x, 8);

@@ -239,19 +239,28 @@ static inline uint64_t bits_at(struct packed p, size_t i)
     return x & p.mask;
 }
 
+/* Groups of k values from value i on: while there are so many, and what one load brings has them all. */
+static inline size_t get_groups(const struct packed p, int64_t *v, size_t i, size_t end, unsigned k)
+{
+    for (; k * p.width <= 57 && end - i >= k; i += k) {
+        size_t bit = i * p.width;
+        uint64_t x = lapse_load8(p.bits + bit / 8) >> bit % 8;
+        for (unsigned j = 0; j < k; j++, x >>= p.width)
+            v[i + j] = (int64_t)(p.least + (x & p.mask) * p.step);
+    }
+    return i;
+}
+
 bool lapse_unpack(const uint8_t **at, const uint8_t *end, size_t n, size_t first, size_t count, int64_t *v)
 {
     struct packed opened;
     if (!open_packed(at, end, n, &opened))
         return false;
     const struct packed p = opened; /* whose address nobody has: kept in registers, whatever is written to v */
-    if (p.width == 0)
-        for (size_t i = first; i < first + count; i++)
-            v[i] = (int64_t)p.least;
-    else
-        for (size_t i = first; i < first + count; i++)
-            v[i] = (int64_t)(p.least + bits_at(p, i) * p.step);
-    for (size_t i = first; p.bitmap && i < first + count; i++)
+    size_t i = get_groups(p, v, first, first + count, 4);
+    for (i = get_groups(p, v, i, first + count, 2); i < first + count; i++)
+        v[i] = (int64_t)(p.least + bits_at(p, i) * p.step);
+    for (i = first; p.bitmap && i < first + count; i++)
         if (!(p.bitmap[i / 8] >> i % 8 & 1))
             v[i] = LAPSE_MISSING;
     return true;
