@@ -183,6 +183,67 @@ static void blocks_read_back(void **state)
     lapse_block_free(&block);
 }
 
+static void ranges_are_found(void **state)
+{
+    (void)state;
+    int64_t v[40], least, most;
+    for (size_t n = 0; n <= 40; n++)
+        for (size_t low = 0; low < n; low++) {
+            size_t high = (low + n / 2) % n;
+            for (size_t i = 0; i < n; i++)
+                v[i] = (int64_t)draw(1000) - 500;
+            v[low] = draw(2) ? LAPSE_MISSING : -501;
+            v[high] = n == 1 ? v[low] : 500;
+            lapse_range(v, n, &least, &most);
+            assert_true(least == v[low] && most == v[high]);
+        }
+    lapse_range(v, 0, &least, &most);
+    assert_true(least == INT64_MAX && most == INT64_MIN);
+}
+
+/* Where texts lie is not seen in a block: once for all rows, once for each, or both. */
+static void places_of_texts_are_not_seen(void **state)
+{
+    (void)state;
+    enum { ROWS = 300 };
+    static int64_t time[ROWS], scratch[LAPSE_ENCODE_SCRATCH];
+    static const uint32_t at[ROWS], start[] = { 0, ROWS };
+    static uint8_t kind[ROWS], length[ROWS];
+    struct lapse_columns c = { .fields = LAPSE_FIELD_BIT(LAPSE_F_TIME) | LAPSE_FIELD_BIT(LAPSE_F_KIND) |
+                                         LAPSE_FIELD_BIT(LAPSE_F_SOURCE),
+                               .constant = LAPSE_FIELD_BIT(LAPSE_F_SOURCE) };
+    c.number[LAPSE_F_TIME] = time;
+    c.name[LAPSE_F_KIND] = kind;
+    c.text[LAPSE_F_SOURCE] = (struct lapse_text_column){ "shop", at, length, NULL };
+    for (size_t i = 0; i < ROWS; i++) {
+        time[i] = (int64_t)i;
+        kind[i] = LAPSE_KIND_ORDER_PLACED;
+        length[i] = 4;
+    }
+    const struct lapse_keys keys = { 1, "ann", at, start, (const uint8_t *)"\3" };
+    struct lapse_buffer first, other;
+    lapse_buffer_init(&first, &mem);
+    lapse_buffer_init(&other, &mem);
+    for (size_t each = ROWS; each > 0; each /= 3) { /* rows that come together share a place */
+        struct lapse_rows rows;
+        lapse_rows_init(&rows, &mem);
+        for (size_t i = 0; i < ROWS; i += each)
+            assert_true(lapse_rows_gather(&rows, &c, UINT32_MAX, NULL, i, each < ROWS - i ? each : ROWS - i));
+        assert_int_equal(lapse_texts_alike(&rows, LAPSE_F_SOURCE), each == ROWS);
+        assert_true(lapse_texts_alike(&rows, LAPSE_F_REF)); /* which is not there */
+        struct lapse_buffer *out = each == ROWS ? &first : &other;
+        out->size = 0;
+        assert_true(lapse_block_encode(out, &keys, &rows, scratch));
+        assert_int_equal(out->size, first.size);
+        assert_memory_equal(out->data, first.data, first.size);
+        rows.text[LAPSE_F_SOURCE].length[ROWS - 1] = 3; /* the same place, but less of it */
+        assert_false(lapse_texts_alike(&rows, LAPSE_F_SOURCE));
+        lapse_rows_free(&rows);
+    }
+    lapse_buffer_free(&first);
+    lapse_buffer_free(&other);
+}
+
 /* Without its checksum, to reach the decoder: any bytes must be refused or decoded, never more. */
 static void damaged_blocks_are_safe(void **state)
 {
@@ -219,7 +280,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(packs_every_width),
         cmocka_unit_test(packs_dates_as_days),
+        cmocka_unit_test(ranges_are_found),
         cmocka_unit_test(blocks_read_back),
+        cmocka_unit_test(places_of_texts_are_not_seen),
         cmocka_unit_test(damaged_blocks_are_safe),
     };
     return cmocka_run_group_tests_name("store_blocks", tests, make_folder, remove_folder);
