@@ -15,11 +15,10 @@ enum { PACKED = 1, PLAIN_TEXT = 2, CODED_TEXT = 3, FRONT_CODED = 4 };
 static uint32_t shared_bytes(struct lapse_text a, struct lapse_text b)
 {
     uint32_t n = 0, most = a.size < b.size ? a.size : b.size;
-    for (uint64_t x, y; n + 8 <= most; n += 8) {
-        memcpy(&x, a.data + n, 8);
-        memcpy(&y, b.data + n, 8);
-        if (x != y)
-            break;
+    for (; n + 8 <= most; n += 8) {
+        uint64_t other = lapse_load8(a.data + n) ^ lapse_load8(b.data + n);
+        if (other)
+            return n + lapse_lowest_bit(other) / 8;
     }
     while (n < most && a.data[n] == b.data[n])
         n++;
@@ -47,6 +46,15 @@ static void put_keys(struct lapse_buffer *out, const struct lapse_keys *keys, in
     lapse_store4(out->data + out->size, total);
     out->size = (size_t)((char *)at - out->data);
     lapse_pack(out, scratch, n);
+}
+
+bool lapse_texts_alike(const struct lapse_rows *rows, int f)
+{
+    const uint32_t *begin = rows->text[f].begin;
+    const uint8_t *length = rows->text[f].length;
+    return !(rows->fields & LAPSE_FIELD_BIT(f)) || rows->count < 2 ||
+           (memcmp(begin, begin + 1, (rows->count - 1) * sizeof *begin) == 0 &&
+            memcmp(length, length + 1, rows->count - 1) == 0);
 }
 
 /* Codes of the distinct texts of a column, or 0 when they are too many to be worth it. */
@@ -80,11 +88,13 @@ static uint32_t find_codes(const struct lapse_columns *c, int f, size_t n, int64
     return count;
 }
 
-static uint8_t put_texts(struct lapse_buffer *out, const struct lapse_columns *c, int f, size_t n, int64_t *scratch)
+static uint8_t put_texts(struct lapse_buffer *out, const struct lapse_rows *rows, const struct lapse_columns *c, int f,
+                         int64_t *scratch)
 {
+    const size_t n = rows->count, different = lapse_texts_alike(rows, f) ? 1 : n;
     int64_t *code = scratch, *length = scratch + LAPSE_BLOCK_ROWS;
     uint32_t first_row[CODES];
-    uint32_t codes = find_codes(c, f, n, code, first_row);
+    uint32_t codes = find_codes(c, f, different, code, first_row);
     size_t texts = codes ? codes : n;
     if (codes) {
         uint8_t count[4];
@@ -99,7 +109,7 @@ static uint8_t put_texts(struct lapse_buffer *out, const struct lapse_columns *c
         lapse_buffer_put(out, t.data, t.size);
     }
     if (codes)
-        lapse_pack(out, code, n);
+        lapse_pack(out, code, different); /* 1 is of width 0, which is the same bytes for any number of values */
     return codes ? CODED_TEXT : PLAIN_TEXT;
 }
 
@@ -138,7 +148,7 @@ bool lapse_block_encode(struct lapse_buffer *out, const struct lapse_keys *keys,
         else if (lapse_column_class(f) == LAPSE_CLASS_NAME)
             lapse_pack_names(out, rows->name[f], rows->count, scratch);
         else
-            entry[1] = put_texts(out, &c, f, rows->count, scratch);
+            entry[1] = put_texts(out, rows, &c, f, scratch);
         lapse_store4(entry + 4, (uint32_t)(out->size - before));
     }
     lapse_buffer_put(out, slack, sizeof slack);
@@ -339,7 +349,8 @@ static bool get_names(struct lapse_block *b, int f, const uint8_t *at, const uin
     uint8_t seen[256] = { 0 };
     uint64_t some;
     bool known = true;
-    for (uint32_t i = first; i < first + count; i++)
+    const bool one = count && memcmp(v + first, v + first + 1, count - 1) == 0; /* most often there is one name */
+    for (uint32_t i = first; i < first + (one ? 1 : count); i++)
         seen[v[i]] = 1;
     for (int x = 0; x < 256; x += 8) { /* most are of a few values */
         memcpy(&some, seen + x, 8);

