@@ -111,7 +111,8 @@ static void check_needs(const struct pass *p)
 /* Can a rule of times be broken? Where one is, a sign bit gets set. */
 static bool has_odd_time(const int64_t *time, size_t n, int64_t latest)
 {
-    const uint64_t least = (uint64_t)LAPSE_TIME_MIN, most = (uint64_t)(latest < LAPSE_TIME_MAX ? latest : LAPSE_TIME_MAX);
+    const uint64_t least = (uint64_t)LAPSE_TIME_MIN;
+    const uint64_t most = (uint64_t)(latest < LAPSE_TIME_MAX ? latest : LAPSE_TIME_MAX);
     uint64_t odd = 0;
     for (size_t i = 0; i < n; i++) {
         uint64_t t = (uint64_t)time[i];
