@@ -55,23 +55,20 @@ static inline bool lapse_clock_read(uint64_t text, int64_t *out)
     return ((odd | (tens + LAPSE_CLOCK_ROOM)) & LAPSE_HIGHS) == 0;
 }
 
-/* All n bytes, from 1 to 8, as a word whose last byte is the text's; zeros below. */
-static inline uint64_t lapse_load_last(const char *text, size_t n)
-{
-    if (n >= 4)
-        return (uint64_t)lapse_load4(text + n - 4) << 32 | (uint64_t)lapse_load4(text) << (8 - n) * 8;
-    uint64_t w = (unsigned char)text[0] | (uint64_t)(unsigned char)text[n / 2] << n / 2 * 8 |
-                 (uint64_t)(unsigned char)text[n - 1] << (n - 1) * 8;
-    return w << (8 - n) * 8;
-}
-
-/* digits[.digits] of at most eight bytes. */
+/* digits[.digits] of at most eight bytes. In a word the last byte is the text's, and below the first one are zeros. */
 static inline bool lapse_decimal_quick(const char *text, size_t n, uint64_t *mantissa, unsigned *scale)
 {
     const uint64_t zeros = LAPSE_ONES * '0', point = '.' ^ '0';
-    if (n - 1 >= 8)
+    const unsigned below = (unsigned)(8 - n) * 8;
+    uint64_t v;
+    if (n - 4 <= 4)
+        v = (uint64_t)lapse_load4(text + n - 4) << 32 | (uint64_t)lapse_load4(text) << below;
+    else if (n - 1 < 3)
+        v = ((unsigned char)text[0] | (uint64_t)(unsigned char)text[n / 2] << n / 2 * 8 |
+             (uint64_t)(unsigned char)text[n - 1] << (n - 1) * 8) << below;
+    else
         return false;
-    uint64_t v = lapse_load_last(text, n) ^ zeros << (8 - n) * 8;
+    v ^= zeros << below;
     uint64_t odd = ((v + LAPSE_ONES * 118) | v) & LAPSE_HIGHS; /* bytes above 9 */
     *scale = 0;
     if (odd) {
