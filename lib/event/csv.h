@@ -49,7 +49,7 @@ bool lapse_csv_scan_record(struct lapse_csv_scan *scan, struct lapse_csv_piece *
                            struct lapse_csv_record *out);
 /* Up to `room` records as long as they are plain: not empty, of so many columns, ended by an LF, without delimiters,
  * quotes and line ends inside of quotes. What stands where is as lapse_csv_scan_record() finds it; piece i * columns is
- * the first of record i. Returns how many. */
+ * the first of record i; `escaped` of the pieces is not set, as none is. Returns how many. */
 size_t lapse_csv_scan_plain(struct lapse_csv_scan *scan, struct lapse_csv_piece *pieces, size_t columns,
                             struct lapse_csv_place *places, size_t room);
 const char *lapse_csv_syntax_rule(enum lapse_csv_syntax fault);
