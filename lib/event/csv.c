@@ -141,6 +141,12 @@ static bool unescape(struct lapse_buffer *texts, struct lapse_csv_piece *pieces,
     return true;
 }
 
+/* Are the bytes of n records text? */
+static bool is_text(const struct lapse_csv_place *places, size_t n)
+{
+    return lapse_utf8_valid(places[0].at, (size_t)(places[n].at - places[0].at));
+}
+
 #define RECORD_RULE "" /* told later: what is wrong with a record as such comes before any of its fields */
 
 /* The next records, not more than `most`; none at the end. False: no memory. */
@@ -167,9 +173,10 @@ static bool read_block(struct lapse_csv_block *b, struct lapse_csv_scan *scan, s
         b->places[b->count++] = (struct lapse_csv_place){ record.raw.data, record.line };
     }
     b->places[b->count].at = scan->at;
-    for (size_t i = 0; i < b->count && b->places[i].at < scan->dirty; i++)
-        if (!lapse_utf8_valid(b->places[i].at, (size_t)(b->places[i + 1].at - b->places[i].at)))
-            lapse_flaws_add(b->flaws, i, -1, RECORD_RULE);
+    if (b->count > 0 && b->places[0].at < scan->dirty && !is_text(b->places, b->count))
+        for (size_t i = 0; i < b->count; i++)
+            if (!is_text(b->places + i, 1))
+                lapse_flaws_add(b->flaws, i, -1, RECORD_RULE);
     return true;
 }
 
