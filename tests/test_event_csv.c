@@ -31,6 +31,8 @@ static const struct good_case good_cases[] = {
       .expected = "2 a|2024-03-01T00:00:00Z|kind=order.placed\n" },
     { .header = "customer;time;amount", .delimiter = ';', .text = "a,b;2024-03-01;1\n",
       .expected = "2 a,b|2024-03-01T00:00:00Z|kind=order.placed|amount=1.00\n" },
+    { .header = "customer time", .delimiter = ' ', .text = "a 2024-03-01\n",
+      .expected = "2 a|2024-03-01T00:00:00Z|kind=order.placed\n" },
     { .header = "customer\ttime", .delimiter = '\t', .text = "a\t2024-03-01\n",
       .expected = "2 a|2024-03-01T00:00:00Z|kind=order.placed\n" },
     { .header = "customer,time,kind,channel,purpose,platform", /* an empty kind is the default */

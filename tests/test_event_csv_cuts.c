@@ -61,6 +61,15 @@ static size_t naive_split(const char *text, size_t n, bool last, bool *unclosed)
     return last && !quoted ? n : whole;
 }
 
+static void test_line_feeds_are_counted(void **state)
+{
+    (void)state;
+    char text[9000];
+    memset(text, '\n', sizeof text);
+    for (size_t n = 0; n < sizeof text; n += 37)
+        assert_int_equal(lapse_csv_lines(text + n % 5, n - n % 5), n - n % 5);
+}
+
 static void test_cuts_never_change_records(void **state)
 {
     (void)state;
@@ -177,6 +186,7 @@ static void test_no_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_line_feeds_are_counted),
         cmocka_unit_test(test_cuts_never_change_records),
         cmocka_unit_test(test_random_bytes),
         cmocka_unit_test(test_no_memory),

@@ -155,7 +155,11 @@ static enum scanned scan_any(const char *text, size_t n, struct number *out)
 static inline enum scanned scan(const char *text, size_t n, struct number *out)
 {
     out->negative = false;
-    return lapse_decimal_quick(text, n, &out->mantissa, &out->scale) ? SCAN_OK : scan_any(text, n, out);
+    unsigned scale;
+    if (!lapse_decimal_quick(text, n, &out->mantissa, &scale))
+        return scan_any(text, n, out);
+    out->scale = (int32_t)scale;
+    return SCAN_OK;
 }
 
 bool lapse_decimal_parse(const char *text, size_t n, struct lapse_decimal *out, const char **rule)

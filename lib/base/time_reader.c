@@ -47,7 +47,7 @@ static bool read_date(struct lapse_time_reader *r, const char *text)
     uint64_t tens;
     int day = lapse_pair(text + 8), year, month;
 
-    if (!lapse_form_read(lapse_load8(text), LAPSE_FORM_DATE, LAPSE_FORM_DATE_ROOM, &tens))
+    if (lapse_form_read(lapse_load8(text), LAPSE_FORM_DATE, LAPSE_FORM_DATE_ROOM, &tens) & LAPSE_HIGHS)
         return false;
     year = (int)(tens & 0xFF) * 100 + (int)(tens >> 16 & 0xFF);
     month = (int)(tens >> 40 & 0xFF);

@@ -79,14 +79,7 @@ static void blame_target(struct trouble *t, const struct lapse_csv *csv, int tar
             target > 0 ? lapse_fields[target - 1].name : "customer"; /* what is needed and not there */
 }
 
-/* Is a record as such without fault: quotes, number of fields, bytes that are text? */
-static bool is_whole(const struct lapse_csv *csv, const struct lapse_csv_record *record)
-{
-    return record->fault == LAPSE_CSV_GOOD && record->fields == csv->columns &&
-           (!record->dirty || lapse_utf8_valid(record->raw.data, record->raw.size));
-}
-
-/* What is wrong with one that is not. */
+/* What is wrong with a record as such: quotes, bytes that are no text, the number of fields. */
 static void blame_record(struct trouble *t, const struct lapse_csv *csv, const struct lapse_csv_record *record,
                          const struct lapse_csv_piece *pieces)
 {
@@ -95,7 +88,7 @@ static void blame_record(struct trouble *t, const struct lapse_csv *csv, const s
         say(t, lapse_csv_syntax_rule((enum lapse_csv_syntax)record->fault));
         return;
     }
-    if (record->dirty && !lapse_utf8_valid(record->raw.data, record->raw.size)) {
+    if (!lapse_utf8_valid(record->raw.data, record->raw.size)) {
         for (size_t i = 0; i < record->fields && i < csv->columns; i++)
             if (!lapse_utf8_valid(pieces[i].data, pieces[i].size)) {
                 blame_column(t, csv, pieces, i);
@@ -122,17 +115,17 @@ static int no_memory(struct lapse_csv_block *b)
 
 /* ---- a block: fields ----------------------------------------------------------------------------------- */
 
-/* Room for a block in work->records: records, then their fields. */
+/* Room for a block in work->records: places of records and of their end, then fields. */
 static bool make_block(struct lapse_csv_block *b, struct lapse_csv_work *work)
 {
     enum { PIECES = 1536 }; /* they are to stay in the cache */
     size_t columns = b->csv->columns;
     b->room = columns <= PIECES / LAPSE_BLOCK ? LAPSE_BLOCK : columns < PIECES ? PIECES / columns : 1;
     work->records.size = 0;
-    if (!lapse_buffer_room(&work->records, b->room * (sizeof *b->records + columns * sizeof *b->pieces)))
+    if (!lapse_buffer_room(&work->records, (b->room + 1) * sizeof *b->places + b->room * columns * sizeof *b->pieces))
         return false;
-    b->records = (struct lapse_csv_record *)(void *)work->records.data;
-    b->pieces = (struct lapse_csv_piece *)(void *)(b->records + b->room);
+    b->places = (struct lapse_csv_place *)(void *)work->records.data;
+    b->pieces = (struct lapse_csv_piece *)(void *)(b->places + b->room + 1);
     return true;
 }
 
@@ -148,31 +141,54 @@ static bool unescape(struct lapse_buffer *texts, struct lapse_csv_piece *pieces,
     return true;
 }
 
+/* Are the bytes of n records text? */
+static bool is_text(const struct lapse_csv_place *places, size_t n)
+{
+    return lapse_utf8_valid(places[0].at, (size_t)(places[n].at - places[0].at));
+}
+
+#define RECORD_RULE "" /* told later: what is wrong with a record as such comes before any of its fields */
+
 /* The next records, not more than `most`; none at the end. False: no memory. */
 static bool read_block(struct lapse_csv_block *b, struct lapse_csv_scan *scan, struct lapse_buffer *texts, size_t most)
 {
     const size_t columns = b->csv->columns;
     most = most < b->room ? most : b->room;
     b->count = texts->size = 0;
-    b->doubtful = false;
     for (;;) {
-        b->count += lapse_csv_scan_plain(scan, b->pieces + b->count * columns, columns, b->records + b->count,
+        b->count += lapse_csv_scan_plain(scan, b->pieces + b->count * columns, columns, b->places + b->count,
                                          most - b->count);
-        struct lapse_csv_record *record = b->records + b->count;
+        struct lapse_csv_record record;
         struct lapse_csv_piece *pieces = b->pieces + b->count * columns;
-        if (b->count == most || !lapse_csv_scan_record(scan, pieces, columns, record)) {
-            b->doubtful |= b->count > 0 && b->records[0].raw.data < scan->dirty;
-            return true;
-        }
-        b->doubtful = true;
-        if (record->raw.size == 0)
+        if (b->count == most || !lapse_csv_scan_record(scan, pieces, columns, &record))
+            break;
+        if (record.raw.size == 0)
             continue;
-        for (size_t i = record->fields; i < columns; i++)
+        if (record.fault != LAPSE_CSV_GOOD || record.fields != columns)
+            lapse_flaws_add(b->flaws, b->count, -1, RECORD_RULE);
+        for (size_t i = record.fields; i < columns; i++)
             pieces[i] = (struct lapse_csv_piece){ "", 0, false };
-        if (record->escaped && !unescape(texts, pieces, columns, (size_t)(scan->end - record->raw.data)))
+        if (record.escaped && !unescape(texts, pieces, columns, (size_t)(scan->end - record.raw.data)))
             return false;
-        b->count++;
+        b->places[b->count++] = (struct lapse_csv_place){ record.raw.data, record.line };
     }
+    b->places[b->count].at = scan->at;
+    if (b->count > 0 && b->places[0].at < scan->dirty && !is_text(b->places, b->count))
+        for (size_t i = 0; i < b->count; i++)
+            if (!is_text(b->places + i, 1))
+                lapse_flaws_add(b->flaws, i, -1, RECORD_RULE);
+    return true;
+}
+
+/* Record i as it stands there. */
+static struct lapse_csv_record read_again(const struct lapse_csv_block *b, size_t i)
+{
+    const struct lapse_csv_place *place = &b->places[i];
+    struct lapse_csv_scan scan;
+    struct lapse_csv_record record = { .line = place->line };
+    lapse_csv_scan_init(&scan, b->csv->delimiter, place->at, (size_t)(place[1].at - place->at), place->line);
+    lapse_csv_scan_record(&scan, NULL, 0, &record);
+    return record;
 }
 
 /* ---- a block: columns ---------------------------------------------------------------------------------- */
@@ -197,7 +213,7 @@ static bool fill(struct lapse_csv_block *b, size_t first, size_t n)
     struct lapse_columns columns;
     if (rows->fields & LAPSE_FIELD_BIT(LAPSE_F_LINE))
         for (size_t i = 0; i < n; i++)
-            rows->number[LAPSE_F_LINE][rows->count + i] = b->records[first + i].line;
+            rows->number[LAPSE_F_LINE][rows->count + i] = b->places[first + i].line;
     if (rows->fields & LAPSE_FIELD_BIT(LAPSE_F_KIND))
         memset(rows->name[LAPSE_F_KIND] + rows->count, csv->kind, n);
     for (int k = 0; k < csv->step_count; k++)
@@ -215,26 +231,19 @@ static bool fill(struct lapse_csv_block *b, size_t first, size_t n)
 static int report(const struct lapse_csv_block *b, size_t i, const struct lapse_csv_sink *sink)
 {
     const struct lapse_csv *csv = b->csv;
-    const struct lapse_csv_record *record = &b->records[i];
+    const struct lapse_fault *fault = &b->flaws->row[i];
+    const struct lapse_csv_record record = read_again(b, i);
     const struct lapse_csv_piece *pieces = b->pieces + i * csv->columns;
-    struct trouble t = { .fault = { record->line, "", { "", 0 }, record->raw, NULL } };
-    if (is_whole(csv, record)) {
-        blame_target(&t, csv, b->flaws->row[i].field + 1, pieces);
-        say(&t, b->flaws->row[i].rule);
+    struct trouble t = { .fault = { record.line, "", { "", 0 }, record.raw, NULL } };
+    if (*fault->rule) {
+        blame_target(&t, csv, fault->field + 1, pieces);
+        say(&t, fault->rule);
     } else {
-        blame_record(&t, csv, record, pieces);
+        blame_record(&t, csv, &record, pieces);
     }
-    if (!(csv->flags & LAPSE_IMPORT_SKIP_BAD_ROWS) && record->fault != LAPSE_CSV_UNCLOSED)
+    if (!(csv->flags & LAPSE_IMPORT_SKIP_BAD_ROWS) && record.fault != LAPSE_CSV_UNCLOSED)
         say(&t, "; --on-error skip leaves bad rows out");
     return sink->bad(sink->self, &t.fault);
-}
-
-/* Faults of records as such come before any of their fields. */
-static void check_records(struct lapse_csv_block *b)
-{
-    for (size_t i = 0; b->doubtful && i < b->count; i++)
-        if (!is_whole(b->csv, &b->records[i]))
-            lapse_flaws_add(b->flaws, i, -1, "");
 }
 
 static int tell_rows(const struct lapse_csv_block *b, size_t first, size_t n, const struct lapse_csv_sink *sink)
@@ -243,7 +252,7 @@ static int tell_rows(const struct lapse_csv_block *b, size_t first, size_t n, co
     int stopped = 0;
     lapse_rows_columns(b->rows, &columns);
     for (size_t i = 0; i < n && stopped == 0; i++)
-        stopped = sink->row(sink->self, b->records[first + i].line, b->records[first + i].raw,
+        stopped = sink->row(sink->self, b->places[first + i].line, read_again(b, first + i).raw,
                             lapse_columns_text(&columns, LAPSE_F_EVENT_ID, b->rows->count + i));
     return stopped;
 }
@@ -253,7 +262,6 @@ static int take_block(struct lapse_csv_block *b, const struct lapse_csv_sink *si
 {
     struct lapse_rows *rows = b->rows;
     size_t before = rows->bytes.size, first = 0, n = 0;
-    check_records(b);
     if (!fill(b, 0, b->count))
         return no_memory(b);
     bool again = b->flaws->count > 0;

@@ -24,20 +24,24 @@ struct lapse_csv_record {
     uint32_t fault_field;  /* it stands in the array as it was written */
     uint8_t fault;         /* an enum lapse_csv_syntax */
     bool escaped;          /* some field is */
-    bool dirty;            /* there may be NUL or bytes beyond ASCII in it */
 };
 
-/* Delimiters, quotes, CR and LF are found ahead, as places in the text from `base` on; what is read from the text are
- * these only. */
+/* Where a record begins. */
+struct lapse_csv_place {
+    const char *at;
+    int64_t line;
+};
+
+/* Delimiters, quotes, CR and LF are found ahead; what is read from the text are these only. */
 enum { LAPSE_CSV_MARKS = 512 };
 struct lapse_csv_scan {
     const char *at, *end;      /* next record */
-    const char *base, *done;   /* marks are known up to `done` */
+    const char *done;          /* marks are known up to here */
     const char *dirty;         /* end of the last piece of the text with a NUL or bytes beyond ASCII */
     size_t next, count;        /* of marks */
     int64_t line;              /* of the next record */
     char delimiter;
-    uint32_t marks[LAPSE_CSV_MARKS + 68]; /* those of a block may be written, and three behind them */
+    const char *marks[LAPSE_CSV_MARKS + 68]; /* those of a block may be written, and three behind them */
 };
 void lapse_csv_scan_init(struct lapse_csv_scan *scan, char delimiter, const char *text, size_t n, int64_t line);
 /* The next record; false: there is none. */
@@ -45,9 +49,9 @@ bool lapse_csv_scan_record(struct lapse_csv_scan *scan, struct lapse_csv_piece *
                            struct lapse_csv_record *out);
 /* Up to `room` records as long as they are plain: not empty, of so many columns, ended by an LF, without delimiters,
  * quotes and line ends inside of quotes. What stands where is as lapse_csv_scan_record() finds it; piece i * columns is
- * the first of record i. Returns how many. */
+ * the first of record i; `escaped` of the pieces is not set, as none is. Returns how many. */
 size_t lapse_csv_scan_plain(struct lapse_csv_scan *scan, struct lapse_csv_piece *pieces, size_t columns,
-                            struct lapse_csv_record *records, size_t room);
+                            struct lapse_csv_place *places, size_t room);
 const char *lapse_csv_syntax_rule(enum lapse_csv_syntax fault);
 /* Takes doubled quotes out of `piece`, into `out`, which has room for it; returns the end of what it wrote. */
 char *lapse_csv_unescape(struct lapse_csv_piece *piece, char *out);
@@ -59,16 +63,15 @@ enum { LAPSE_CSV_TARGETS = LAPSE_FIELDS + 1 }; /* target 0 is the customer, fiel
 #define LAPSE_CSV_NONE UINT32_MAX /* no column */
 
 /* A block of records on its way into columns. Record i has pieces[i * csv->columns] and those behind it, none of which
- * is without memory, whatever is wrong with the record. */
+ * is without memory, whatever is wrong with the record. It ends before places[i + 1], empty lines aside. */
 struct lapse_csv_block {
     const struct lapse_csv *csv;
     struct lapse_rows *rows; /* the block's go behind those that are there */
     struct lapse_flaws *flaws;
     struct lapse_time_reader *times;
-    struct lapse_csv_record *records;
+    struct lapse_csv_place *places;
     struct lapse_csv_piece *pieces;
     size_t count, room;
-    bool doubtful; /* may some record not be whole? */
     bool *failed; /* no memory */
 };
 

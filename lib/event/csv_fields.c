@@ -178,24 +178,24 @@ NUMBERS(product)
 static bool fill_time(struct lapse_csv_block *b, const struct lapse_csv_step *step, size_t first, size_t n)
 {
     const struct lapse_time_reader *times = b->times;
-    const struct lapse_csv_piece *record = record_at(b, first), *field = record + step->column;
+    const struct lapse_csv_piece *field = record_at(b, first) + step->column;
     const size_t columns = b->csv->columns;
     int64_t *out = b->rows->number[LAPSE_F_TIME] + b->rows->count;
     for (size_t i = 0; i < n; i++, field += columns)
         if (!lapse_time_quick(times, field->data, field->size, &out[i]))
-            fill_number(b, step, first + i, record + i * columns, &out[i], parse_time);
+            fill_number(b, step, first + i, field - step->column, &out[i], parse_time);
     return true;
 }
 
 static bool fill_money(struct lapse_csv_block *b, const struct lapse_csv_step *step, size_t first, size_t n)
 {
-    const struct lapse_csv_piece *record = record_at(b, first), *field = record + step->column;
+    const struct lapse_csv_piece *field = record_at(b, first) + step->column;
     const size_t columns = b->csv->columns;
     const int digits = b->csv->check->digits;
     int64_t *out = b->rows->number[step->field] + b->rows->count;
     for (size_t i = 0; i < n; i++, field += columns)
         if (!lapse_money_quick(field->data, field->size, digits, &out[i]))
-            fill_number(b, step, first + i, record + i * columns, &out[i], parse_money);
+            fill_number(b, step, first + i, field - step->column, &out[i], parse_money);
     return true;
 }
 
@@ -232,19 +232,26 @@ static bool fill_text(struct lapse_csv_block *b, const struct lapse_csv_step *st
 {
     struct lapse_rows *rows = b->rows;
     const int f = step->field < 0 ? LAPSE_F_CUSTOMER : step->field;
-    const struct lapse_csv_piece *record = record_at(b, first);
-    const size_t columns = b->csv->columns, count = rows->count;
+    const struct lapse_csv_piece *field = record_at(b, first) + step->column;
+    const size_t columns = b->csv->columns;
     if (!lapse_buffer_room(&rows->bytes, n * LAPSE_TEXT_MAX))
         return false;
-    for (size_t i = 0; i < n; i++, record += columns) {
-        struct lapse_text text = text_of(&record[step->column]);
+    uint32_t *begin = rows->text[f].begin + rows->count;
+    uint8_t *length = rows->text[f].length + rows->count;
+    char *const bytes = rows->bytes.data, *to = bytes + rows->bytes.size;
+    for (size_t i = 0; i < n; i++, field += columns) {
+        struct lapse_text text = text_of(field);
         if (text.size > LAPSE_TEXT_MAX) {
             lapse_flaws_add(b->flaws, first + i, step->field,
                             step->field < 0 ? "a customer has at most 255 bytes" : "a text has at most 255 bytes");
             text.size = 0;
         }
-        lapse_rows_set_text(rows, f, count + i, text);
+        begin[i] = (uint32_t)(to - bytes);
+        length[i] = (uint8_t)text.size;
+        lapse_text_copy(to, text);
+        to += text.size;
     }
+    rows->bytes.size = (size_t)(to - bytes);
     return true;
 }
 

@@ -17,19 +17,30 @@ static uint64_t equal8(uint64_t w, uint64_t pattern)
     return ~(((w & SEVENS) + SEVENS) | w | SEVENS);
 }
 
+#ifdef __SSE2__
+static inline unsigned sum_bytes(__m128i v)
+{
+    v = _mm_sad_epu8(v, _mm_setzero_si128());
+    return (unsigned)_mm_cvtsi128_si32(v) + (unsigned)_mm_extract_epi16(v, 4);
+}
+#endif
+
 int64_t lapse_csv_lines(const char *text, size_t n)
 {
     int64_t lines = 0;
     size_t i = 0;
 #ifdef __SSE2__
     const __m128i lf = _mm_set1_epi8('\n');
-    while (n - i >= 16) { /* counts of up to 255 in each byte, then their sum */
+    while (n - i >= BLOCK) { /* counts of up to 252 in each byte, then their sum */
+        const size_t blocks = (n - i) / BLOCK;
+        const char *const end = text + i + BLOCK * (blocks < 63 ? blocks : 63);
         __m128i count = _mm_setzero_si128();
-        for (int k = 0; k < 255 && n - i >= 16; k++, i += 16)
-            count = _mm_sub_epi8(count,
-                                 _mm_cmpeq_epi8(_mm_loadu_si128((const __m128i *)(const void *)(text + i)), lf));
-        count = _mm_sad_epu8(count, _mm_setzero_si128());
-        lines += _mm_cvtsi128_si32(count) + _mm_extract_epi16(count, 4);
+        for (const char *p = text + i; p < end; p += BLOCK)
+            for (int k = 0; k < BLOCK; k += 16)
+                count = _mm_sub_epi8(count,
+                                 _mm_cmpeq_epi8(_mm_loadu_si128((const __m128i *)(const void *)(p + k)), lf));
+        lines += sum_bytes(count);
+        i = (size_t)(end - text);
     }
 #endif
     for (; n - i >= 8; i += 8)
@@ -59,85 +70,83 @@ static inline uint64_t find_byte(const char *p, char c)
 }
 
 #ifdef __SSE2__
-static inline uint64_t find_marks(const char *p, char delimiter, bool *dirty)
+static inline uint64_t find_marks(const char *p, char delimiter, unsigned *count, bool *dirty)
 {
     const __m128i separator = _mm_set1_epi8(delimiter), quote = _mm_set1_epi8('"');
     const __m128i lf = _mm_set1_epi8('\n'), cr = _mm_set1_epi8('\r'), zero = _mm_setzero_si128();
     __m128i least = _mm_set1_epi8(-1), most = zero; /* of unsigned bytes; `most` has at least the high bit right */
+    __m128i sum = zero;
     uint64_t marks = 0;
     for (int i = 0; i < 4; i++) {
         __m128i x = _mm_loadu_si128((const __m128i *)(const void *)(p + 16 * i));
         __m128i m = _mm_or_si128(_mm_or_si128(_mm_cmpeq_epi8(x, separator), _mm_cmpeq_epi8(x, quote)),
                                  _mm_or_si128(_mm_cmpeq_epi8(x, lf), _mm_cmpeq_epi8(x, cr)));
         marks |= (uint64_t)(unsigned)_mm_movemask_epi8(m) << (16 * i);
+        sum = _mm_sub_epi8(sum, m);
         least = _mm_min_epu8(least, x);
         most = _mm_or_si128(most, x);
     }
+    *count = sum_bytes(sum);
     *dirty = _mm_movemask_epi8(_mm_or_si128(most, _mm_cmpeq_epi8(least, zero))) != 0;
     return marks;
 }
 #else
-static inline uint64_t find_marks(const char *p, char delimiter, bool *dirty)
+static inline uint64_t find_marks(const char *p, char delimiter, unsigned *count, bool *dirty)
 {
-    uint64_t separator = LAPSE_ONES * (unsigned char)delimiter, odd = 0, marks = 0;
+    uint64_t separator = LAPSE_ONES * (unsigned char)delimiter, odd = 0, marks = 0, sum = 0;
     for (int i = 0; i < 8; i++) {
         uint64_t w = lapse_load8(p + 8 * i);
         uint64_t m =
             equal8(w, separator) | equal8(w, LAPSE_ONES * '"') | equal8(w, LAPSE_ONES * '\n') | equal8(w, LAPSE_ONES * '\r');
         marks |= ((m >> 7) * UINT64_C(0x0102040810204080)) >> 56 << (8 * i);
+        sum += m >> 7;
         odd |= w | equal8(w, 0);
     }
+    *count = (unsigned)(sum * LAPSE_ONES >> 56);
     *dirty = (odd & LAPSE_HIGHS) != 0;
     return marks;
 }
 #endif
 
-static unsigned count_bits(uint64_t v)
+/* The places of `count` bits that are set among `size`; returns behind the last. Four at a time: how many there are is
+ * guessed less often. */
+static inline const char **put_marks(const char **out, uint64_t bits, unsigned count, const char *text, size_t size)
 {
-    v -= v >> 1 & LAPSE_ONES * 0x55;
-    v = (v & LAPSE_ONES * 0x33) + (v >> 2 & LAPSE_ONES * 0x33);
-    return (unsigned)(((v + (v >> 4)) & LAPSE_ONES * 0x0F) * LAPSE_ONES >> 56);
-}
-
-/* The places of set bits; returns behind the last. Four at a time: how many there are is guessed less often then. */
-static inline uint32_t *put_marks(uint32_t *out, uint64_t bits, uint32_t place)
-{
-    uint32_t *end = out + count_bits(bits);
-    for (; out < end; out += 4)
+    const uint64_t some = UINT64_C(1) << (size - 1); /* where there are no more */
+    for (const char **p = out, **const end = out + count; p < end; p += 4)
         for (int k = 0; k < 4; k++) {
-            out[k] = place + lapse_lowest_bit(bits | UINT64_C(1) << 63);
+            bits |= some;
+            p[k] = text + lapse_lowest_bit(bits);
             bits &= bits - 1;
         }
-    return end;
+    return out + count;
 }
 
-/* Looks ahead, until marks are many or the text ends. Those left are kept; none of them is before `base`. */
-static void find_more(struct lapse_csv_scan *s, const char *base)
+/* Looks ahead, until marks are many or the text ends. Those left are kept. */
+static void find_more(struct lapse_csv_scan *s)
 {
-    size_t left = s->count - s->next;
-    for (size_t i = 0; i < left; i++)
-        s->marks[i] = (uint32_t)(s->base + s->marks[s->next + i] - base);
+    const size_t left = s->count - s->next;
+    const char **out = s->marks + left, **const most = s->marks + LAPSE_CSV_MARKS;
     const char *const end = s->end, *done = s->done, *dirty_end = s->dirty;
     const char delimiter = s->delimiter;
-    uint32_t *out = s->marks + left, *const most = s->marks + LAPSE_CSV_MARKS;
-    while (out < most && end - done >= BLOCK && done - base < INT32_MAX) {
-        bool dirty;
-        out = put_marks(out, find_marks(done, delimiter, &dirty), (uint32_t)(done - base));
+    unsigned count;
+    bool dirty;
+    memmove(s->marks, s->marks + s->next, left * sizeof *s->marks);
+    while (out < most && end - done >= BLOCK) {
+        uint64_t bits = find_marks(done, delimiter, &count, &dirty);
+        out = put_marks(out, bits, count, done, BLOCK);
         done += BLOCK;
         dirty_end = dirty ? done : dirty_end;
     }
     if (out < most && end - done < BLOCK && done < end) {
         char last[BLOCK];
-        bool dirty;
-        size_t n = (size_t)(end - done);
-        memset(last, ' ', sizeof last);
-        memcpy(last, done, n);
-        uint64_t bits = find_marks(last, delimiter, &dirty) & ((UINT64_C(1) << n) - 1);
-        out = put_marks(out, bits, (uint32_t)(done - base));
+        memset(last, delimiter == ' ' ? '_' : ' ', sizeof last); /* no marks */
+        memcpy(last, done, (size_t)(end - done));
+        uint64_t bits = find_marks(last, delimiter, &count, &dirty);
+        out = put_marks(out, bits, count, done, (size_t)(end - done));
         done = end;
         dirty_end = dirty ? done : dirty_end;
     }
-    s->base = base;
     s->done = done;
     s->dirty = dirty_end;
     s->next = 0;
@@ -150,14 +159,14 @@ static inline const char *next_mark(struct lapse_csv_scan *s)
     while (s->next == s->count) {
         if (s->done == s->end)
             return NULL;
-        find_more(s, s->done);
+        find_more(s);
     }
-    return s->base + s->marks[s->next++];
+    return s->marks[s->next++];
 }
 
 void lapse_csv_scan_init(struct lapse_csv_scan *s, char delimiter, const char *text, size_t n, int64_t line)
 {
-    s->at = s->base = s->done = s->dirty = text;
+    s->at = s->done = s->dirty = text;
     s->end = text + n;
     s->next = s->count = 0;
     s->line = line;
@@ -262,66 +271,72 @@ bool lapse_csv_scan_record(struct lapse_csv_scan *s, struct lapse_csv_piece *pie
         field = (struct field){ next, NULL, false };
     }
     out->raw = (struct lapse_text){ s->at, (uint32_t)(end - s->at) };
-    out->dirty = s->at < s->dirty;
     s->at = next;
     return true;
 }
 
-size_t lapse_csv_scan_plain(struct lapse_csv_scan *s, struct lapse_csv_piece *pieces, size_t columns,
-                            struct lapse_csv_record *records, size_t room)
+static inline void set_piece(struct lapse_csv_piece *piece, const char *begin, const char *end)
 {
-    const char delimiter = s->delimiter, *at = s->at, *base = s->base;
-    const uint32_t *mark = s->marks + s->next, *end = s->marks + s->count;
-    struct lapse_csv_record *record = records, *const full = records + room;
-    const size_t most = 3 * columns + 1; /* two quotes a field, and a CR */
+    piece->data = begin;
+    piece->size = (uint32_t)(end - begin);
+}
+
+/* Plain records as far as there are marks. Most have no quotes: their fields but the last one end in delimiters. */
+static size_t scan_marked(struct lapse_csv_scan *s, struct lapse_csv_piece *piece, size_t columns,
+                          struct lapse_csv_place *places, size_t room)
+{
+    const char delimiter = s->delimiter, *at = s->at;
+    const char *const *mark = s->marks + s->next, *const *const end = s->marks + s->count;
+    struct lapse_csv_place *place = places, *const full = places + room;
     int64_t line = s->line;
-    while (record < full) {
-        if ((size_t)(end - mark) < most && s->done < s->end) {
-            s->next = (size_t)(mark - s->marks);
-            find_more(s, at);
-            base = s->base;
-            mark = s->marks;
-            end = mark + s->count;
-        }
-        const char *field = at, *p = at, *stop;
-        const uint32_t *next = mark;
-        struct lapse_csv_piece *piece = pieces, *const last = piece + columns - 1;
-        for (;; piece++, field = p + 1) {
-            if (next == end)
-                goto odd;
-            stop = p = base + *next++;
+    while (place < full && (size_t)(end - mark) >= columns) {
+        const struct lapse_csv_piece *const last = piece + columns - 1;
+        const char *const *next = mark, *field = at, *p = *next++;
+        for (; piece < last && *p == delimiter; field = p + 1, p = *next++)
+            set_piece(piece++, field, p);
+        for (;; field = p + 1, p = *next++) {
+            set_piece(piece, field, p);
             if (*p == '"' && p == field) {
-                if (end - next < 2 || base[*next] != '"' || next[1] != next[0] + 1)
-                    goto odd;
-                p = base + *next;
-                *piece = (struct lapse_csv_piece){ field + 1, (uint32_t)(p - field - 1), false };
-                stop = ++p;
+                if (end - next < 2 + (last - piece) || **next != '"' || next[1] != next[0] + 1)
+                    goto done;
+                p = next[1];
+                set_piece(piece, field + 1, p - 1);
                 next += 2;
-            } else {
-                *piece = (struct lapse_csv_piece){ field, (uint32_t)(p - field), false };
             }
-            if (piece == last)
+            if (piece++ == last)
                 break;
             if (*p != delimiter)
-                goto odd;
+                goto done;
         }
-        if (*p == '\r' && next < end && p[1] == '\n') {
+        if (*p == '\r' && p > at && next < end && p[1] == '\n') {
             p++;
             next++;
         }
-        if (*p != '\n' || stop == at)
+        if (*p != '\n' || p == at)
             break;
-        *record++ = (struct lapse_csv_record){ .raw = { at, (uint32_t)(stop - at) }, .line = line++,
-                                               .fields = (uint32_t)columns, .dirty = at < s->dirty };
-        pieces += columns;
+        *place++ = (struct lapse_csv_place){ at, line++ };
         at = p + 1;
         mark = next;
     }
-odd:
+done:
     s->next = (size_t)(mark - s->marks);
     s->at = at;
     s->line = line;
-    return (size_t)(record - records);
+    return (size_t)(place - places);
+}
+
+size_t lapse_csv_scan_plain(struct lapse_csv_scan *s, struct lapse_csv_piece *pieces, size_t columns,
+                            struct lapse_csv_place *places, size_t room)
+{
+    const size_t most = 3 * columns + 1; /* marks of a record: two quotes a field, and a CR */
+    size_t n = 0, some;
+    do {
+        if (s->count - s->next < most && s->done < s->end)
+            find_more(s);
+        some = scan_marked(s, pieces + n * columns, columns, places + n, room - n);
+        n += some;
+    } while (some > 0 && n < room && s->count - s->next < most && s->done < s->end);
+    return n;
 }
 
 const char *lapse_csv_syntax_rule(enum lapse_csv_syntax fault)

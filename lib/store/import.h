@@ -4,7 +4,10 @@
 
 #include "store/input.h"
 
-enum { LAPSE_CHUNK = 1 << 20, LAPSE_IMPORT_THREADS = 64 };
+enum {
+    LAPSE_CHUNK = 1 << 18, /* bytes: it and the columns of its rows are to stay in the cache */
+    LAPSE_IMPORT_THREADS = 64
+};
 
 struct import_frame; /* an array of a stream (import_arrow.c) */
 

@@ -7,7 +7,7 @@
 #include "store/import.h"
 
 enum {
-    ROUND = 16,                /* chunks for each thread */
+    ROUND = 64,                /* chunks for each thread */
     FAULTS = 1 << 20           /* bytes of bad rows of one worker after which a round ends */
 };
 
@@ -309,8 +309,9 @@ lapse_status lapse_import_read(struct import *im, lapse_error *error)
 bool lapse_import_workers_open(struct import *im)
 {
     const lapse_allocator *mem = &im->store->mem;
+    const int32_t chunks = im->threads > 1 ? im->threads * 2 + 1 : 1; /* one thread need not read ahead */
     im->workers = lapse_mem_zero(mem, (size_t)im->threads, sizeof *im->workers);
-    im->chunks = lapse_mem_zero(mem, (size_t)im->threads * 2 + 1, sizeof *im->chunks);
+    im->chunks = lapse_mem_zero(mem, (size_t)chunks, sizeof *im->chunks);
     im->lock = lapse_lock_new(mem);
     for (int32_t i = 0; im->workers && i < im->threads; i++) {
         struct import_worker *w = &im->workers[i];
@@ -322,7 +323,7 @@ bool lapse_import_workers_open(struct import *im)
         w->hand.first_part = (size_t)i * 37;
         lapse_buffer_init(&w->faults, mem);
     }
-    im->chunk_count = im->chunks ? im->threads * 2 + 1 : 0;
+    im->chunk_count = im->chunks ? chunks : 0;
     for (int32_t i = 0; i < im->chunk_count; i++)
         lapse_buffer_init(&im->chunks[i].text, mem);
     im->input_error.size = sizeof im->input_error;
