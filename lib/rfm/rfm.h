@@ -119,7 +119,7 @@ struct lapse_segment_table {
     const lapse_allocator *mem;
     int32_t bins[3]; /* of r, f, m */
     int32_t count;   /* names, in the order of their first rows */
-    struct lapse_text *names;
+    struct lapse_text *names; /* behind each LAPSE_TEXT_SLACK bytes can be read */
     char *text; /* where the names lie */
     size_t text_size;
     struct lapse_buffer notes;     /* each ending in NUL */

@@ -21,17 +21,20 @@ struct batch {
     char *at[BATCH_ROWS];
 };
 
-/* Does a text need quotes? Four answers, which compilers look for in many bytes at once. */
+static inline uint8_t lesser(uint8_t a, uint8_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Does a text need quotes? Without a branch, so that compilers make it a loop over many bytes at once. */
 static bool has_special(const char *text, size_t n)
 {
-    uint8_t comma = 0, quote = 0, cr = 0, lf = 0;
+    uint8_t least = UINT8_MAX; /* 0 once there is such a byte */
     for (size_t i = 0; i < n; i++) {
-        comma |= text[i] == ',';
-        quote |= text[i] == '"';
-        cr |= text[i] == '\r';
-        lf |= text[i] == '\n';
+        uint8_t c = (uint8_t)text[i];
+        least = lesser(least, lesser(lesser(c ^ ',', c ^ '"'), lesser(c ^ '\r', c ^ '\n')));
     }
-    return comma | quote | cr | lf;
+    return least == 0;
 }
 
 static char *put_quoted(char *at, const char *text, size_t n)
@@ -247,18 +250,18 @@ static void put_texts(struct batch *b, const struct lapse_table_column *c, char 
     const int64_t *offset = offsets_of(c, b->first);
     const char *data = (const char *)c->data.data;
     bool special = has_special(data + offset[0], (size_t)(offset[b->rows] - offset[0]));
-    bool over = (size_t)offset[b->rows] + OVER <= c->data.capacity; /* may be read */
+    bool plain = !special && (size_t)offset[b->rows] + OVER <= c->data.capacity;
     for (int64_t i = 0; i < b->rows; i++) {
         const char *text = data + offset[i];
         size_t n = (size_t)(offset[i + 1] - offset[i]);
         char *at = b->at[i];
-        if (special && has_special(text, n)) {
+        if (plain && n <= OVER) {
+            memcpy(at, text, OVER);
+            at += n;
+        } else if (special && has_special(text, n)) {
             at = put_quoted(at, text, n);
         } else {
-            if (n <= OVER && over)
-                memcpy(at, text, OVER);
-            else
-                memcpy(at, text, n);
+            memcpy(at, text, n);
             at += n;
         }
         *at++ = end;

@@ -71,7 +71,7 @@ void lapse_builder_missing(struct lapse_builder *b, int32_t column);
 int64_t *lapse_builder_column(struct lapse_builder *b, int32_t column, int64_t rows);
 /* The same for texts: room for `rows` + 1 offsets, of which the first is 0, and for `bytes` bytes, which may be
  * overrun by LAPSE_TEXT_SLACK. Offsets ascend and stay within `bytes`. False after a failure. */
-enum { LAPSE_TEXT_SLACK = 16 };
+enum { LAPSE_TEXT_SLACK = 32 };
 bool lapse_builder_texts(struct lapse_builder *b, int32_t column, int64_t rows, size_t bytes, int64_t **offsets,
                          char **data);
 /* Rows [first, end) of a table whose columns have the builder's types, added to every column. */
