@@ -20,7 +20,7 @@ struct collect {
     struct lapse_rfm_reader reader;
     int64_t after, today;
     bool with_ids;
-    bool keeps[LAPSE_RFM_VALUES];
+    int kept; /* values, the first ones */
     struct part *parts;
 };
 
@@ -56,8 +56,8 @@ bool lapse_rfm_resize(const lapse_allocator *mem, void *array, size_t n, size_t 
 static bool set_room(const struct collect *c, struct part *part, size_t n)
 {
     bool ok = true;
-    for (int i = 0; ok && i < LAPSE_RFM_VALUES; i++)
-        ok = !c->keeps[i] || lapse_rfm_resize(c->reader.mem, &part->made.value[i], n, sizeof(int64_t));
+    for (int i = 0; ok && i < c->kept; i++)
+        ok = lapse_rfm_resize(c->reader.mem, &part->made.value[i], n, sizeof(int64_t));
     ok = ok && (!c->with_ids || lapse_rfm_resize(c->reader.mem, &part->made.id_size, n, 1));
     part->capacity = ok ? n : part->capacity;
     return ok;
@@ -69,9 +69,8 @@ static bool put_customer(const struct collect *c, struct part *part, const int64
     size_t i = (size_t)p->count;
     if (i == part->capacity && !set_room(c, part, i ? i + i / 2 : FIRST_ROOM))
         return false;
-    for (int v = 0; v < LAPSE_RFM_VALUES; v++)
-        if (c->keeps[v])
-            p->value[v][i] = value[v];
+    for (int v = 0; v < c->kept; v++)
+        p->value[v][i] = value[v];
     if (c->with_ids) {
         size_t marks = i / LAPSE_ID_MARK + 1;
         if (i % LAPSE_ID_MARK == 0 && !lapse_rfm_resize(c->reader.mem, &p->id_mark, marks, sizeof *p->id_mark))
@@ -79,10 +78,13 @@ static bool put_customer(const struct collect *c, struct part *part, const int64
         if (i % LAPSE_ID_MARK == 0)
             p->id_mark[i / LAPSE_ID_MARK] = (int64_t)p->ids.size;
         p->id_size[i] = (uint8_t)id.size;
-        lapse_buffer_put(&p->ids, id.data, id.size);
+        if (p->ids.capacity - p->ids.size < id.size && !lapse_buffer_room(&p->ids, id.size))
+            return false;
+        memcpy(p->ids.data + p->ids.size, id.data, id.size);
+        p->ids.size += id.size;
     }
     p->count++;
-    return !p->ids.failed;
+    return true;
 }
 
 void lapse_rfm_reader_init(struct lapse_rfm_reader *reader, const struct lapse_rfm *rfm, lapse_view *view)
@@ -188,11 +190,7 @@ static lapse_status collect(struct lapse_rfm *rfm, lapse_view *view, bool with_i
     const lapse_rfm_options *o = &rfm->options;
     const lapse_allocator *mem = &rfm->mem;
     struct collect c = { .with_ids = with_ids,
-                         .keeps = { [LAPSE_RFM_LAST_ORDER] = true,
-                                    [LAPSE_RFM_RECENCY] = true,
-                                    [LAPSE_RFM_FREQUENCY] = true,
-                                    [LAPSE_RFM_MONETARY] = true,
-                                    [LAPSE_RFM_ORDERS] = with_orders && (o->flags & LAPSE_RFM_FREQUENCY_DAYS) } };
+                         .kept = with_orders && (o->flags & LAPSE_RFM_FREQUENCY_DAYS) ? LAPSE_RFM_VALUES : LAPSE_RFM_ORDERS };
     lapse_rfm_reader_init(&c.reader, rfm, view);
     c.today = lapse_zone_day(c.reader.zone, rfm->as_of);
     c.after = lapse_rfm_window(&c.reader, rfm->as_of);

@@ -147,7 +147,7 @@ enum lapse_rfm_value {
     LAPSE_RFM_RECENCY,
     LAPSE_RFM_FREQUENCY,
     LAPSE_RFM_MONETARY,
-    LAPSE_RFM_ORDERS, /* where frequency is not their number and they are asked for */
+    LAPSE_RFM_ORDERS, /* the last one: where frequency is not their number and they are asked for */
     LAPSE_RFM_VALUES
 };
 /* Customers with a valid order, ascending by id; entry i of each array is of customer first + i. */
