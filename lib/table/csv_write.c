@@ -289,9 +289,9 @@ static size_t slot_size(const struct batch *b)
         const struct lapse_table_column *c = &b->table->column[i];
         size_t room = types[c->spec.type].room;
         if (c->spec.type == LAPSE_TYPE_STRING) {
-            const int64_t *offset = offsets_of(c, b->first);
+            const int64_t *offset = offsets_of(c, b->first), rows = b->rows;
             int64_t longest = 0; /* or up to twice as long, but without a comparison */
-            for (int64_t k = 0; k < b->rows; k++)
+            for (int64_t k = 0; k < rows; k++)
                 longest |= offset[k + 1] - offset[k];
             if ((size_t)longest > PTRDIFF_MAX / 4)
                 return 0;
@@ -349,12 +349,18 @@ void lapse_csv_writer_free(struct lapse_csv_writer *w)
 int64_t lapse_csv_rows(struct lapse_csv_writer *w, const lapse_table *table, int64_t first, size_t enough)
 {
     struct batch b;
+    size_t size = 0;
+    int64_t sized = first; /* rows before it have slots of `size` */
     b.table = table;
     b.writer = w;
     b.first = first;
     while (b.first < table->rows && w->out.size < enough && !w->out.failed) {
-        b.rows = table->rows - b.first < BATCH_ROWS ? table->rows - b.first : BATCH_ROWS;
-        size_t size = slot_size(&b);
+        if (b.first == sized) {
+            b.rows = table->rows - b.first < BATCH_ROWS ? table->rows - b.first : BATCH_ROWS;
+            size = slot_size(&b);
+            sized += b.rows;
+        }
+        b.rows = sized - b.first;
         if (size > BATCH_BYTES / (size_t)b.rows)
             b.rows = size < BATCH_BYTES ? (int64_t)(BATCH_BYTES / size) : 1;
         if (size == 0 || !lapse_buffer_room(&w->slots, size * (size_t)b.rows)) {
