@@ -160,7 +160,8 @@ static struct stretch stretch_at(const struct rows *rows, int64_t first, int64_t
     return (struct stretch){ rows, p, first - p->first, last - first, at, cell };
 }
 
-static lapse_status make_rows(void *self, int64_t first, int64_t end, lapse_table **out, lapse_error *error)
+static lapse_status make_rows(void *self, int64_t first, int64_t end, lapse_table *spare, lapse_table **out,
+                              lapse_error *error)
 {
     const struct rows *rows = self;
     int32_t base = rows->first;
@@ -168,7 +169,7 @@ static lapse_status make_rows(void *self, int64_t first, int64_t end, lapse_tabl
     if (!cell)
         return lapse_fail_memory(error);
     struct lapse_builder *b =
-        lapse_builder_new(&rows->rfm->mem, rows->specs + base, rows->end - base, end - first);
+        lapse_builder_again(&rows->rfm->mem, rows->specs + base, rows->end - base, end - first, spare);
     int64_t *numbers[COLUMNS] = { NULL }, *offsets[TEXTS] = { NULL };
     size_t bytes[TEXTS] = { 0, (size_t)(end - first) * sizeof rows->cells->score, 0 };
     char *data[TEXTS];
@@ -208,7 +209,7 @@ static lapse_status next_rows(void *self, lapse_table **out, lapse_error *error)
         return status;
     int64_t first = rows->at, left = rows->rfm->count - first;
     rows->at += left < STREAM_ROWS ? left : STREAM_ROWS;
-    return make_rows(self, first, rows->at, out, error);
+    return make_rows(self, first, rows->at, NULL, out, error);
 }
 
 static void close_rows(void *self)
