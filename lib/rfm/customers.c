@@ -190,10 +190,10 @@ static lapse_status collect(struct lapse_rfm *rfm, lapse_view *view, bool with_i
 {
     const lapse_rfm_options *o = &rfm->options;
     const lapse_allocator *mem = &rfm->mem;
-    struct collect c = { .with_ids = with_ids,
-                         .kept = with_orders && (o->flags & LAPSE_RFM_FREQUENCY_DAYS) ? LAPSE_RFM_VALUES : LAPSE_RFM_ORDERS };
+    bool keeps_orders = with_orders && (o->flags & LAPSE_RFM_FREQUENCY_DAYS);
+    struct collect c = { .with_ids = with_ids, .kept = keeps_orders ? LAPSE_RFM_VALUES : LAPSE_RFM_ORDERS };
     c.first_room = (size_t)(lapse_view_customers(view) / lapse_fold_parts(o->threads));
-    c.first_room += c.first_room / 16 + 16; /* parts are of about equally many events, so some have a few customers more */
+    c.first_room += c.first_room / 16 + 16; /* parts have about equally many events, and some a few customers more */
     lapse_rfm_reader_init(&c.reader, rfm, view);
     c.today = lapse_zone_day(c.reader.zone, rfm->as_of);
     c.after = lapse_rfm_window(&c.reader, rfm->as_of);

@@ -9,7 +9,7 @@ enum { CLASSES = LAPSE_CLASS_TEXT + 1 };
 struct lapse_cursor {
     lapse_view *view;
     struct lapse_merge *merge;
-    uint8_t fields[CLASSES][LAPSE_FIELDS]; /* asked for, by class: first those that there are, once the columns are known */
+    uint8_t fields[CLASSES][LAPSE_FIELDS]; /* asked for, by class; first the held[class] that there are */
     int count[CLASSES], held[CLASSES];
     bool fresh;                    /* the columns are other ones than those of the history before */
     bool one_kind;                 /* all events in the columns are of one: `kinds` */
