@@ -304,14 +304,15 @@ struct ranges {
     int closed;
 };
 
-static lapse_status ranges_get(void *self, int64_t first, int64_t end, lapse_table **out, lapse_error *error)
+static lapse_status ranges_get(void *self, int64_t first, int64_t end, lapse_table *spare, lapse_table **out,
+                               lapse_error *error)
 {
     struct ranges *r = self;
     lapse_allocator mem;
     lapse_mem_init(&mem, NULL, NULL);
     if (first <= r->fail_at && r->fail_at < end)
         return lapse_fail(error, LAPSE_OVERFLOW, "row %d is too large", (int)r->fail_at);
-    struct lapse_builder *b = lapse_builder_new(&mem, all_types, ALL, end - first);
+    struct lapse_builder *b = lapse_builder_again(&mem, all_types, ALL, end - first, spare);
     lapse_builder_append(b, r->table, first, end);
     return lapse_builder_finish(b, out, error);
 }
@@ -399,6 +400,44 @@ static void csv_on_threads(void **state)
     lapse_table_release(table);
 }
 
+/* Memory of a part that was released serves the next one; a part that is kept stays as it was. */
+static void parts_in_memory_of_parts(void **state)
+{
+    (void)state;
+    lapse_allocator mem;
+    lapse_mem_init(&mem, NULL, NULL);
+    enum { PARTS = 3, ROWS = 2 * LAPSE_TABLE_ROWS + 5 };
+    lapse_table *table = rows_between(&mem, 0, ROWS, true), *parts[PARTS] = { NULL };
+    for (int keep = -1; keep < PARTS; keep++) {
+        struct ranges ranges = { table, -1, 0 };
+        struct lapse_source source = { .self = &ranges, .close = ranges_close, .range = ranges_get, .rows = ROWS };
+        const void *before = NULL;
+        lapse_result *result;
+        assert_int_equal(lapse_result_new(&mem, all_types, ALL, source, &result, NULL), LAPSE_OK);
+        for (int i = 0; i < PARTS; i++) {
+            assert_int_equal(lapse_result_next(result, &parts[i], NULL), LAPSE_OK);
+            const void *data = column_of(parts[i], 1).data;
+            if (i > 0)
+                assert_true((data == before) == (i - 1 != keep));
+            before = data;
+            for (int k = 0; k <= i; k++) {
+                if (k < i && k != keep)
+                    continue;
+                int64_t first = k * (int64_t)LAPSE_TABLE_ROWS;
+                lapse_table *same = rows_between(&mem, first, first + lapse_table_rows(parts[k]), true);
+                check_same_tables(parts[k], same);
+                lapse_table_release(same);
+            }
+            if (i != keep)
+                lapse_table_release(parts[i]);
+        }
+        lapse_result_free(result);
+        if (keep >= 0)
+            lapse_table_release(parts[keep]);
+    }
+    lapse_table_release(table);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -408,6 +447,7 @@ int main(void)
         cmocka_unit_test(csv_comes_in_chunks),
         cmocka_unit_test(csv_lengths),
         cmocka_unit_test(csv_on_threads),
+        cmocka_unit_test(parts_in_memory_of_parts),
     };
     return cmocka_run_group_tests_name("table_csv", tests, NULL, NULL);
 }

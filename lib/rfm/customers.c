@@ -5,7 +5,7 @@
 
 #include "rfm/rfm.h"
 
-enum { FIRST_ROOM = 1024, APART = 128 };
+enum { APART = 128 };
 
 /* A part under construction, apart from those that other threads are at. */
 struct part {
@@ -20,7 +20,8 @@ struct collect {
     struct lapse_rfm_reader reader;
     int64_t after, today;
     bool with_ids;
-    bool keeps[LAPSE_RFM_VALUES];
+    int kept;          /* values, the first ones */
+    size_t first_room; /* customers of a part for whom there is room without growing */
     struct part *parts;
 };
 
@@ -56,8 +57,8 @@ bool lapse_rfm_resize(const lapse_allocator *mem, void *array, size_t n, size_t 
 static bool set_room(const struct collect *c, struct part *part, size_t n)
 {
     bool ok = true;
-    for (int i = 0; ok && i < LAPSE_RFM_VALUES; i++)
-        ok = !c->keeps[i] || lapse_rfm_resize(c->reader.mem, &part->made.value[i], n, sizeof(int64_t));
+    for (int i = 0; ok && i < c->kept; i++)
+        ok = lapse_rfm_resize(c->reader.mem, &part->made.value[i], n, sizeof(int64_t));
     ok = ok && (!c->with_ids || lapse_rfm_resize(c->reader.mem, &part->made.id_size, n, 1));
     part->capacity = ok ? n : part->capacity;
     return ok;
@@ -67,11 +68,10 @@ static bool put_customer(const struct collect *c, struct part *part, const int64
 {
     struct lapse_rfm_part *p = &part->made;
     size_t i = (size_t)p->count;
-    if (i == part->capacity && !set_room(c, part, i ? i + i / 2 : FIRST_ROOM))
+    if (i == part->capacity && !set_room(c, part, i ? i + i / 2 : c->first_room))
         return false;
-    for (int v = 0; v < LAPSE_RFM_VALUES; v++)
-        if (c->keeps[v])
-            p->value[v][i] = value[v];
+    for (int v = 0; v < c->kept; v++)
+        p->value[v][i] = value[v];
     if (c->with_ids) {
         size_t marks = i / LAPSE_ID_MARK + 1;
         if (i % LAPSE_ID_MARK == 0 && !lapse_rfm_resize(c->reader.mem, &p->id_mark, marks, sizeof *p->id_mark))
@@ -79,10 +79,13 @@ static bool put_customer(const struct collect *c, struct part *part, const int64
         if (i % LAPSE_ID_MARK == 0)
             p->id_mark[i / LAPSE_ID_MARK] = (int64_t)p->ids.size;
         p->id_size[i] = (uint8_t)id.size;
-        lapse_buffer_put(&p->ids, id.data, id.size);
+        if (p->ids.capacity - p->ids.size < id.size && !lapse_buffer_room(&p->ids, id.size))
+            return false;
+        memcpy(p->ids.data + p->ids.size, id.data, id.size);
+        p->ids.size += id.size;
     }
     p->count++;
-    return !p->ids.failed;
+    return true;
 }
 
 void lapse_rfm_reader_init(struct lapse_rfm_reader *reader, const struct lapse_rfm *rfm, lapse_view *view)
@@ -187,12 +190,10 @@ static lapse_status collect(struct lapse_rfm *rfm, lapse_view *view, bool with_i
 {
     const lapse_rfm_options *o = &rfm->options;
     const lapse_allocator *mem = &rfm->mem;
-    struct collect c = { .with_ids = with_ids,
-                         .keeps = { [LAPSE_RFM_LAST_ORDER] = true,
-                                    [LAPSE_RFM_RECENCY] = true,
-                                    [LAPSE_RFM_FREQUENCY] = true,
-                                    [LAPSE_RFM_MONETARY] = true,
-                                    [LAPSE_RFM_ORDERS] = with_orders && (o->flags & LAPSE_RFM_FREQUENCY_DAYS) } };
+    bool keeps_orders = with_orders && (o->flags & LAPSE_RFM_FREQUENCY_DAYS);
+    struct collect c = { .with_ids = with_ids, .kept = keeps_orders ? LAPSE_RFM_VALUES : LAPSE_RFM_ORDERS };
+    c.first_room = (size_t)(lapse_view_customers(view) / lapse_fold_parts(o->threads));
+    c.first_room += c.first_room / 16 + 16; /* parts have about equally many events, and some a few customers more */
     lapse_rfm_reader_init(&c.reader, rfm, view);
     c.today = lapse_zone_day(c.reader.zone, rfm->as_of);
     c.after = lapse_rfm_window(&c.reader, rfm->as_of);

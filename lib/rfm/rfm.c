@@ -10,7 +10,7 @@ enum { STREAM_ROWS = 8192 };
 
 /* What the texts of a row are chosen by: its three scores. */
 struct cell {
-    struct lapse_text segment;
+    struct lapse_text segment; /* LAPSE_TEXT_SLACK bytes behind it can be read */
     char score[8]; /* of score_size bytes */
     uint32_t score_size;
 };
@@ -25,6 +25,7 @@ struct rows {
 
 static void make_cells(struct rows *rows)
 {
+    static const char none[sizeof LAPSE_SEGMENT_NONE + LAPSE_TEXT_SLACK] = LAPSE_SEGMENT_NONE;
     const lapse_rfm_options *o = &rows->rfm->options;
     bool dashes = o->bins_r == 10 || o->bins_f == 10 || o->bins_m == 10; /* R14 */
     struct cell *cell = rows->cells;
@@ -33,7 +34,7 @@ static void make_cells(struct rows *rows)
             for (int32_t m = 1; m <= o->bins_m; m++, cell++) {
                 int32_t segment = lapse_segment_of(&rows->rfm->segments, r, f, m), score[3] = { r, f, m };
                 cell->segment = segment >= 0 ? rows->rfm->segments.names[segment]
-                                             : (struct lapse_text){ LAPSE_SEGMENT_NONE, sizeof LAPSE_SEGMENT_NONE - 1 };
+                                             : (struct lapse_text){ none, sizeof LAPSE_SEGMENT_NONE - 1 };
                 for (int axis = 0; axis < 3; axis++) {
                     if (axis && dashes)
                         cell->score[cell->score_size++] = '-';
@@ -44,19 +45,30 @@ static void make_cells(struct rows *rows)
             }
 }
 
-/* A stretch of a part, to be put at row `at` of a table. */
+/* A stretch of a part, to be put at row `at` of a table; `cell` has an entry for each row of that. */
 struct stretch {
     const struct rows *rows;
     const struct lapse_rfm_part *part;
     int64_t first, n, at;
+    uint16_t *cell;
 };
 
-static const struct cell *cell_of(const struct stretch *s, int64_t i)
+/* Which cells the rows are of; the bytes of their segments. */
+static size_t find_cells(const struct stretch *s)
 {
     const lapse_rfm_options *o = &s->rows->rfm->options;
-    uint8_t *const *scores = s->part->scores;
-    int32_t r = scores[0][s->first + i] - 1, f = scores[1][s->first + i] - 1, m = scores[2][s->first + i] - 1;
-    return &s->rows->cells[(r * o->bins_f + f) * o->bins_m + m];
+    const struct cell *cells = s->rows->cells;
+    const uint8_t *r = s->part->scores[0] + s->first, *f = s->part->scores[1] + s->first,
+                  *m = s->part->scores[2] + s->first;
+    const int32_t bins_f = o->bins_f, bins_m = o->bins_m, first = (bins_f + 1) * bins_m + 1; /* of scores 1, 1, 1 */
+    uint16_t *cell = s->cell + s->at;
+    const int64_t n = s->n;
+    size_t bytes = 0;
+    for (int64_t i = 0; i < n; i++)
+        cell[i] = (uint16_t)((r[i] * bins_f + f[i]) * bins_m + m[i] - first);
+    for (int64_t i = 0; i < n; i++)
+        bytes += cells[cell[i]].segment.size;
+    return bytes;
 }
 
 /* Bytes of the ids before customer i of a part. */
@@ -73,15 +85,18 @@ static int64_t id_place(const struct lapse_rfm_part *p, int64_t i)
 static void put_ids(const struct stretch *s, int64_t *offset, char *data)
 {
     int64_t begin = id_place(s->part, s->first), end = id_place(s->part, s->first + s->n);
-    memcpy(data + offset[s->at], s->part->ids.data + begin, (size_t)(end - begin));
+    const uint8_t *size = s->part->id_size + s->first;
+    int64_t place = offset[s->at];
+    memcpy(data + place, s->part->ids.data + begin, (size_t)(end - begin));
     for (int64_t i = 0; i < s->n; i++)
-        offset[s->at + i + 1] = offset[s->at + i] + s->part->id_size[s->first + i];
+        offset[s->at + i + 1] = place += size[i];
 }
 
 static void put_scores(const struct stretch *s, int64_t *offset, char *data)
 {
-    for (int64_t i = s->at; i < s->at + s->n; i++) {
-        const struct cell *cell = cell_of(s, i - s->at);
+    const int64_t end = s->at + s->n;
+    for (int64_t i = s->at; i < end; i++) {
+        const struct cell *cell = &s->rows->cells[s->cell[i]];
         memcpy(data + offset[i], cell->score, sizeof cell->score);
         offset[i + 1] = offset[i] + cell->score_size;
     }
@@ -89,9 +104,11 @@ static void put_scores(const struct stretch *s, int64_t *offset, char *data)
 
 static void put_segments(const struct stretch *s, int64_t *offset, char *data)
 {
-    for (int64_t i = s->at; i < s->at + s->n; i++) {
-        struct lapse_text name = cell_of(s, i - s->at)->segment;
-        memcpy(data + offset[i], name.data, name.size);
+    const int64_t end = s->at + s->n;
+    for (int64_t i = s->at; i < end; i++) {
+        struct lapse_text name = s->rows->cells[s->cell[i]].segment;
+        for (uint32_t k = 0; k < name.size; k += LAPSE_TEXT_SLACK)
+            memcpy(data + offset[i] + k, name.data + k, LAPSE_TEXT_SLACK);
         offset[i + 1] = offset[i] + name.size;
     }
 }
@@ -134,21 +151,25 @@ static void put_numbers(const struct stretch *s, int64_t *const to[COLUMNS])
 }
 
 /* The stretch with which customer `first` begins, of those below `end`. */
-static struct stretch stretch_at(const struct rows *rows, int64_t first, int64_t end, int64_t at)
+static struct stretch stretch_at(const struct rows *rows, int64_t first, int64_t end, int64_t at, uint16_t *cell)
 {
     const struct lapse_rfm_part *p = rows->rfm->part;
     while (first >= p->first + p->count)
         p++;
     int64_t last = p->first + p->count < end ? p->first + p->count : end;
-    return (struct stretch){ rows, p, first - p->first, last - first, at };
+    return (struct stretch){ rows, p, first - p->first, last - first, at, cell };
 }
 
-static lapse_status make_rows(void *self, int64_t first, int64_t end, lapse_table **out, lapse_error *error)
+static lapse_status make_rows(void *self, int64_t first, int64_t end, lapse_table *spare, lapse_table **out,
+                              lapse_error *error)
 {
     const struct rows *rows = self;
     int32_t base = rows->first;
+    uint16_t *cell = lapse_mem_alloc(&rows->rfm->mem, (size_t)(end - first) * sizeof *cell);
+    if (!cell)
+        return lapse_fail_memory(error);
     struct lapse_builder *b =
-        lapse_builder_new(&rows->rfm->mem, rows->specs + base, rows->end - base, end - first);
+        lapse_builder_again(&rows->rfm->mem, rows->specs + base, rows->end - base, end - first, spare);
     int64_t *numbers[COLUMNS] = { NULL }, *offsets[TEXTS] = { NULL };
     size_t bytes[TEXTS] = { 0, (size_t)(end - first) * sizeof rows->cells->score, 0 };
     char *data[TEXTS];
@@ -156,10 +177,9 @@ static lapse_status make_rows(void *self, int64_t first, int64_t end, lapse_tabl
     bool ok = true;
 
     for (int64_t at = first; at < end; at += s.n) {
-        s = stretch_at(rows, at, end, at - first);
+        s = stretch_at(rows, at, end, at - first, cell);
         bytes[0] += (size_t)(id_place(s.part, s.first + s.n) - id_place(s.part, s.first));
-        for (int64_t i = 0; i < s.n; i++)
-            bytes[2] += cell_of(&s, i)->segment.size;
+        bytes[2] += find_cells(&s);
     }
     for (int32_t c = base; c < rows->end; c++)
         if (rows->specs[c].type != LAPSE_TYPE_STRING)
@@ -167,11 +187,12 @@ static lapse_status make_rows(void *self, int64_t first, int64_t end, lapse_tabl
     for (int t = 0; t < TEXTS; t++)
         ok = lapse_builder_texts(b, texts[t].column - base, end - first, bytes[t], &offsets[t], &data[t]) && ok;
     for (int64_t at = first; ok && at < end; at += s.n) {
-        s = stretch_at(rows, at, end, at - first);
+        s = stretch_at(rows, at, end, at - first, cell);
         put_numbers(&s, numbers);
         for (int t = 0; t < TEXTS; t++)
             texts[t].put(&s, offsets[t], data[t]);
     }
+    lapse_mem_free(&rows->rfm->mem, cell);
     return lapse_builder_finish(b, out, error);
 }
 
@@ -188,7 +209,7 @@ static lapse_status next_rows(void *self, lapse_table **out, lapse_error *error)
         return status;
     int64_t first = rows->at, left = rows->rfm->count - first;
     rows->at += left < STREAM_ROWS ? left : STREAM_ROWS;
-    return make_rows(self, first, rows->at, out, error);
+    return make_rows(self, first, rows->at, NULL, out, error);
 }
 
 static void close_rows(void *self)

@@ -119,7 +119,7 @@ struct lapse_segment_table {
     const lapse_allocator *mem;
     int32_t bins[3]; /* of r, f, m */
     int32_t count;   /* names, in the order of their first rows */
-    struct lapse_text *names;
+    struct lapse_text *names; /* behind each LAPSE_TEXT_SLACK bytes can be read */
     char *text; /* where the names lie */
     size_t text_size;
     struct lapse_buffer notes;     /* each ending in NUL */
@@ -147,7 +147,7 @@ enum lapse_rfm_value {
     LAPSE_RFM_RECENCY,
     LAPSE_RFM_FREQUENCY,
     LAPSE_RFM_MONETARY,
-    LAPSE_RFM_ORDERS, /* where frequency is not their number and they are asked for */
+    LAPSE_RFM_ORDERS, /* the last one: where frequency is not their number and they are asked for */
     LAPSE_RFM_VALUES
 };
 /* Customers with a valid order, ascending by id; entry i of each array is of customer first + i. */

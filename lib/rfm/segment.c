@@ -210,7 +210,7 @@ lapse_status lapse_segment_table_read(struct lapse_segment_table *t, const lapse
     if (size > MAX_BYTES)
         return lapse_fail(error, LAPSE_BAD_INPUT, "a segment table has at most %d bytes", (int)MAX_BYTES);
     memset(t->cell, -1, sizeof t->cell);
-    t->text = lapse_mem_alloc(mem, 2 * (size_t)size); /* names, then what one record needs */
+    t->text = lapse_mem_alloc(mem, 2 * (size_t)size + LAPSE_TEXT_SLACK); /* names, then what one record needs */
     t->names = lapse_mem_zero(mem, MAX_ROWS, sizeof *t->names);
     lapse_status status =
         t->text && t->names ? read_table(t, text, (size_t)size, error) : lapse_fail_memory(error);

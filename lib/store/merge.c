@@ -137,7 +137,7 @@ lapse_status lapse_merge_next(struct lapse_merge *m, const struct lapse_group **
     }
     size_t k = m->chunk_at++;
     m->group = (struct lapse_group){ m->keys[k], m->starts[k + 1] - m->starts[k], m->chunk.columns,
-                                     m->chunk.first + m->starts[k] };
+                                     m->chunk.first + m->starts[k], k ? 0 : m->starts[m->chunk.keys] };
     *out = &m->group;
     return LAPSE_OK;
 }

@@ -66,13 +66,16 @@ static bool list_rows(struct lapse_merge *m, uint32_t reader, uint32_t first, ui
 
 /* ---- chunks ------------------------------------------------------------------------------------------------------ */
 
+static bool room_for_keys(struct lapse_merge *m, size_t n)
+{
+    return (n <= m->key_room || lapse_mem_reserve(m->mem, &m->keys, &m->key_room, n, sizeof *m->keys)) &&
+           (n < m->start_room || lapse_mem_reserve(m->mem, &m->starts, &m->start_room, n + 1, sizeof *m->starts));
+}
+
 static bool put_key(struct lapse_merge *m, struct lapse_text key, size_t end)
 {
     size_t n = m->chunk.keys;
-    if ((n + 2 > m->key_room && !lapse_mem_reserve(m->mem, &m->keys, &m->key_room, n + 2, sizeof *m->keys)) ||
-        (n + 2 > m->start_room &&
-         !lapse_mem_reserve(m->mem, &m->starts, &m->start_room, n + 2, sizeof *m->starts)) ||
-        end > UINT32_MAX)
+    if (!room_for_keys(m, n + 1) || end > UINT32_MAX)
         return false;
     m->keys[n] = key;
     m->starts[0] = 0;
@@ -211,7 +214,6 @@ static lapse_status take_stretch(struct lapse_merge *m, uint32_t n, lapse_error 
 {
     uint32_t i = m->heap[0].reader;
     struct lapse_reader *r = &m->readers[i];
-    size_t rows = 0;
     lapse_status status = lapse_reader_rows(r, m->fields, error);
     if (status != LAPSE_OK)
         return status;
@@ -220,13 +222,17 @@ static lapse_status take_stretch(struct lapse_merge *m, uint32_t n, lapse_error 
     m->chunk.order = NULL;
     lapse_merge_pop(m);
     m->taken[m->taken_count++] = i;
-    for (uint32_t k = 0; k < n; k++) {
-        struct lapse_text key = r->has_keys ? lapse_keys_text(&r->block.keys, r->key_no + k) : r->entry.key;
-        rows = r->has_keys ? r->block.keys.start[r->key_no + k + 1] - r->entry.first : r->entry.rows;
-        if (!put_key(m, key, rows))
-            return lapse_fail_memory(error);
+    if (!r->has_keys) /* it is one */
+        return put_key(m, r->entry.key, r->entry.rows) ? LAPSE_OK : lapse_fail_memory(error);
+    if (!room_for_keys(m, n))
+        return lapse_fail_memory(error);
+    m->starts[0] = 0;
+    for (uint32_t k = 0; k < n; k++, r->key_no++) {
+        m->keys[k] = lapse_keys_text(&r->block.keys, r->key_no);
+        m->starts[k + 1] = r->block.keys.start[r->key_no + 1] - r->entry.first;
     }
-    r->key_no += n - 1;
+    r->key_no--;
+    m->chunk.keys = n;
     return LAPSE_OK;
 }
 

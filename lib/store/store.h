@@ -376,6 +376,7 @@ struct lapse_group {
     int64_t count;
     const struct lapse_columns *columns; /* rows from `first` on */
     size_t first;
+    size_t fresh; /* of the first group in these columns: rows of it and of those to come; 0: as the group before */
 };
 /* Many keys at once: key k has the rows `start[k]` .. `start[k + 1]`, where row i is `order[i]` of the columns, or
  * `first` + i when order is NULL. */

@@ -80,6 +80,12 @@ static struct lapse_table_column *next_row(struct lapse_builder *b, int32_t colu
 struct lapse_builder *lapse_builder_new(const lapse_allocator *mem, const struct lapse_column_spec *columns,
                                         int32_t count, int64_t rows)
 {
+    return lapse_builder_again(mem, columns, count, rows, NULL);
+}
+
+struct lapse_builder *lapse_builder_again(const lapse_allocator *mem, const struct lapse_column_spec *columns,
+                                          int32_t count, int64_t rows, lapse_table *spare)
+{
     struct lapse_builder *b = lapse_mem_zero(mem, 1, sizeof *b);
     lapse_table *table = b ? lapse_table_new(mem, columns, count) : NULL;
     if (!table) {
@@ -87,8 +93,16 @@ struct lapse_builder *lapse_builder_new(const lapse_allocator *mem, const struct
         return NULL;
     }
     b->table = table;
+    /* Whoever let go of it last has read all that was read. */
+    bool take = spare && spare->count == table->count &&
+                atomic_load_explicit(&spare->references, memory_order_acquire) == 1;
     for (int32_t i = 0; i < table->count && b->status == LAPSE_OK; i++) {
         struct lapse_table_column *c = &table->column[i];
+        if (take) {
+            c->offsets = spare->column[i].offsets;
+            c->data = spare->column[i].data;
+            spare->column[i].offsets = spare->column[i].data = (struct lapse_slab){ 0 };
+        }
         /* Also a column without a value gets its buffers: a pointer of a table is never NULL for that. */
         if (!room_for_rows(b, c, rows > 0 ? rows : 0))
             break;

@@ -6,7 +6,8 @@
 struct lapse_result {
     lapse_allocator mem;
     struct lapse_source source;
-    int64_t at; /* rows of a source of ranges that have been given */
+    int64_t at;         /* rows of a source of ranges that have been given */
+    lapse_table *spare; /* the last of these, until the next */
     struct lapse_column_spec *columns;
     int32_t count;
     lapse_status ended; /* LAPSE_OK while there may be more */
@@ -51,6 +52,7 @@ void lapse_result_free(lapse_result *result)
         return;
     lapse_allocator mem = result->mem;
     close_source(&result->source);
+    lapse_table_release(result->spare);
     for (size_t i = 0; i < result->note_count; i++)
         lapse_mem_free(&mem, result->notes[i]);
     lapse_mem_free(&mem, result->notes);
@@ -71,7 +73,11 @@ static lapse_status next_range(lapse_result *result, lapse_table **out)
     if (left == 0)
         return LAPSE_DONE;
     result->at += left < LAPSE_TABLE_ROWS ? left : LAPSE_TABLE_ROWS;
-    return source->range(source->self, first, result->at, out, &result->error);
+    lapse_status status = source->range(source->self, first, result->at, result->spare, out, &result->error);
+    lapse_table_release(result->spare);
+    result->spare = result->at < source->rows ? *out : NULL;
+    lapse_table_retain(result->spare);
+    return status;
 }
 
 /* The next part, or why there is none; a failure is kept in result->error, not yet told. */
@@ -207,7 +213,8 @@ static int make_piece(void *user, int64_t index)
     if (lapse_thread_mark() == r->caller && hand_on(r) != LAPSE_OK)
         return 1;
     int64_t first = r->first + index * PIECE_ROWS, left = source->rows - first;
-    p->status = source->range(source->self, first, first + (left < PIECE_ROWS ? left : PIECE_ROWS), &table, &p->error);
+    p->status = source->range(source->self, first, first + (left < PIECE_ROWS ? left : PIECE_ROWS), NULL, &table,
+                              &p->error);
     if (p->status != LAPSE_OK)
         return 1;
     lapse_csv_rows(&p->writer, table, 0, SIZE_MAX);
@@ -322,7 +329,8 @@ struct table_source {
     struct lapse_column_spec columns[];
 };
 
-static lapse_status table_range(void *self, int64_t first, int64_t end, lapse_table **out, lapse_error *error)
+static lapse_status table_range(void *self, int64_t first, int64_t end, lapse_table *spare, lapse_table **out,
+                                lapse_error *error)
 {
     struct table_source *s = self;
     if (end - first == s->table->rows) {
@@ -330,7 +338,7 @@ static lapse_status table_range(void *self, int64_t first, int64_t end, lapse_ta
         *out = s->table;
         return LAPSE_OK;
     }
-    struct lapse_builder *b = lapse_builder_new(&s->mem, s->columns, s->table->count, end - first);
+    struct lapse_builder *b = lapse_builder_again(&s->mem, s->columns, s->table->count, end - first, spare);
     lapse_builder_append(b, s->table, first, end);
     return lapse_builder_finish(b, out, error);
 }

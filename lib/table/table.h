@@ -60,6 +60,10 @@ struct lapse_builder;
  * takes a NULL builder as one that has failed so, so that finish tells it. */
 struct lapse_builder *lapse_builder_new(const lapse_allocator *mem, const struct lapse_column_spec *columns,
                                         int32_t count, int64_t rows);
+/* The same, in the memory of a table of like columns if the caller alone owns it, which is empty then and still to be
+ * released: memory that a program has not touched before costs more than what is written to it. NULL: there is none. */
+struct lapse_builder *lapse_builder_again(const lapse_allocator *mem, const struct lapse_column_spec *columns,
+                                          int32_t count, int64_t rows, lapse_table *spare);
 void lapse_builder_free(struct lapse_builder *b);
 /* Each row puts one value into each column, in any order of columns. */
 void lapse_builder_int(struct lapse_builder *b, int32_t column, int64_t value); /* INT64 TIME MONEY DECIMAL */
@@ -71,7 +75,7 @@ void lapse_builder_missing(struct lapse_builder *b, int32_t column);
 int64_t *lapse_builder_column(struct lapse_builder *b, int32_t column, int64_t rows);
 /* The same for texts: room for `rows` + 1 offsets, of which the first is 0, and for `bytes` bytes, which may be
  * overrun by LAPSE_TEXT_SLACK. Offsets ascend and stay within `bytes`. False after a failure. */
-enum { LAPSE_TEXT_SLACK = 16 };
+enum { LAPSE_TEXT_SLACK = 32 };
 bool lapse_builder_texts(struct lapse_builder *b, int32_t column, int64_t rows, size_t bytes, int64_t **offsets,
                          char **data);
 /* Rows [first, end) of a table whose columns have the builder's types, added to every column. */
@@ -83,12 +87,14 @@ lapse_status lapse_builder_finish(struct lapse_builder *b, lapse_table **out, la
 
 /* Where an answer's parts come from, and what frees it, once. Either `next` makes them one after another: LAPSE_OK
  * with a table of at least one row, or LAPSE_DONE. Or all `rows` are there and `range` makes a table of any of them,
- * on any thread and on several at once; then the answer may be written on `threads` threads. */
+ * on any thread and on several at once; then the answer may be written on `threads` threads. `spare` is one that it
+ * made before, or NULL, for lapse_builder_again(). */
 struct lapse_source {
     void *self;
     lapse_status (*next)(void *self, lapse_table **out, lapse_error *error);
     void (*close)(void *self);
-    lapse_status (*range)(void *self, int64_t first, int64_t end, lapse_table **out, lapse_error *error);
+    lapse_status (*range)(void *self, int64_t first, int64_t end, lapse_table *spare, lapse_table **out,
+                          lapse_error *error);
     int64_t rows;
     int32_t threads;
 };

@@ -9,8 +9,11 @@ enum { CLASSES = LAPSE_CLASS_TEXT + 1 };
 struct lapse_cursor {
     lapse_view *view;
     struct lapse_merge *merge;
-    uint8_t fields[CLASSES][LAPSE_FIELDS]; /* asked for, by class */
-    int count[CLASSES];
+    uint8_t fields[CLASSES][LAPSE_FIELDS]; /* asked for, by class; first the held[class] that there are */
+    int count[CLASSES], held[CLASSES];
+    bool fresh;                    /* the columns are other ones than those of the history before */
+    bool one_kind;                 /* all events in the columns are of one: `kinds` */
+    uint64_t kinds[2];
     bool raw;                      /* retracted events stay */
     const int64_t *instants;       /* at which each customer is seen, ascending */
     int32_t instant_count, next;   /* next: instant of the customer under work; instant_count: none */
@@ -205,35 +208,70 @@ static bool stand_in(struct lapse_cursor *c, size_t n)
     return true;
 }
 
-static bool fill(struct lapse_cursor *c, const struct lapse_columns *from, size_t first, size_t n)
+/* Which of the fields are there; what stands in for the others, for n rows or fewer. */
+static bool take_columns(struct lapse_cursor *c, const struct lapse_columns *from, size_t n)
 {
     struct lapse_history *h = &c->history;
     if (!stand_in(c, n))
         return false;
-    h->count = (int64_t)n;
-    for (int i = 0; i < c->count[LAPSE_CLASS_NUMBER]; i++) {
-        int f = c->fields[LAPSE_CLASS_NUMBER][i];
-        h->number[f] = from->number[f] ? from->number[f] + first : c->missing;
-    }
-    for (int i = 0; i < c->count[LAPSE_CLASS_NAME]; i++) {
-        int f = c->fields[LAPSE_CLASS_NAME][i];
-        h->name[f] = from->name[f] ? from->name[f] + first : (uint8_t *)((int64_t *)c->missing + c->missing_count);
-    }
-    for (int i = 0; i < c->count[LAPSE_CLASS_TEXT]; i++) {
-        int f = c->fields[LAPSE_CLASS_TEXT][i];
-        struct lapse_text_column *t = &h->text[f];
-        t->begin = from->text[f].begin;
-        if (!t->begin)
-            continue;
-        *t = from->text[f];
-        if (t->code) {
-            t->code += first;
-        } else {
-            t->begin += first;
-            t->length += first;
+    for (int class = 0; class < CLASSES; class++) {
+        uint8_t *fields = c->fields[class];
+        c->held[class] = 0;
+        for (int i = 0; i < c->count[class]; i++) {
+            uint8_t f = fields[i];
+            if (class == LAPSE_CLASS_NUMBER)
+                h->number[f] = c->missing;
+            else if (class == LAPSE_CLASS_NAME)
+                h->name[f] = (uint8_t *)((int64_t *)c->missing + c->missing_count);
+            else
+                h->text[f] = (struct lapse_text_column){ 0 };
+            if (from->number[f] || from->name[f] || from->text[f].begin) {
+                fields[i] = fields[c->held[class]];
+                fields[c->held[class]++] = f;
+            }
         }
     }
     return true;
+}
+
+static bool fill(struct lapse_cursor *c, const struct lapse_columns *from, size_t first, size_t n)
+{
+    struct lapse_history *h = &c->history;
+    if ((c->fresh || n > c->missing_count) && !take_columns(c, from, n))
+        return false;
+    h->count = (int64_t)n;
+    for (int i = 0; i < c->held[LAPSE_CLASS_NUMBER]; i++) {
+        int f = c->fields[LAPSE_CLASS_NUMBER][i];
+        h->number[f] = from->number[f] + first;
+    }
+    for (int i = 0; i < c->held[LAPSE_CLASS_NAME]; i++) {
+        int f = c->fields[LAPSE_CLASS_NAME][i];
+        h->name[f] = from->name[f] + first;
+    }
+    for (int i = 0; i < c->held[LAPSE_CLASS_TEXT]; i++) {
+        int f = c->fields[LAPSE_CLASS_TEXT][i];
+        struct lapse_text_column t = from->text[f];
+        if (t.code) {
+            t.code += first;
+        } else {
+            t.begin += first;
+            t.length += first;
+        }
+        h->text[f] = t;
+    }
+    return true;
+}
+
+/* Most often all rows of many customers are of one kind, and it need not be looked for in each. */
+static void meet_columns(struct lapse_cursor *c, const struct lapse_group *g)
+{
+    const uint8_t *kind = g->columns->name[LAPSE_F_KIND] ? g->columns->name[LAPSE_F_KIND] + g->first : NULL;
+    c->fresh = true;
+    c->one_kind = kind && memcmp(kind, kind + 1, g->fresh - 1) == 0;
+    if (c->one_kind) {
+        lapse_history_note_kinds(&c->history, kind, 1);
+        memcpy(c->kinds, c->history.kinds, sizeof c->kinds);
+    }
 }
 
 /* The next instant at which somebody is to be seen, and how many rows it sees. */
@@ -245,6 +283,8 @@ static lapse_status next_instant(struct lapse_cursor *c, size_t *n, lapse_error 
             if (status != LAPSE_OK)
                 return status;
             c->events += c->group->count;
+            if (c->group->fresh)
+                meet_columns(c, c->group);
             c->next = 0;
             c->seen = 0;
             c->first = true;
@@ -277,8 +317,12 @@ lapse_status lapse_cursor_next(struct lapse_cursor *c, const struct lapse_histor
         struct lapse_columns kept;
         size_t first = g->first;
         const uint8_t *kind = from->name[LAPSE_F_KIND];
+        bool differs = false;
         h->next = n < (size_t)g->count ? from->number[LAPSE_F_TIME][first + n] : INT64_MAX;
-        lapse_history_note_kinds(h, kind ? kind + first : NULL, kind ? n : 0);
+        if (c->one_kind && n > 0)
+            memcpy(h->kinds, c->kinds, sizeof h->kinds);
+        else
+            lapse_history_note_kinds(h, kind ? kind + first : NULL, kind ? n : 0);
         if (!c->raw && lapse_history_has(h, LAPSE_KIND_EVENT_RETRACTED)) {
             if (!take_out(c, from, first, n))
                 return lapse_fail_memory(error);
@@ -287,6 +331,7 @@ lapse_status lapse_cursor_next(struct lapse_cursor *c, const struct lapse_histor
             first = 0;
             n = c->rows.count;
             lapse_history_note_kinds(h, kept.name[LAPSE_F_KIND], n);
+            c->fresh = differs = true;
         }
         h->customer = g->key;
         h->instant = c->next - 1;
@@ -294,6 +339,7 @@ lapse_status lapse_cursor_next(struct lapse_cursor *c, const struct lapse_histor
         c->first = false;
         if (!fill(c, from, first, n))
             return lapse_fail_memory(error);
+        c->fresh = differs;
     } while (n == 0 && !c->unseen);
     *out = h;
     return LAPSE_OK;

@@ -223,28 +223,31 @@ lapse_status lapse_orders_net(struct lapse_orders *o, const struct lapse_history
 }
 
 /* Orders none of which has a ref or is taken back: each line is an order (M14) whose net is its amount, and valid as
- * is_valid() says of such a one. */
+ * lapse_order_valid() says of such a one. */
 static void sum_lines(const struct lapse_history *h, int64_t after, bool zero_is_valid, struct lapse_order_sum *out)
 {
     const uint8_t *kinds = h->name[LAPSE_F_KIND];
     const int64_t *times = h->number[LAPSE_F_TIME], *amounts = h->number[LAPSE_F_AMOUNT];
     const int64_t n = h->count, least = zero_is_valid ? 0 : 1;
-    int64_t count = 0, last = 0;
-    lapse_int128 net = 0;
-    for (int64_t i = 0; i < n; i++) {
-        if (kinds[i] != LAPSE_KIND_ORDER_PLACED || times[i] <= after)
-            continue;
+    int64_t count = 0, last = 0, i = 0;
+    uint64_t low = 0, high = 0; /* of the net, to which nothing negative is added */
+    while (i < n && times[i] <= after)
+        i++;
+    for (; i < n; i++) {
         int64_t amount = amounts[i];
+        if (kinds[i] != LAPSE_KIND_ORDER_PLACED)
+            continue;
         if (amount < least) { /* as a missing one is */
             if (amount != LAPSE_MISSING)
                 continue;
             amount = 0;
         }
         count++;
-        net += amount;
-        last = times[i];
+        low += (uint64_t)amount;
+        high += low < (uint64_t)amount;
+        last = i;
     }
-    *out = (struct lapse_order_sum){ count, last, net };
+    *out = (struct lapse_order_sum){ count, count ? times[last] : 0, (lapse_int128)high << 64 | low };
 }
 
 lapse_status lapse_orders_sum(struct lapse_orders *o, const struct lapse_history *h, int64_t after, bool zero_is_valid,
