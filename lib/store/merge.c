@@ -45,6 +45,13 @@ static struct merge_key any_key(const struct lapse_merge *m, struct lapse_text t
     return key;
 }
 
+/* Is there no key above this one and below `to`? So it is where one customer is asked for. */
+static bool is_last(const struct lapse_merge *m, struct lapse_text key)
+{
+    struct lapse_text to = m->to.text;
+    return to.data && to.size == key.size + 1 && to.data[key.size] == 0 && memcmp(to.data, key.data, key.size) == 0;
+}
+
 lapse_status lapse_merge_move(struct lapse_merge *m, const struct merge_key *key, lapse_error *error)
 {
     size_t kept = 0;
@@ -52,6 +59,8 @@ lapse_status lapse_merge_move(struct lapse_merge *m, const struct merge_key *key
         struct merge_place p = m->places[i];
         struct lapse_reader *r = &m->readers[p.reader];
         if (key ? merge_order(&p.key, key) < 0 : p.taken) {
+            if (!key && is_last(m, r->entry.key))
+                continue;
             lapse_status status = key ? lapse_reader_seek(r, key->text, error) : lapse_reader_next(r, error);
             if (status != LAPSE_OK)
                 return status;
