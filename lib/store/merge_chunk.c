@@ -80,6 +80,9 @@ static struct lapse_sort_key *merge_settled(struct lapse_merge *m, struct lapse_
 static int order_rows(const void *user, uint32_t a, uint32_t b)
 {
     const struct lapse_merge *m = user;
+    const int64_t *time = m->columns.number[LAPSE_F_TIME];
+    if (time && time[a] != time[b])
+        return time[a] < time[b] ? -1 : 1;
     return lapse_columns_compare(&m->columns, a, &m->columns, b, m->digits);
 }
 
