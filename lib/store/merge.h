@@ -42,7 +42,6 @@ struct lapse_merge {
     struct lapse_text *keys;
     uint32_t *starts, *order, *ties;
     struct lapse_sort_key *by_key, *by_time;
-    size_t decided;                  /* texts of no more bytes are equal when their eight bytes and sizes are */
     size_t key_room, start_room, order_room, tie_room, by_key_room, by_time_room;
     struct lapse_buffer column;      /* scratch of putting rows in order */
     struct lapse_group group;

@@ -86,14 +86,10 @@ static int order_rows(const void *user, uint32_t a, uint32_t b)
     return lapse_columns_compare(&m->columns, a, &m->columns, b, m->digits);
 }
 
-/* Of entries whose eight bytes are equal: most often that is all of them. */
 static int order_entries(const void *user, uint32_t a, uint32_t b)
 {
     const struct lapse_merge *m = user;
-    struct lapse_text x = m->entries[a], y = m->entries[b];
-    if (x.size <= m->decided && y.size <= m->decided)
-        return (x.size > y.size) - (x.size < y.size);
-    return lapse_text_order(x, y);
+    return lapse_text_order(m->entries[a], m->entries[b]);
 }
 
 /* Rows of one key, order[bounds[p]] .. order[bounds[p + 1]] from one reader each, which are not in order one after the
@@ -125,25 +121,33 @@ static bool make_room(struct lapse_merge *m)
            lapse_mem_reserve(m->mem, &m->order, &m->order_room, m->listed, sizeof *m->order);
 }
 
-static struct lapse_sort_key *sort_entries(struct lapse_merge *m)
+/* Of short keys the last of the eight bytes is free, and their size there settles all: then *settled. */
+static struct lapse_sort_key *sort_entries(struct lapse_merge *m, bool *settled)
 {
     struct lapse_text least = m->entries[0], most = least;
+    uint32_t longest = 0;
     for (size_t p = 0; p < m->parts; p++) {
         struct lapse_text first = m->entries[m->bounds[p]], last = m->entries[m->bounds[p + 1] - 1];
         least = lapse_text_order(first, least) < 0 ? first : least;
         most = lapse_text_order(last, most) > 0 ? last : most;
     }
-    size_t skip = merge_shared(least, most);
-    m->decided = skip + 8;
     for (size_t e = 0; e < m->entry_count; e++)
-        m->by_key[e] = (struct lapse_sort_key){ lapse_text_eight(m->entries[e], skip), (uint32_t)e };
-    return merge_settled(m, m->by_key, m->entry_count, m->bounds, m->parts, order_entries);
+        longest = m->entries[e].size > longest ? m->entries[e].size : longest;
+    size_t skip = merge_shared(least, most);
+    *settled = longest < skip + 8;
+    for (size_t e = 0; e < m->entry_count; e++) {
+        struct lapse_text t = m->entries[e];
+        m->by_key[e] = (struct lapse_sort_key){ lapse_text_eight(t, skip) | (*settled ? t.size : 0), (uint32_t)e };
+    }
+    return *settled ? merge_parts(m->by_key, m->by_key + m->entry_count, m->bounds, m->parts)
+                    : merge_settled(m, m->by_key, m->entry_count, m->bounds, m->parts, order_entries);
 }
 
 /* The chunk of what lies in `rows`. */
 static bool arrange(struct lapse_merge *m)
 {
-    const struct lapse_sort_key *sorted = make_room(m) ? sort_entries(m) : NULL;
+    bool settled;
+    const struct lapse_sort_key *sorted = make_room(m) ? sort_entries(m, &settled) : NULL;
     const uint32_t *begins = m->begins;
     uint32_t *order = m->order, keys = 0, rows = 0;
     bool straight = true;
@@ -163,7 +167,8 @@ static bool arrange(struct lapse_merge *m)
                 order[rows++] = row++;
             m->bounds[++parts] = rows;
             j++;
-        } while (j < n && sorted[j].key == sorted[i].key && order_entries(m, sorted[i].index, sorted[j].index) == 0);
+        } while (j < n && sorted[j].key == sorted[i].key &&
+                 (settled || order_entries(m, sorted[i].index, sorted[j].index) == 0));
         if (!in_order && !merge_rows(m, parts))
             return false;
         straight = straight && in_order;
