@@ -4,8 +4,8 @@
  * one to the next, so that a question about one customer reads nothing ahead.
  *
  * Cost: a comparison of eight bytes for each key of each run and doubling of the runs; two copies of a value; each
- * block is decoded once; a few comparisons of each run for each chunk. Memory: a decoded block for each run that has been
- * read, and a chunk: at most as many rows as these, or those of one customer. */
+ * block is decoded once; a few comparisons of each run for each chunk. Memory: a decoded block for each run that has
+ * been read, and a chunk: at most as many rows as these, or those of one customer. */
 #include "store/merge.h"
 
 /* ---- opening and closing ----------------------------------------------------------------------------------- */
