@@ -67,6 +67,237 @@ static void seeks_and_bounds(void **state)
     lapse_store_close(store);
 }
 
+/* ---- chunks ---------------------------------------------------------------------------------------------------- */
+
+/* Rows beside the store, in the order of the definition: by id, then time, then amount as it is printed, which of so
+ * many digits is that of the numbers. */
+enum { ROWS = 120000, IDS = 4000, ID = 80 };
+struct row {
+    int32_t id;
+    int64_t time, amount;
+};
+static struct row rows[ROWS];
+static int32_t row_count;
+static char ids[IDS][ID];
+
+/* Short ones, long ones in groups that differ in the last byte or begin with another, one byte again and again, and
+ * bytes above 127. */
+static void draw_ids(int shape)
+{
+    for (int i = 0; i < IDS; i++) {
+        int kind = shape < 5 ? shape : (int)draw(5);
+        memset(ids[i], 0, ID);
+        if (kind == 3)
+            memset(ids[i], 'a', draw(ID - 1) + 1);
+        else if (kind == 1)
+            snprintf(ids[i], ID, "customer-of-the-north-%05d%.*s%d", i / 4, i / 4 % 8, "-abcdef", i % 4);
+        else if (kind == 2)
+            snprintf(ids[i], ID, "customer-of-the-north-%05d%.*s", i / 3, i % 3, "xy");
+        else if (kind == 4) /* in many chunks eight bytes differ at most, and the sizes have bits of the last */
+            snprintf(ids[i], ID, "\xc3\xa9%05d-abc%d", i / 3, i % 3 * 4);
+        else
+            snprintf(ids[i], ID, "c%05d", i);
+    }
+}
+
+static void append_rows(lapse_store *store, int32_t n, int32_t low, int32_t width)
+{
+    static char text[9000 * ID];
+    static int64_t offsets[ROWS + 1], times[ROWS], amounts[ROWS];
+    lapse_append_options o;
+    size_t used = 0;
+    for (int32_t i = 0; i < n; i++, row_count++) {
+        struct row r = { low + (int32_t)draw((uint64_t)width),
+                         INT64_C(1700000000000000) + (int64_t)draw(40) * 1000000, 1000 + (int64_t)draw(9000) };
+        if (n > 5000 && i % 2)
+            r.id = low; /* more than a block of one customer */
+        rows[row_count] = r;
+        offsets[i] = (int64_t)used;
+        used += strlen(strcpy(text + used, ids[r.id]));
+        assert_true(used < sizeof text - ID);
+        times[i] = r.time;
+        amounts[i] = r.amount;
+    }
+    offsets[n] = (int64_t)used;
+    lapse_batch b = { .size = sizeof b, .rows = n, .customer = text, .customer_offsets = offsets, .time = times,
+                      .amount = amounts };
+    lapse_append_options_init(&o, sizeof o);
+    o.flags = LAPSE_IMPORT_KEEP_ALL;
+    lapse_error error = { .size = sizeof error };
+    if (lapse_store_append(store, &b, &o, NULL, &error) != LAPSE_OK)
+        fail_msg("%s", error.message);
+}
+
+static int compare_rows(const void *a, const void *b)
+{
+    const struct row *x = a, *y = b;
+    int c = strcmp(ids[x->id], ids[y->id]);
+    if (c == 0)
+        c = (x->time > y->time) - (x->time < y->time);
+    return c ? c : (x->amount > y->amount) - (x->amount < y->amount);
+}
+
+/* Rows order[0 .. n), or those from `first` on, are rows[at ...], all of one customer; where the next one begins. */
+static int32_t check_key(struct lapse_text key, const struct lapse_columns *c, const uint32_t *order, size_t first,
+                         size_t n, int32_t at)
+{
+    assert_true(n > 0);
+    for (size_t i = 0; i < n; i++, at++) {
+        size_t row = order ? order[i] : first + i;
+        assert_true(at < row_count);
+        assert_int_equal(key.size, strlen(ids[rows[at].id]));
+        assert_memory_equal(key.data, ids[rows[at].id], key.size);
+        assert_int_equal(lapse_columns_number(c, LAPSE_F_TIME, row), rows[at].time);
+        assert_int_equal(lapse_columns_number(c, LAPSE_F_AMOUNT, row), rows[at].amount);
+    }
+    assert_true(at == row_count || strcmp(ids[rows[at].id], ids[rows[at - 1].id]) > 0);
+    return at;
+}
+
+static void check_chunks(lapse_store *store, struct lapse_run *const *runs, size_t n)
+{
+    const struct lapse_chunk *c;
+    struct lapse_merge *merge;
+    lapse_status status;
+    int32_t at = 0;
+    assert_int_equal(lapse_merge_open(store, runs, n, LAPSE_ALL_FIELDS, NULL, NULL, &merge, NULL), LAPSE_OK);
+    while ((status = lapse_merge_chunk(merge, &c, NULL)) == LAPSE_OK)
+        for (size_t k = 0; k < c->keys; k++)
+            at = check_key(c->text[k], c->columns, c->order ? c->order + c->start[k] : NULL, c->first + c->start[k],
+                           c->start[k + 1] - c->start[k], at);
+    assert_int_equal(status, LAPSE_DONE);
+    assert_int_equal(at, row_count);
+    lapse_merge_close(merge);
+}
+
+/* Each key by itself, and now and then one that is not there. */
+static void check_finds(lapse_store *store, struct lapse_run *const *runs, size_t n)
+{
+    const struct lapse_group *g;
+    struct lapse_merge *merge;
+    assert_int_equal(lapse_merge_open(store, runs, n, LAPSE_ALL_FIELDS, NULL, NULL, &merge, NULL), LAPSE_OK);
+    for (int32_t at = 0, end; at < row_count; at = end) {
+        char other[ID + 1];
+        struct lapse_text id = { ids[rows[at].id], (uint32_t)strlen(ids[rows[at].id]) };
+        for (end = at; end < row_count && strcmp(ids[rows[end].id], id.data) == 0; end++)
+            ;
+        if (draw(3) == 0)
+            continue;
+        assert_int_equal(lapse_merge_find(merge, id, &g, NULL), LAPSE_OK);
+        assert_non_null(g);
+        assert_int_equal(check_key(g->key, g->columns, NULL, g->first, (size_t)g->count, at), end);
+        if (draw(3))
+            continue;
+        snprintf(other, sizeof other, "%s\x01", id.data);
+        assert_int_equal(lapse_merge_find(merge, (struct lapse_text){ other, id.size + 1 }, &g, NULL), LAPSE_OK);
+        assert_null(g);
+    }
+    lapse_merge_close(merge);
+}
+
+static lapse_status first_status(lapse_store *store, struct lapse_run *const *runs, size_t n, const char *from,
+                                 const char *to, const char *seek)
+{
+    const struct lapse_group *g;
+    struct lapse_merge *merge;
+    struct lapse_text a = { from, from ? (uint32_t)strlen(from) : 0 }, b = { to, to ? (uint32_t)strlen(to) : 0 };
+    assert_int_equal(lapse_merge_open(store, runs, n, LAPSE_ALL_FIELDS, from ? &a : NULL, to ? &b : NULL, &merge, NULL),
+                     LAPSE_OK);
+    if (seek)
+        assert_int_equal(lapse_merge_seek(merge, (struct lapse_text){ seek, (uint32_t)strlen(seek) }, NULL), LAPSE_OK);
+    lapse_status status = lapse_merge_next(merge, &g, NULL);
+    if (status == LAPSE_OK)
+        check_key(g->key, g->columns, NULL, g->first, (size_t)g->count, 0);
+    lapse_merge_close(merge);
+    return status;
+}
+
+/* Below and above all keys, whatever bytes stand where keys differ. */
+static void check_strangers(lapse_store *store, struct lapse_run *const *runs, size_t n)
+{
+    static const char *const below[] = { "!", "!0000000000000000000000000000", "!zzzzzzzzzzzzzzzzzzzzzzzzzzzz" };
+    static const char *const above[] = { "\xf4", "\xf4!!!!!!!!!!!!!!!!!!!!!!!!!!!!",
+                                         "\xf4zzzzzzzzzzzzzzzzzzzzzzzzzzzz" };
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(first_status(store, runs, n, below[i], above[i], NULL), LAPSE_OK);
+        assert_int_equal(first_status(store, runs, n, NULL, above[i], below[i]), LAPSE_OK);
+        assert_int_equal(first_status(store, runs, n, NULL, below[i], NULL), LAPSE_DONE);
+        assert_int_equal(first_status(store, runs, n, above[i], NULL, NULL), LAPSE_DONE);
+        assert_int_equal(first_status(store, runs, n, NULL, NULL, above[i]), LAPSE_DONE);
+    }
+}
+
+/* Runs of all sizes, of all ids or of a narrow range of them, of whatever ids there are. */
+static void chunks_and_finds(void **state)
+{
+    (void)state;
+    for (int shape = 0; shape < 7; shape++) {
+        struct lapse_run *runs[64];
+        struct lapse_manifest *m;
+        lapse_store *store = opened(NULL, 0);
+        store->limits.tail_runs = store->limits.runs = store->limits.runs_behind = 1000;
+        store->limits.tail_rows = INT64_MAX;
+        draw_ids(shape);
+        row_count = 0;
+        for (int i = 0; i < 2 + shape % 3 * 9; i++) {
+            int32_t width = draw(2) ? IDS : 1 + (int32_t)draw(200);
+            append_rows(store, 1 + (int32_t)draw(i % 9 == 0 ? 9000 : i % 3 ? 2500 : 20),
+                        (int32_t)draw((uint64_t)(IDS - width + 1)), width);
+        }
+        qsort(rows, (size_t)row_count, sizeof *rows, compare_rows);
+        assert_int_equal(lapse_store_manifest(store, &m, NULL), LAPSE_OK);
+        size_t n = lapse_manifest_family(m, LAPSE_RUN_EVENTS, runs);
+        assert_int_equal(n, 2 + shape % 3 * 9);
+        check_chunks(store, runs, n);
+        check_finds(store, runs, n);
+        check_strangers(store, runs, n);
+        lapse_manifest_release(m);
+        lapse_store_close(store);
+    }
+}
+
+/* Keys of bytes that are no text, as other families have them: zero bytes at their end count. */
+static void keys_of_any_bytes(void **state)
+{
+    static const char *const bytes = "a\0\0\0a\xff\xff\xff\xff\xff\xff\xff\xff\xff";
+    static const uint32_t sizes[2][4] = { { 1, 3, 5, 14 }, { 2, 3, 6, 13 } };
+    static const struct {
+        uint32_t size;
+        int64_t rows;
+    } expected[] = { { 1, 1 }, { 2, 1 }, { 3, 2 }, { 5, 1 }, { 6, 1 }, { 13, 1 }, { 14, 1 } };
+    const int64_t value = 1;
+    struct lapse_columns c = { .fields = LAPSE_FIELD_BIT(LAPSE_F_VALUE), .number = { [LAPSE_F_VALUE] = &value } };
+    struct lapse_run *runs[2];
+    struct lapse_merge *merge;
+    const struct lapse_chunk *chunk;
+    size_t found = 0;
+    (void)state;
+    lapse_store *store = opened(NULL, 0);
+    assert_int_equal(lapse_file_begin(store->file, NULL), LAPSE_OK);
+    for (int r = 0; r < 2; r++) {
+        struct lapse_run_writer w;
+        assert_int_equal(lapse_run_writer_open(&w, store, LAPSE_RUN_FINGERPRINTS, NULL), LAPSE_OK);
+        for (int k = 0; k < 4; k++) {
+            struct lapse_text key = { bytes, sizes[r][k] };
+            assert_int_equal(lapse_run_writer_put(&w, key, &c, UINT32_MAX, 0, 1, NULL), LAPSE_OK);
+        }
+        assert_int_equal(lapse_run_writer_finish(&w, &runs[r], NULL), LAPSE_OK);
+    }
+    assert_int_equal(lapse_merge_open(store, runs, 2, LAPSE_ALL_FIELDS, NULL, NULL, &merge, NULL), LAPSE_OK);
+    while (lapse_merge_chunk(merge, &chunk, NULL) == LAPSE_OK)
+        for (size_t k = 0; k < chunk->keys; k++, found++) {
+            assert_true(found < sizeof expected / sizeof *expected);
+            assert_int_equal(chunk->text[k].size, expected[found].size);
+            assert_int_equal(chunk->start[k + 1] - chunk->start[k], expected[found].rows);
+        }
+    assert_int_equal(found, sizeof expected / sizeof *expected);
+    lapse_merge_close(merge);
+    for (int r = 0; r < 2; r++)
+        lapse_run_release(runs[r]);
+    lapse_file_rollback(store->file);
+    lapse_store_close(store);
+}
+
 /* A key looked up where it lies is the key that decoding gives. */
 static void keys_are_found_where_they_lie(void **state)
 {
@@ -116,6 +347,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(seeks_and_bounds),
+        cmocka_unit_test(chunks_and_finds),
+        cmocka_unit_test(keys_of_any_bytes),
         cmocka_unit_test(keys_are_found_where_they_lie),
     };
     return cmocka_run_group_tests_name("store_merge", tests, make_folder, remove_folder);

@@ -67,15 +67,17 @@ static inline uint64_t lapse_text_eight(struct lapse_text t, size_t skip)
 {
     uint8_t b[8] = { 0 };
     uint64_t v = 0;
-    size_t n = t.size > skip ? t.size - skip : 0;
-    if (n >= 8)
-        memcpy(b, t.data + skip, 8);
-    else
+    size_t n = t.size > skip ? t.size - skip : 0, from = skip;
+    if (n && t.size >= 8) { /* where fewer than eight are left, the last eight, without those skipped */
+        from = n < 8 ? t.size - 8 : skip;
+        memcpy(b, t.data + from, 8);
+    } else {
         for (size_t i = 0; i < n; i++)
             b[i] = (uint8_t)t.data[skip + i];
+    }
     for (int i = 0; i < 8; i++)
         v = v << 8 | b[i];
-    return v;
+    return v << 8 * (skip - from);
 }
 /* One event. An endpoint is already its 32 hash bytes. */
 struct lapse_row {

@@ -1,12 +1,11 @@
 /* Any number of runs as one: keys in ascending order, each with all its rows in canonical order.
  *
- * A heap holds the runs by their current key (merge_heap.c); keys are taken from it in chunks (merge_chunk.c). The first
- * chunk, and the first after a seek, is one key, and they grow from one to the next, so that a question about one
- * customer reads nothing ahead.
+ * Keys are taken in chunks (merge_chunk.c). The first chunk, and the first after a seek, is one key, and they grow from
+ * one to the next, so that a question about one customer reads nothing ahead.
  *
- * Cost: a few comparisons of eight bytes of a key for each key of each run, twice the logarithm of the runs; two
- * copies of a value; each block is decoded once. Memory: a decoded block for each run that has been read, and a chunk:
- * 8,192 rows, or those of one customer. */
+ * Cost: a comparison of eight bytes for each key of each run and doubling of the runs; two copies of a value; each
+ * block is decoded once; a few comparisons of each run for each chunk. Memory: a decoded block for each run that has
+ * been read, and a chunk: at most as many rows as these, or those of one customer. */
 #include "store/merge.h"
 
 /* ---- opening and closing ----------------------------------------------------------------------------------- */
@@ -25,10 +24,7 @@ static size_t shared_bytes(struct lapse_run *const *runs, size_t count)
         if (!most.data || lapse_text_order(last, most) > 0)
             most = last;
     }
-    size_t n = 0;
-    while (n < least.size && n < most.size && least.data[n] == most.data[n])
-        n++;
-    return n;
+    return merge_shared(least, most);
 }
 
 /* Can a run have keys in the range? Of hundreds of small runs most cannot have those of one customer. */
@@ -36,6 +32,47 @@ static bool reaches(const struct lapse_run *run, const struct lapse_text *from, 
 {
     return run->block_count > 0 && !(to && lapse_text_order(run->blocks[0].first_key, *to) >= 0) &&
            !(from && lapse_text_order(run->blocks[run->block_count - 1].last_key, *from) < 0);
+}
+
+/* Of a text that need not begin with what all keys share: then it is below or above all of them. */
+static struct merge_key any_key(const struct lapse_merge *m, struct lapse_text text)
+{
+    struct merge_key key = merge_key(m, text);
+    size_t n = text.size < m->skip ? text.size : m->skip;
+    int c = m->count && n ? memcmp(text.data, m->readers[0].run->blocks[0].first_key.data, n) : 0;
+    if (c)
+        key.eight = c < 0 ? 0 : UINT64_MAX;
+    return key;
+}
+
+/* Is there no key above this one and below `to`? So it is where one customer is asked for. */
+static bool is_last(const struct lapse_merge *m, struct lapse_text key)
+{
+    struct lapse_text to = m->to.text;
+    return to.data && to.size == key.size + 1 && to.data[key.size] == 0 && memcmp(to.data, key.data, key.size) == 0;
+}
+
+lapse_status lapse_merge_move(struct lapse_merge *m, const struct merge_key *key, lapse_error *error)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < m->live; i++) {
+        struct merge_place p = m->places[i];
+        struct lapse_reader *r = &m->readers[p.reader];
+        if (key ? merge_order(&p.key, key) < 0 : p.taken) {
+            if (!key && is_last(m, r->entry.key))
+                continue;
+            lapse_status status = key ? lapse_reader_seek(r, key->text, error) : lapse_reader_next(r, error);
+            if (status != LAPSE_OK)
+                return status;
+            p.key = merge_key(m, r->entry.key);
+            p.taken = false;
+            if (lapse_reader_at_end(r) || merge_order(&p.key, &m->to) >= 0)
+                continue;
+        }
+        m->places[kept++] = p;
+    }
+    m->live = kept;
+    return LAPSE_OK;
 }
 
 lapse_status lapse_merge_open(struct lapse_store *store, struct lapse_run *const *runs, size_t count,
@@ -53,38 +90,36 @@ lapse_status lapse_merge_open(struct lapse_store *store, struct lapse_run *const
     m->wanted = 1;
     lapse_rows_init(&m->rows, mem);
     lapse_buffer_init(&m->column, mem);
+    int64_t rows = 0; /* of the runs before */
     size_t reached = 0;
     for (size_t i = 0; i < count; i++)
         reached += reaches(runs[i], from, to);
     m->readers = lapse_mem_zero(mem, reached + 1, sizeof *m->readers);
-    m->shares = lapse_mem_zero(mem, reached + 1, sizeof *m->shares);
-    m->heap = lapse_mem_zero(mem, reached + 1, sizeof *m->heap);
-    m->taken = lapse_mem_zero(mem, 2 * (reached + 1), sizeof *m->taken);
+    m->places = lapse_mem_zero(mem, reached + 1, sizeof *m->places);
     m->bounds = lapse_mem_zero(mem, reached + 1, sizeof *m->bounds);
-    if (!m->readers || !m->shares || !m->heap || !m->taken || !m->bounds) {
+    m->stretches = lapse_mem_zero(mem, reached + 1, sizeof *m->stretches);
+    if (!m->readers || !m->places || !m->bounds || !m->stretches) {
         lapse_merge_close(m);
         return lapse_fail_memory(error);
     }
-    m->sharing = m->taken + reached + 1;
     m->skip = shared_bytes(runs, count);
-    if (to) {
-        m->bounded = true;
-        memcpy(m->to_bytes, to->data, to->size);
-        m->to = (struct lapse_text){ m->to_bytes, to->size };
-    }
-    lapse_status status = LAPSE_OK;
-    int64_t rows = 0; /* of the runs before */
-    for (size_t i = 0; i < count && status == LAPSE_OK; rows += runs[i++]->rows) {
+    for (size_t i = 0; i < count; rows += runs[i++]->rows) {
         struct lapse_reader *r = &m->readers[m->count];
         if (!reaches(runs[i], from, to))
             continue;
         lapse_reader_open(r, runs[i]);
         r->number = rows;
-        m->count++;
-        if (from)
-            status = lapse_reader_seek(r, *from, error);
-        if (status == LAPSE_OK && !lapse_reader_at_end(r) && !(m->bounded && lapse_text_order(r->entry.key, m->to) >= 0))
-            lapse_merge_push(m, m->count - 1);
+        m->places[m->live++] = (struct merge_place){ merge_key(m, r->entry.key), m->count++, false };
+    }
+    m->to.eight = UINT64_MAX;
+    if (to) {
+        memcpy(m->to_bytes, to->data, to->size);
+        m->to = any_key(m, (struct lapse_text){ m->to_bytes, to->size });
+    }
+    lapse_status status = LAPSE_OK;
+    if (from) {
+        struct merge_key least = any_key(m, *from);
+        status = lapse_merge_move(m, &least, error);
     }
     if (status != LAPSE_OK) {
         lapse_merge_close(m);
@@ -100,8 +135,8 @@ void lapse_merge_close(struct lapse_merge *m)
         return;
     for (size_t i = 0; i < m->count; i++)
         lapse_reader_close(&m->readers[i]);
-    void *arrays[] = { m->readers, m->shares, m->heap, m->taken,   m->bounds,
-                       m->keys,    m->starts, m->list, m->scratch, m->order };
+    void *arrays[] = { m->readers, m->places, m->bounds, m->stretches, m->entries, m->begins,
+                       m->keys,    m->starts, m->order,  m->ties,      m->by_key,  m->by_time };
     for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++)
         lapse_mem_free(m->mem, arrays[i]);
     lapse_rows_free(&m->rows);
@@ -113,7 +148,7 @@ void lapse_merge_close(struct lapse_merge *m)
 
 lapse_status lapse_merge_chunk(struct lapse_merge *m, const struct lapse_chunk **out, lapse_error *error)
 {
-    m->wanted = LAPSE_BLOCK_ROWS;
+    m->wanted = m->wanted == 1 ? 2 : m->wanted; /* nobody asks for one */
     lapse_status status = lapse_merge_fill(m, error);
     m->chunk_at = m->chunk.keys;
     *out = status == LAPSE_OK ? &m->chunk : NULL;
@@ -136,43 +171,33 @@ lapse_status lapse_merge_next(struct lapse_merge *m, const struct lapse_group **
         }
     }
     size_t k = m->chunk_at++;
-    m->group = (struct lapse_group){ m->keys[k], m->starts[k + 1] - m->starts[k], m->chunk.columns,
-                                     m->chunk.first + m->starts[k], k ? 0 : m->starts[m->chunk.keys] };
+    const struct lapse_chunk *c = &m->chunk;
+    m->group = (struct lapse_group){ c->text[k], c->start[k + 1] - c->start[k], c->columns, c->first + c->start[k],
+                                     k ? 0 : c->start[c->keys] };
     *out = &m->group;
     return LAPSE_OK;
 }
 
 lapse_status lapse_merge_seek(struct lapse_merge *m, struct lapse_text key, lapse_error *error)
 {
-    lapse_status status = LAPSE_OK;
-    if (m->chunk_at < m->chunk.keys && lapse_text_order(m->keys[m->chunk.keys - 1], key) >= 0) {
+    const struct lapse_text *text = m->chunk.text;
+    if (m->chunk.keys && lapse_text_order(text[m->chunk.keys - 1], key) >= 0) {
         size_t low = m->chunk_at, high = m->chunk.keys - 1;
         while (low < high) {
             size_t middle = low + (high - low) / 2;
-            if (lapse_text_order(m->keys[middle], key) < 0)
+            if (lapse_text_order(text[middle], key) < 0)
                 low = middle + 1;
             else
                 high = middle;
         }
-        m->chunk_at = low;
+        m->wanted = low < m->chunk.keys ? m->wanted : 1;
+        m->chunk_at = low; /* never back */
         return LAPSE_OK;
     }
+    struct merge_key to = any_key(m, key);
     m->wanted = 1;
-    if (m->chunk.keys && lapse_text_order(m->keys[m->chunk.keys - 1], key) >= 0)
-        return LAPSE_OK; /* never back */
     m->chunk.keys = m->chunk_at = 0;
-    while (m->taken_count && status == LAPSE_OK) {
-        uint32_t i = m->taken[--m->taken_count];
-        status = lapse_reader_seek(&m->readers[i], key, error);
-        if (status == LAPSE_OK)
-            lapse_merge_push(m, i);
-    }
-    while (m->heap_count && status == LAPSE_OK && lapse_text_order(m->readers[m->heap[0].reader].entry.key, key) < 0) {
-        status = lapse_reader_seek(&m->readers[m->heap[0].reader], key, error);
-        if (status == LAPSE_OK)
-            lapse_merge_replace(m);
-    }
-    return status;
+    return lapse_merge_move(m, &to, error);
 }
 
 lapse_status lapse_merge_find(struct lapse_merge *m, struct lapse_text key, const struct lapse_group **out,

@@ -33,11 +33,9 @@ struct lapse_merging {
 /* ---- writing one run of many ------------------------------------------------------------------------------- */
 
 /* How many of the first rows of a key are of versions that a later one has taken the place of. */
-static size_t outdated(const struct lapse_run_writer *writer, const struct lapse_chunk *chunk, size_t k)
+static size_t outdated(const struct lapse_chunk *chunk, size_t k)
 {
     size_t first = chunk->start[k], last = chunk->start[k + 1] - 1, at = first;
-    if (!lapse_families[writer->run->family].latest)
-        return 0;
 #define VERSION(i) (lapse_columns_number(chunk->columns, LAPSE_F_TIME, chunk->order ? chunk->order[i] : chunk->first + (i)) >> \
                     LAPSE_VERSION_SHIFT)
     while (VERSION(at) != VERSION(last))
@@ -55,29 +53,25 @@ static lapse_status hand_over(struct lapse_run_writer *writer, const struct laps
 
 lapse_status lapse_run_writer_chunk(struct lapse_run_writer *writer, const struct lapse_chunk *chunk, lapse_error *error)
 {
+    const bool latest = lapse_families[writer->run->family].latest;
     size_t given = 0; /* rows handed over */
     lapse_status status = LAPSE_OK;
-    for (size_t k = 0; k <= chunk->keys && status == LAPSE_OK; k++) {
-        bool last = k == chunk->keys;
-        size_t skipped = last ? 0 : outdated(writer, chunk, k);
+    for (size_t k = 0; k < chunk->keys && status == LAPSE_OK; k++) {
+        size_t at = chunk->start[k], end = chunk->start[k + 1], skipped = latest ? outdated(chunk, k) : 0, fit;
         if (skipped) {
             status = hand_over(writer, chunk, given, error);
-            given = chunk->start[k] + skipped;
+            given = at += skipped;
         }
-        for (size_t at = chunk->start[k] + skipped, end = last ? at : chunk->start[k + 1], fit; status == LAPSE_OK;
-             at += fit) {
-            fit = 0;
-            if (at < end)
-                status = lapse_run_writer_key(writer, chunk->text[k], end - at, &fit, error);
-            if (status == LAPSE_OK && (last || fit < end - at)) { /* that is all, or the block is full */
+        while (at < end && status == LAPSE_OK) {
+            status = lapse_run_writer_key(writer, chunk->text[k], end - at, &fit, error);
+            at += fit;
+            if (at < end && status == LAPSE_OK) { /* the block is full */
                 status = hand_over(writer, chunk, given, error);
-                given = at + fit;
+                given = at;
             }
-            if (at + fit == end)
-                break;
         }
     }
-    return status;
+    return status == LAPSE_OK ? hand_over(writer, chunk, given, error) : status;
 }
 
 /* Deletes what a writer or a run has put into the file, as far as possible. */

@@ -94,10 +94,12 @@ static lapse_status load(struct lapse_reader *r, enum reason why, lapse_error *e
     return sound ? LAPSE_OK : damaged(r, error);
 }
 
-static lapse_status read_keys(struct lapse_reader *r, lapse_error *error)
+lapse_status lapse_reader_keys(struct lapse_reader *r, lapse_error *error)
 {
     const struct lapse_run_block *b = &r->run->blocks[r->block_no];
     const struct lapse_keys *keys = &r->block.keys;
+    if (r->has_keys)
+        return LAPSE_OK;
     if (!lapse_block_keys(&r->block) || !lapse_text_equal(lapse_keys_text(keys, 0), b->first_key) ||
         !lapse_text_equal(lapse_keys_text(keys, keys->count - 1), b->last_key))
         return damaged(r, error);
@@ -112,7 +114,7 @@ static lapse_status set(struct lapse_reader *r, uint32_t key_no, lapse_error *er
     const struct lapse_keys *keys = &r->block.keys;
     r->key_no = key_no;
     if (!r->has_keys && r->looked_up++ >= LOOKED_UP) {
-        lapse_status status = read_keys(r, error);
+        lapse_status status = lapse_reader_keys(r, error);
         if (status != LAPSE_OK)
             return status;
     }
@@ -165,7 +167,7 @@ lapse_status lapse_reader_load(struct lapse_reader *r, lapse_error *error)
     bool pass = r->has_keys; /* of the block before */
     lapse_status status = load(r, pass ? PASSED : STEPPED, error);
     if (status == LAPSE_OK && pass)
-        status = read_keys(r, error);
+        status = lapse_reader_keys(r, error);
     return status == LAPSE_OK ? set(r, 0, error) : status;
 }
 
@@ -226,8 +228,8 @@ lapse_status lapse_reader_seek(struct lapse_reader *r, struct lapse_text key, la
     }
     if (!r->loaded)
         status = load(r, SOUGHT, error);
-    if (status == LAPSE_OK && !r->has_keys && r->looked_up >= LOOKED_UP)
-        status = read_keys(r, error);
+    if (status == LAPSE_OK && r->looked_up >= LOOKED_UP)
+        status = lapse_reader_keys(r, error);
     if (status != LAPSE_OK)
         return status;
     if (r->has_keys)

@@ -362,7 +362,9 @@ void lapse_reader_close(struct lapse_reader *r);
 lapse_status lapse_reader_load(struct lapse_reader *r, lapse_error *error);
 lapse_status lapse_reader_next(struct lapse_reader *r, lapse_error *error);
 lapse_status lapse_reader_seek(struct lapse_reader *r, struct lapse_text key, lapse_error *error);
-lapse_status lapse_reader_rows(struct lapse_reader *r, uint32_t fields, lapse_error *error); /* into block.columns */
+lapse_status lapse_reader_keys(struct lapse_reader *r, lapse_error *error); /* all of the block, decoded */
+/* Of the entry, into block.columns; which may be lengthened over the keys that follow in the block. */
+lapse_status lapse_reader_rows(struct lapse_reader *r, uint32_t fields, lapse_error *error);
 bool lapse_reader_goes_on(const struct lapse_reader *r); /* the key has rows in the next block too */
 /* The first key from `from` on that is not below `key`; the count when there is none. */
 uint32_t lapse_keys_find(const struct lapse_keys *keys, uint32_t from, struct lapse_text key);
