@@ -251,15 +251,6 @@ static int order_rows(const void *user, uint32_t a, uint32_t b)
     return lapse_columns_compare(o->columns, a, o->columns, b, o->digits);
 }
 
-/* Rows of one customer that come in the order of time and never two at once need no sorting. */
-static bool ascend(const int64_t *time, const uint32_t *order, uint32_t n)
-{
-    for (uint32_t i = 1; i < n; i++)
-        if (time[order[i - 1]] >= time[order[i]])
-            return false;
-    return true;
-}
-
 /* Rows by the rank of their customer, each one's canonically; part->start of each rank. */
 static bool sort_rows(struct stage_part *part, const uint32_t *rank, const struct lapse_columns *constants, int digits,
                       struct stage_scratch *scratch)
@@ -267,10 +258,11 @@ static bool sort_rows(struct stage_part *part, const uint32_t *rank, const struc
     uint32_t n = part->customers, *start = lapse_mem_zero(part->mem, (size_t)n + 2, sizeof *start);
     size_t rows = part->rows.count;
     uint32_t *order = room(&scratch->order, 2 * rows, sizeof *order);
+    int64_t *last = room(&scratch->keys, n, sizeof *last); /* time of each rank; INT64_MAX: not all ascended */
     struct lapse_columns columns;
     struct row_order row_order = { &columns, digits };
     part->start = start;
-    if (!start || !order)
+    if (!start || !order || !last)
         return false;
     lapse_rows_columns(&part->rows, &columns);
     lapse_columns_add(&columns, constants);
@@ -280,11 +272,16 @@ static bool sort_rows(struct stage_part *part, const uint32_t *rank, const struc
         start[rank[part->customer[r]] + 2]++;
     for (uint32_t k = 0; k < n; k++)
         start[k + 2] += start[k + 1];
-    for (size_t r = 0; r < rows; r++)
-        order[start[rank[part->customer[r]] + 1]++] = (uint32_t)r;
     const int64_t *time = columns.number[LAPSE_F_TIME];
     for (uint32_t k = 0; k < n; k++)
-        if (!ascend(time, order + start[k], start[k + 1] - start[k]))
+        last[k] = INT64_MIN;
+    for (size_t r = 0; r < rows; r++) {
+        uint32_t k = rank[part->customer[r]];
+        order[start[k + 1]++] = (uint32_t)r;
+        last[k] = time[r] > last[k] ? time[r] : INT64_MAX;
+    }
+    for (uint32_t k = 0; k < n; k++)
+        if (last[k] == INT64_MAX) /* those that come in the order of time and never two at once need no sorting */
             lapse_sort_indices(order + start[k], start[k + 1] - start[k], order + rows, order_rows, &row_order);
     return lapse_rows_reorder(&part->rows, order, &scratch->column);
 }
