@@ -343,6 +343,50 @@ static void many_runs(void **state)
     free(text);
 }
 
+/* More customers in one stage than it first had room for: each is one, has her rows, and nobody else's. */
+static void many_customers(void **state)
+{
+    (void)state;
+    enum { ROWS = 31000, CUSTOMERS = 29000 }; /* few enough rows for a stage of one part */
+    char *customers = malloc(ROWS * 8 + 1);
+    int64_t *offsets = malloc((ROWS + 1) * sizeof *offsets), *times = malloc(ROWS * sizeof *times);
+    struct text out = { 0 };
+    lapse_view *view;
+    lapse_result *result;
+    lapse_store *store = opened(NULL, 0);
+    for (int i = 0; i < ROWS; i++) {
+        sprintf(customers + 6 * i, "c%05d", (int)((int64_t)i % CUSTOMERS * 7919 % CUSTOMERS));
+        offsets[i] = 6 * i;
+        times[i] = (1 + i / CUSTOMERS) * LAPSE_DAY;
+    }
+    offsets[ROWS] = 6 * ROWS;
+    lapse_batch batch = { .size = sizeof batch, .rows = ROWS, .customer = customers, .customer_offsets = offsets,
+                          .time = times };
+    assert_int_equal(lapse_store_append(store, &batch, NULL, NULL, NULL), LAPSE_OK);
+    assert_int_equal(lapse_view_open(store, INT64_MAX, &view, NULL), LAPSE_OK);
+    assert_int_equal(lapse_view_events(view, &result, NULL), LAPSE_OK);
+    assert_int_equal(lapse_result_write_csv(result, put_bytes, &out, NULL), LAPSE_OK);
+    bool again[CUSTOMERS] = { false };
+    for (int i = CUSTOMERS; i < ROWS; i++)
+        again[atoi(customers + 6 * i + 1)] = true;
+    const char *line = strchr(out.data, '\n') + 1;
+    for (int c = 0; c < CUSTOMERS; c++)
+        for (int day = 2; day <= 2 + again[c]; day++, line = strchr(line, '\n') + 1) {
+            char expected[60];
+            int n = snprintf(expected, sizeof expected, "c%05d,1970-01-%02dT00:00:00Z,order.placed", c, day);
+            if (strncmp(line, expected, (size_t)n) != 0)
+                fail_msg("%.60s is not %s", line, expected);
+        }
+    assert_int_equal(*line, 0);
+    free(out.data);
+    lapse_result_free(result);
+    lapse_view_close(view);
+    lapse_store_close(store);
+    free(customers);
+    free(offsets);
+    free(times);
+}
+
 /* So many ids that their fingerprints are judged in slices. */
 static void many_ids(void **state)
 {
@@ -382,6 +426,7 @@ int main(void)
         cmocka_unit_test(appends_are_checked),
         cmocka_unit_test(many_sources),
         cmocka_unit_test(many_runs),
+        cmocka_unit_test(many_customers),
         cmocka_unit_test(many_ids),
     };
     return cmocka_run_group_tests_name("store_imports", tests, make_folder, remove_folder);
