@@ -302,7 +302,7 @@ static void filters_are_only_a_help(void **state)
     free(more);
 }
 
-/* What is damaged of them is no damage of the store's answers, and verify names it all the same; a copy does without. */
+/* What is damaged of them is no damage of the store's answers, and verify names it all the same. */
 static void damaged_filters_are_named(void **state)
 {
     (void)state;
