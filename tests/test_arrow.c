@@ -335,6 +335,32 @@ static void options_rename_and_say_where(void **state)
     lapse_store_close(store);
 }
 
+/* Of a row: the column that is to blame, also one that the stream does not have. */
+static void bad_rows_say_where(void **state)
+{
+    (void)state;
+    static const int32_t nobody[] = { 0, 1, 1, 2 }, kinds[] = { 0, 0, 15, 15 };
+    struct told told = { .count = 0 };
+    struct maker m = with((struct column){ .name = "kind", .format = "u", .values = kinds, .more = "consent.granted" });
+    lapse_store *store = store_new();
+    m.columns[0].values = nobody;
+    m.columns[0].more = "ac";
+    assert_int_equal(import(store, &m, LAPSE_IMPORT_SKIP_BAD_ROWS, &told, NULL, NULL), LAPSE_OK);
+    assert_int_equal(told.count, 1);
+    assert_int_equal(told.line[0], 1);
+    assert_string_equal(told.column[0], "customer");
+    assert_string_equal(told.text[0], "");
+    m.columns[0].values = abc;
+    m.columns[0].more = "abc";
+    told.count = 0;
+    assert_int_equal(import(store, &m, LAPSE_IMPORT_SKIP_BAD_ROWS, &told, NULL, NULL), LAPSE_OK);
+    assert_int_equal(told.count, 1);
+    assert_string_equal(told.column[0], "channel");
+    assert_string_equal(told.text[0], "");
+    assert_string_equal(told.rule[0], "an event of this kind needs a channel");
+    lapse_store_close(store);
+}
+
 /* ---- many rows ------------------------------------------------------------------------------------------------ */
 
 enum { MANY = 70000 };
@@ -418,6 +444,7 @@ int main(void)
         cmocka_unit_test(slices_are_read_where_they_lie),
         cmocka_unit_test(names_kinds_and_refunds),
         cmocka_unit_test(options_rename_and_say_where),
+        cmocka_unit_test(bad_rows_say_where),
         cmocka_unit_test(threads_and_cuts_change_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

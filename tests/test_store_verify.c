@@ -204,7 +204,7 @@ static lapse_status add_by_hand(lapse_store *store, const struct hand *h)
 }
 
 static void no_nameless(struct lapse_run *run) { run->nameless_source = false; }
-static void no_sources(struct lapse_run *run) { run->source_count = 0; }
+static void another_source(struct lapse_run *run) { *(char *)(uintptr_t)run->sources[0].data = 'X'; }
 static void more_keys(struct lapse_run *run) { run->blocks[0].keys++; }
 static void more_rows(struct lapse_run *run) { run->blocks[0].rows++; }
 static void later_first(struct lapse_run *run) { run->blocks[0].first_time++; }
@@ -245,7 +245,7 @@ static void rows_are_checked(void **state)
           .note = "columns that its directory does not know" },
         { { 5 }, { 0 }, { "a" }, { NULL }, { ORDER }, EVENTS, 1, .change = another_family,
           .note = "not the columns of its family" },
-        { { 5 }, { 0 }, { "a" }, { NULL }, { ORDER }, EVENTS, 1, .change = no_sources, .source = "shop",
+        { { 5 }, { 0 }, { "a" }, { NULL }, { ORDER }, EVENTS, 1, .change = another_source, .source = "shop",
           .note = "does not list the source of one" },
         { { 5 }, { 0 }, { "a" }, { NULL }, { ORDER }, EVENTS, 1, .endpoint = "a@b.c", .note = "an endpoint is no hash" },
         { { 5 }, { INT64_C(0x7ff0000000000000) }, { "a" }, { NULL }, { ORDER }, EVENTS, 1, .note = "at most 15 significant" },
