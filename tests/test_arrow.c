@@ -80,7 +80,7 @@ static void amounts_of_all_types_are_exact(void **state)
     amounts_are(&(struct column){ .format = "n", .null_count = 3 }, "", "", "");
 }
 
-static void values_of_all_types(void **state)
+static void values_and_quantities_of_all_types(void **state)
 {
     (void)state;
     static const uint8_t bits[] = { 5 };
@@ -99,6 +99,9 @@ static void values_of_all_types(void **state)
     values_are(&(struct column){ .format = "d:10,-2", .values = fine }, "1250000", "1250500", "100");
     values_are(&(struct column){ .format = "d:38,30", .values = fine }, NULL, NULL, NULL);
     values_are(&(struct column){ .format = "u", .values = offsets, .more = "0.25one" }, "0.25", "", NULL);
+    numbers_are("quantity", &(struct column){ .format = "u", .values = offsets, .more = "0.25one" }, "0.25", "", NULL);
+    numbers_are("quantity", &(struct column){ .format = "d:19,3", .values = fine }, "12.5", "12.505", "0.001");
+    numbers_are("quantity", &(struct column){ .format = "l", .values = whole }, "12", NULL, NULL);
 }
 
 /* A double is taken as the decimal that it is the nearest to; every amount of at most 15 digits comes back. */
@@ -187,6 +190,12 @@ static void times_of_all_units(void **state)
     time_is("tss:", &(int64_t){ INT64_MAX }, range);
     time_is("tss:UTC", &(int64_t){ INT64_MIN }, range);
     time_is("tsn:UTC", &(int64_t){ INT64_MIN }, "a time has at most 6 digits after the second");
+    lapse_store *plain = store_new(); /* whose zone is UTC */
+    struct maker m = three();
+    m.columns[1].format = "tsu:";
+    assert_int_equal(import(plain, &m, 0, NULL, NULL, NULL), LAPSE_OK);
+    assert_non_null(strstr(events(plain), "a,1970-01-02T00:00:00Z,order.placed\nb,1970-01-03T00:00:00Z"));
+    lapse_store_close(plain);
     time_is("tsu:UTC", &(int64_t){ 0 }, "1970-01-01T00:00:00Z is the usual mark of a missing time and not taken");
 }
 
@@ -436,7 +445,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(plain_rows_are_events),
         cmocka_unit_test(amounts_of_all_types_are_exact),
-        cmocka_unit_test(values_of_all_types),
+        cmocka_unit_test(values_and_quantities_of_all_types),
         cmocka_unit_test(every_amount_survives_a_double),
         cmocka_unit_test(times_of_all_units),
         cmocka_unit_test(times_as_texts),
