@@ -112,6 +112,9 @@ static void damage_is_named(void **state)
         { "INSERT INTO run(family, directory) SELECT family, directory FROM run WHERE id = 1",
           { "list of runs", "block 1 is listed twice", NULL } },
         { "UPDATE run SET family = 9 WHERE id = 2", { "run 2", NULL } },
+        { "UPDATE run SET family = 0 WHERE id = 2", { "run 2 is of a family that there is not", NULL } },
+        { "UPDATE run SET family = 3 WHERE id = 2", { "run 2 is of a family that there is not", NULL } }, /* never published */
+        { "UPDATE run SET family = 99 WHERE id = 2", { "run 2 is of a family that there is not", NULL } },
         { "DELETE FROM meta WHERE name = 'runs'", { "no value named runs", NULL } },
         { "UPDATE sqlite_sequence SET seq = 1 WHERE name = 'block'", { "ids of blocks would be given", NULL } },
     };
