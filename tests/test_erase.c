@@ -32,6 +32,11 @@ static void all_or_nothing(void **state)
     assert_int_equal(lapse_store_forget(store, "ann", NULL, 1, &o, NULL, NULL), LAPSE_INVALID);
     assert_int_equal(lapse_store_forget(store, "ann", offsets, -1, &o, NULL, NULL), LAPSE_INVALID);
     assert_int_equal(lapse_store_forget(NULL, "ann", offsets, 1, &o, NULL, NULL), LAPSE_INVALID);
+    assert_int_equal(lapse_store_forget(store, "ann", (const int64_t[]){ -1, 2 }, 1, &o, NULL, NULL), LAPSE_INVALID);
+    assert_int_equal(lapse_store_forget(store, "ann", offsets, 1, &o, &(lapse_forgotten){ .size = 8 }, NULL), LAPSE_INVALID);
+    assert_int_equal(lapse_store_forget(store, "ann", offsets, 1, &o, &(lapse_forgotten){ .size = 5000 }, NULL), LAPSE_INVALID);
+    o.at = LAPSE_TIME_MAX + 1;
+    assert_int_equal(lapse_store_forget(store, "ann", offsets, 1, &o, NULL, NULL), LAPSE_INVALID);
     o.flags = 1;
     assert_int_equal(lapse_store_forget(store, "ann", offsets, 1, &o, NULL, NULL), LAPSE_INVALID);
     assert_int_equal(lapse_store_forget(store, "ann", offsets, 1, &(lapse_forget_options){ .size = 3 }, NULL, NULL),

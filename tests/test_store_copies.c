@@ -70,6 +70,7 @@ static void names_of_copies(void **state)
     replace.flags = LAPSE_BACKUP_REPLACE;
     assert_int_equal(lapse_store_backup(store, path, &replace, &error), LAPSE_BAD_INPUT);
     assert_non_null(strstr(error.message, "itself"));
+    assert_int_equal(lapse_store_backup(store, copy_path, &(lapse_upkeep_options){ .size = 3 }, NULL), LAPSE_INVALID);
     assert_int_equal(lapse_store_backup(store, folder, &replace, &error), LAPSE_BAD_INPUT);
     snprintf(name, sizeof name, "%s/no/such", folder);
     assert_int_equal(lapse_store_backup(store, name, NULL, &error), LAPSE_IO);

@@ -88,6 +88,11 @@ static void inputs_that_cannot_be_read(void **state)
     assert_int_equal(lapse_store_import_file(store, "/dev/null/x", NULL, NULL, &error), LAPSE_IO);
     assert_int_equal(lapse_store_import_file(store, "/dev/null", NULL, NULL, &error), LAPSE_BAD_INPUT);
     assert_non_null(strstr(error.message, "no header"));
+    static const char *const headless[] = { "", "\n", "\r\n", "\xef\xbb\xbf", "\xef\xbb\xbf\n", "\ncustomer,time\n" };
+    for (size_t i = 0; i < sizeof headless / sizeof *headless; i++) {
+        assert_int_equal(import_text(store, headless[i], NULL, NULL, &error), LAPSE_BAD_INPUT);
+        assert_non_null(strstr(error.message, "no header"));
+    }
     const char good[] = "customer,time\na,2024-01-01\n";
     struct wrong_end fails = { { good, sizeof good - 1 }, -1 }, wild = { { good, sizeof good - 1 }, 1 };
     assert_int_equal(lapse_store_import_stream(store, give_and_end, &fails, NULL, NULL, &error), LAPSE_IO);
