@@ -148,7 +148,7 @@ static inline lapse_counts append(lapse_store *store, const struct world *w, con
         print_error("%s\n", error.message);
     assert_int_equal(status, LAPSE_OK);
     assert_int_equal(counts.read, n);
-    assert_int_equal(counts.accepted + counts.duplicate + counts.conflict, n);
+    assert_int_equal(counts.accepted + counts.duplicate + counts.conflict + counts.erased, n);
     free(customer);
     free(id);
     free(source);

@@ -1,5 +1,6 @@
-/* Arrow streams as events: types, exact money, zones, names, options, bad rows, threads. Streams that lie, and answers
- * as streams: test_arrow_out.c. tests/test_python_frames.py compares with other implementations of the format. */
+/* Arrow streams as events: types, exact money, zones, names, options, bad rows, threads. Streams that lie:
+ * test_arrow_lies.c; answers as streams: test_arrow_out.c. tests/test_python_frames.py compares with other
+ * implementations of the format. */
 #include "frames.h"
 
 /* ---- import: types ------------------------------------------------------------------------------------------- */
@@ -20,27 +21,37 @@ static void plain_rows_are_events(void **state)
     lapse_store_close(store);
 }
 
-/* What a column of money makes of three rows. */
-static void amounts_are(const struct column *column, const char *a, const char *b, const char *c)
+/* What a column of numbers makes of three rows: as printed, empty where there is none, NULL where it is refused. */
+static void numbers_are(const char *name, const struct column *column, const char *a, const char *b, const char *c)
 {
     lapse_store *store = store_new();
     struct maker m = with(*column);
     struct told told = { .count = 0 };
     char expected[512];
-    const char *amounts[] = { a, b, c };
-    m.columns[2].name = "amount";
+    const char *numbers[] = { a, b, c };
+    m.columns[2].name = name;
     bool any = (a && *a) || (b && *b) || (c && *c); /* else there is no column */
-    size_t n = (size_t)snprintf(expected, sizeof expected, "customer,time,kind%s\n", any ? ",amount" : "");
+    size_t n = (size_t)snprintf(expected, sizeof expected, "customer,time,kind%s%s\n", any ? "," : "", any ? name : "");
     for (int i = 0; i < 3; i++)
-        if (amounts[i])
+        if (numbers[i])
             n += (size_t)snprintf(expected + n, sizeof expected - n, "%c,1970-01-0%dT00:00:00Z,order.placed%s%s\n",
-                                  'a' + i, i + 2, any ? "," : "", amounts[i]);
+                                  'a' + i, i + 2, any ? "," : "", numbers[i]);
     assert_int_equal(import(store, &m, LAPSE_IMPORT_SKIP_BAD_ROWS, &told, NULL, NULL), LAPSE_OK);
     assert_string_equal(events(store), expected);
     assert_int_equal(told.count, !a + !b + !c);
     for (int i = 0; i < told.count; i++)
-        assert_string_equal(told.column[i], "amount");
+        assert_string_equal(told.column[i], name);
     lapse_store_close(store);
+}
+
+static void amounts_are(const struct column *column, const char *a, const char *b, const char *c)
+{
+    numbers_are("amount", column, a, b, c);
+}
+
+static void values_are(const struct column *column, const char *a, const char *b, const char *c)
+{
+    numbers_are("value", column, a, b, c);
 }
 
 static void amounts_of_all_types_are_exact(void **state)
@@ -69,6 +80,30 @@ static void amounts_of_all_types_are_exact(void **state)
     amounts_are(&(struct column){ .format = "n", .null_count = 3 }, "", "", "");
 }
 
+static void values_and_quantities_of_all_types(void **state)
+{
+    (void)state;
+    static const uint8_t bits[] = { 5 };
+    static const float floats[] = { 0.5f, NAN, -3 };
+    static const double doubles[] = { 0.1, INFINITY, -0.0 };
+    static const double finer[] = { 0.1 + 0.2, 1e15, 123456789012345 };
+    static const int64_t whole[] = { 12, INT64_MAX, -7 };
+    static const lapse_int128 fine[] = { 12500, 12505, 1 };
+    static const int32_t offsets[] = { 0, 4, 4, 7 };
+    values_are(&(struct column){ .format = "b", .values = bits }, "1", "0", "1");
+    values_are(&(struct column){ .format = "f", .values = floats }, "0.5", "", "-3");
+    values_are(&(struct column){ .format = "g", .values = doubles }, "0.1", NULL, "0");
+    values_are(&(struct column){ .format = "g", .values = finer }, NULL, "1000000000000000", "123456789012345");
+    values_are(&(struct column){ .format = "l", .values = whole }, "12", NULL, "-7");
+    values_are(&(struct column){ .format = "d:19,3", .values = fine }, "12.5", "12.505", "0.001");
+    values_are(&(struct column){ .format = "d:10,-2", .values = fine }, "1250000", "1250500", "100");
+    values_are(&(struct column){ .format = "d:38,30", .values = fine }, NULL, NULL, NULL);
+    values_are(&(struct column){ .format = "u", .values = offsets, .more = "0.25one" }, "0.25", "", NULL);
+    numbers_are("quantity", &(struct column){ .format = "u", .values = offsets, .more = "0.25one" }, "0.25", "", NULL);
+    numbers_are("quantity", &(struct column){ .format = "d:19,3", .values = fine }, "12.5", "12.505", "0.001");
+    numbers_are("quantity", &(struct column){ .format = "l", .values = whole }, "12", NULL, NULL);
+}
+
 /* A double is taken as the decimal that it is the nearest to; every amount of at most 15 digits comes back. */
 static void every_amount_survives_a_double(void **state)
 {
@@ -91,8 +126,9 @@ static void every_amount_survives_a_double(void **state)
     }
 }
 
-/* The time of the first row as printed, or the rule that it breaks. */
-static void time_is(const char *format, const void *values, const char *expected)
+/* The time of the first row as printed, or the rule that it breaks; `time_format` of the import, or NULL. */
+static void time_read_is(const char *format, const void *values, const void *bytes, const char *time_format,
+                         const char *expected)
 {
     lapse_store_options options;
     lapse_store *store = NULL;
@@ -108,13 +144,30 @@ static void time_is(const char *format, const void *values, const char *expected
     m.rows[0] = 1;
     m.columns[1].format = format;
     m.columns[1].values = values;
-    m.columns[1].more = format[0] == 'u' ? values : NULL;
-    assert_int_equal(import(store, &m, LAPSE_IMPORT_SKIP_BAD_ROWS, &told, NULL, NULL), LAPSE_OK);
+    m.columns[1].more = bytes;
+    struct ArrowArrayStream stream = stream_of(&m);
+    lapse_import_options import_options;
+    lapse_import_options_init(&import_options, sizeof import_options);
+    import_options.flags = LAPSE_IMPORT_SKIP_BAD_ROWS;
+    import_options.on_reject = tell;
+    import_options.reject_user = &told;
+    import_options.time_format = time_format;
+    assert_int_equal(lapse_store_import_arrow(store, &stream, &import_options, NULL, NULL), LAPSE_OK);
     if (told.count)
         assert_string_equal(told.rule[0], expected);
     else
         assert_non_null(strstr(events(store), expected));
     lapse_store_close(store);
+}
+
+static void time_is(const char *format, const void *values, const char *expected)
+{
+    time_read_is(format, values, NULL, NULL, expected);
+}
+
+static void text_time_is(const char *text, const char *time_format, const char *expected)
+{
+    time_read_is("u", (const int32_t[]){ 0, (int32_t)strlen(text) }, text, time_format, expected);
 }
 
 static void times_of_all_units(void **state)
@@ -137,7 +190,25 @@ static void times_of_all_units(void **state)
     time_is("tss:", &(int64_t){ INT64_MAX }, range);
     time_is("tss:UTC", &(int64_t){ INT64_MIN }, range);
     time_is("tsn:UTC", &(int64_t){ INT64_MIN }, "a time has at most 6 digits after the second");
+    lapse_store *plain = store_new(); /* whose zone is UTC */
+    struct maker m = three();
+    m.columns[1].format = "tsu:";
+    assert_int_equal(import(plain, &m, 0, NULL, NULL, NULL), LAPSE_OK);
+    assert_non_null(strstr(events(plain), "a,1970-01-02T00:00:00Z,order.placed\nb,1970-01-03T00:00:00Z"));
+    lapse_store_close(plain);
     time_is("tsu:UTC", &(int64_t){ 0 }, "1970-01-01T00:00:00Z is the usual mark of a missing time and not taken");
+}
+
+static void times_as_texts(void **state)
+{
+    (void)state;
+    text_time_is("2024-03-01T10:15:00Z", NULL, "a,2024-03-01T10:15:00Z");
+    text_time_is("2024-03-01 10:15", NULL, "a,2024-03-01T09:15:00Z"); /* one hour east */
+    text_time_is("1.3.2024 10:15", "%d.%m.%Y %H:%M", "a,2024-03-01T09:15:00Z");
+    text_time_is("", NULL, "a time is required");
+    text_time_is("", "%d.%m.%Y", "a time is required");
+    text_time_is("3000-01-02T00:00:00Z", NULL, "a time is from 1900-01-01 to 2999-12-31");
+    text_time_is("2024-03-01", "%d.%m.%Y", "the time does not match --time-format");
 }
 
 static void texts_of_all_types(void **state)
@@ -273,6 +344,32 @@ static void options_rename_and_say_where(void **state)
     lapse_store_close(store);
 }
 
+/* Of a row: the column that is to blame, also one that the stream does not have. */
+static void bad_rows_say_where(void **state)
+{
+    (void)state;
+    static const int32_t nobody[] = { 0, 1, 1, 2 }, kinds[] = { 0, 0, 15, 15 };
+    struct told told = { .count = 0 };
+    struct maker m = with((struct column){ .name = "kind", .format = "u", .values = kinds, .more = "consent.granted" });
+    lapse_store *store = store_new();
+    m.columns[0].values = nobody;
+    m.columns[0].more = "ac";
+    assert_int_equal(import(store, &m, LAPSE_IMPORT_SKIP_BAD_ROWS, &told, NULL, NULL), LAPSE_OK);
+    assert_int_equal(told.count, 1);
+    assert_int_equal(told.line[0], 1);
+    assert_string_equal(told.column[0], "customer");
+    assert_string_equal(told.text[0], "");
+    m.columns[0].values = abc;
+    m.columns[0].more = "abc";
+    told.count = 0;
+    assert_int_equal(import(store, &m, LAPSE_IMPORT_SKIP_BAD_ROWS, &told, NULL, NULL), LAPSE_OK);
+    assert_int_equal(told.count, 1);
+    assert_string_equal(told.column[0], "channel");
+    assert_string_equal(told.text[0], "");
+    assert_string_equal(told.rule[0], "an event of this kind needs a channel");
+    lapse_store_close(store);
+}
+
 /* ---- many rows ------------------------------------------------------------------------------------------------ */
 
 enum { MANY = 70000 };
@@ -348,12 +445,15 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(plain_rows_are_events),
         cmocka_unit_test(amounts_of_all_types_are_exact),
+        cmocka_unit_test(values_and_quantities_of_all_types),
         cmocka_unit_test(every_amount_survives_a_double),
         cmocka_unit_test(times_of_all_units),
+        cmocka_unit_test(times_as_texts),
         cmocka_unit_test(texts_of_all_types),
         cmocka_unit_test(slices_are_read_where_they_lie),
         cmocka_unit_test(names_kinds_and_refunds),
         cmocka_unit_test(options_rename_and_say_where),
+        cmocka_unit_test(bad_rows_say_where),
         cmocka_unit_test(threads_and_cuts_change_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -89,6 +89,36 @@ static void an_app_comes_back(void **state)
     lapse_store_close(store);
 }
 
+/* An objection goes on through those before it, unless it was lifted between them: by a grant for profiling, which is no
+ * lift at the instant of the next objection. Confirmations lift as grants do. */
+static void since_when_somebody_objects(void **state)
+{
+    static const struct {
+        const char *said, *since;
+    } cases[] = {
+        { "ann,2024-01-05,consent.objected,,,,,,,w,5\nann,2024-01-09,consent.objected,,,,,,,w,6\n", "2024-01-05" },
+        { "ann,2024-01-05,consent.objected,,,,,,,w,5\nann,2024-01-07,consent.granted,,email,profiling,,,,w,6\n"
+          "ann,2024-01-09,consent.objected,,,,,,,w,7\n", "2024-01-09" },
+        { "ann,2024-01-05,consent.objected,,,,,,,w,5\nann,2024-01-09,consent.granted,,email,profiling,,,,w,6\n"
+          "ann,2024-01-09,consent.objected,,,,,,,w,7\n", "2024-01-05" },
+        { "ann,2024-01-05,consent.objected,,,,,,,w,5\nann,2024-01-06,consent.requested,,email,profiling,,,t,w,6\n"
+          "ann,2024-01-07,consent.confirmed,,email,profiling,,,t,w,7\nann,2024-01-09,consent.objected,,,,,,,w,8\n"
+          "ann,2024-01-11,consent.objected,,,,,,,w,9\n", "2024-01-09" },
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        lapse_store *store = store_of(small_shop);
+        char expected[100];
+        add(store, cases[i].said);
+        char *got = advance_to(store, "2024-02-01"), *row = strstr(got, "ann,rights,");
+        snprintf(expected, sizeof expected, "ann,rights,,none,objected,%sT00:00:00Z,consent.objected,0\n", cases[i].since);
+        if (!row || strncmp(row, expected, strlen(expected)) != 0)
+            fail_msg("case %zu: %.90s is not %s", i, row ? row : got, expected);
+        free(got);
+        lapse_store_close(store);
+    }
+}
+
 static void a_baseline_tells_nothing(void **state)
 {
     lapse_store *store = store_of(small_shop);
@@ -403,6 +433,7 @@ int main(void)
         cmocka_unit_test(the_past_is_corrected),
         cmocka_unit_test(future_events_come_when_they_are_due),
         cmocka_unit_test(an_app_comes_back),
+        cmocka_unit_test(since_when_somebody_objects),
         cmocka_unit_test(a_baseline_tells_nothing),
         cmocka_unit_test(as_of_never_goes_back),
         cmocka_unit_test(another_policy_is_adopted_or_refused),

@@ -3,6 +3,8 @@
 
 #include "changes.h"
 
+#include "state/present.h"
+
 static size_t count_runs(lapse_store *store, int family, int64_t *rows)
 {
     struct lapse_manifest *m;
@@ -280,6 +282,127 @@ static void the_sorter_sorts(void **state)
     lapse_store_close(store);
 }
 
+/* ---- rows that are not this library's ------------------------------------------------------------------------------ */
+
+/* Of a family, by hand: `number` is that of a numbered key, `cells` are its columns by field. */
+struct hand {
+    int family;
+    const char *customer;
+    int64_t number, time, quantity, amount, price, value;
+    const char *note;   /* of verify */
+    const char *reader; /* what advance says; NULL: it does not read the row */
+};
+
+static void put_by_hand(lapse_store *store, const struct hand *h, size_t n)
+{
+    struct lapse_run_writer w;
+    struct lapse_run *run = NULL;
+    struct lapse_manifest *m = NULL;
+    assert_int_equal(lapse_run_writer_open(&w, store, h->family, NULL), LAPSE_OK);
+    for (size_t i = 0; i < n; i++) {
+        const struct lapse_family *family = &lapse_families[h->family];
+        struct lapse_cells cells = { .begin = 0 };
+        struct lapse_numbered numbered;
+        struct lapse_text key = { h[i].customer, (uint32_t)strlen(h[i].customer) };
+        const int64_t numbers[LAPSE_COLUMNS] = { [LAPSE_F_TIME] = h[i].time, [LAPSE_F_QUANTITY] = h[i].quantity,
+                                                 [LAPSE_F_AMOUNT] = h[i].amount, [LAPSE_F_PRICE] = h[i].price,
+                                                 [LAPSE_F_VALUE] = h[i].value };
+        static const int fields[] = { LAPSE_F_TIME, LAPSE_F_QUANTITY, LAPSE_F_AMOUNT, LAPSE_F_PRICE, LAPSE_F_VALUE };
+        for (size_t f = 0; f < sizeof fields / sizeof fields[0]; f++)
+            if (family->allowed & LAPSE_FIELD_BIT(fields[f]))
+                lapse_cells_number(&cells, fields[f], numbers[fields[f]]);
+        if (h->family == LAPSE_RUN_CALLS)
+            lapse_cells_text(&cells, LAPSE_F_ENDPOINT, (struct lapse_text){ "too short for a digest", 22 });
+        if (family->kind == LAPSE_KEYS_NUMBERED) {
+            lapse_numbered_set(&numbered, h[i].number, key);
+            key = numbered.key;
+        }
+        assert_int_equal(lapse_run_writer_put(&w, key, &cells.columns, UINT32_MAX, 0, 1, NULL), LAPSE_OK);
+    }
+    assert_int_equal(lapse_file_begin(store->file, NULL), LAPSE_OK);
+    assert_int_equal(lapse_store_manifest(store, &m, NULL), LAPSE_OK);
+    assert_int_equal(lapse_run_writer_finish(&w, &run, NULL), LAPSE_OK);
+    assert_int_equal(lapse_store_publish(store, m, &run, 1, NULL, 0, NULL), LAPSE_OK);
+    lapse_run_writer_abort(&w);
+    lapse_manifest_release(m);
+    lapse_run_release(run);
+}
+
+#define VERSION(call, row) ((int64_t)(call) << LAPSE_VERSION_SHIFT | (row))
+
+/* Verify names them, and whoever reads them tells that they are damaged instead of making something up. */
+static void rows_of_others_are_refused(void **state)
+{
+    enum { TOLD = LAPSE_RUN_TOLD, DUE = LAPSE_RUN_DEADLINES, OUTBOX = LAPSE_RUN_OUTBOX, CALLS = LAPSE_RUN_CALLS };
+    static const char version[] = "a row is not of the version of the rows before it", later[] = "are of a later call";
+    static const char told[] = "what was told of customer \"ann\" is damaged", record[] = "record 6 of the outbox is damaged";
+    static const char last[] = "what the store says of the last advance is damaged";
+    static const struct {
+        struct hand rows[2];
+        size_t count;
+    } cases[] = {
+        { { { LAPSE_RUN_TOUCHED, "\xff", 0, 1, 0, 0, 0, 0, "a key is no customer", NULL } }, 1 },
+        { { { TOLD, "ann", 0, VERSION(2, 0), 1, 0, 0, 0, version, told } }, 1 },
+        { { { TOLD, "ann", 0, VERSION(2, 1), 0, 0, 0, 0, version, NULL } }, 1 },
+        { { { TOLD, "ann", 0, VERSION(2, 1), -1, 0, 0, 0, version, told } }, 1 },
+        { { { TOLD, "ann", 0, -1, 1, 0, 0, 0, version, NULL } }, 1 },
+        { { { TOLD, "ann", 0, VERSION(2, 0), 0, 0, 0, 0, version, NULL },
+            { TOLD, "ann", 0, VERSION(2, 2), 1, 1, 0, 0, version, NULL } }, 2 },
+        { { { TOLD, "ann", 0, VERSION(9, 0), 0, 0, 0, 0, later, NULL } }, 1 },
+        { { { TOLD, "ann", 0, VERSION(1, 50), LAPSE_TOLD_REGIONS, 1, 0, 0, NULL, told } }, 1 },
+        { { { TOLD, "ann", 0, VERSION(1, 50), LAPSE_TOLD_STAGE, 99, 0, 0, NULL, told } }, 1 },
+        { { { TOLD, "ann", 0, VERSION(1, 50), LAPSE_TOLD_STAGE, -1, 0, 0, NULL, told } }, 1 },
+        { { { DUE, "", 5, 5, 0, 0, 0, 0, "too short for a number and a customer", NULL } }, 1 },
+        { { { DUE, "\xff", 5, 5, 0, 0, 0, 0, "a key has no customer", NULL } }, 1 },
+        { { { DUE, "ann", 5, 6, 0, 0, 0, 0, "a deadline is at another time", NULL } }, 1 },
+        { { { OUTBOX, "ann", 0, 5, 1, 1, 2, 2, "a record has no number, or shares it", NULL } }, 1 },
+        { { { OUTBOX, "zoe", 5, 5, 1, 1, 2, 2, "record 5 is there twice", NULL } }, 1 },
+        { { { OUTBOX, "ann", 7, 5, 1, 1, 2, 2, later, NULL } }, 1 },
+        { { { CALLS, "advance", 0, 5, 7, 3, 1, 0, last, last } }, 1 },
+    };
+    /* What verify cannot know: what regions, states and causes there are. */
+    static const struct hand records[] = {
+        { OUTBOX, "bob", 6, 5, 0, 1, 2, 2, NULL, record },     { OUTBOX, "bob", 6, 5, -1, 1, 2, 2, NULL, record },
+        { OUTBOX, "bob", 6, 5, 99, 1, 2, 2, NULL, record },    { OUTBOX, "bob", 6, 5, 1, 0, 2, 2, NULL, record },
+        { OUTBOX, "bob", 6, 5, 1, 99, 2, 2, NULL, record },    { OUTBOX, "bob", 6, 5, 1, 1, -2, 2, NULL, record },
+        { OUTBOX, "bob", 6, 5, 1, 1, INT64_MAX, 2, NULL, record }, { OUTBOX, "bob", 6, 5, 1, 1, 2, -2, NULL, record },
+        { OUTBOX, "bob", 6, 5, 1, 1, 2, 2 * LAPSE_KINDS, NULL, record },
+    };
+    const size_t n = sizeof cases / sizeof cases[0];
+    (void)state;
+    for (size_t i = 0; i < n + sizeof records / sizeof records[0]; i++) {
+        const struct hand *rows = i < n ? cases[i].rows : &records[i - n];
+        lapse_error error = { .size = sizeof error };
+        lapse_result *report = NULL;
+        struct text out = { 0 };
+        lapse_store *store = store_of(small_shop);
+        free(advance_to(store, "2024-02-01"));
+        if (i >= n) /* the latest record becomes another */
+            throw_away(store, LAPSE_RUN_OUTBOX);
+        put_by_hand(store, rows, i < n ? cases[i].count : 1);
+        assert_int_equal(lapse_store_verify(store, NULL, &report, &error), rows->note ? LAPSE_DAMAGED : LAPSE_OK);
+        if (rows->note && !strstr(error.message, rows->note))
+            fail_msg("case %zu: \"%s\" is not \"%s\"", i, error.message, rows->note);
+        lapse_result_free(report);
+        if (rows->reader) {
+            add(store, "ann,2024-02-02,session.started,,,,,,,w,9\n");
+            assert_int_equal(try_advance(store, (struct call){ .as_of = "2024-02-03" }, &out, &error), LAPSE_DAMAGED);
+            if (!strstr(error.message, rows->reader))
+                fail_msg("case %zu: \"%s\" is not \"%s\"", i, error.message, rows->reader);
+            free(out.data);
+        }
+        lapse_store_close(store);
+    }
+    lapse_store *store = store_of(small_shop); /* told, and nobody has */
+    lapse_error error = { .size = sizeof error };
+    lapse_result *report = NULL;
+    put_by_hand(store, &(struct hand){ TOLD, "ann", 0, VERSION(1, 0), 0, 0, 0, 0, NULL, NULL }, 1);
+    assert_int_equal(lapse_store_verify(store, NULL, &report, &error), LAPSE_DAMAGED);
+    assert_non_null(strstr(error.message, "no call that made them"));
+    lapse_result_free(report);
+    lapse_store_close(store);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -291,6 +414,7 @@ int main(void)
         cmocka_unit_test(who_has_no_events_is_not_told_of),
         cmocka_unit_test(the_forgotten_are_told_no_more),
         cmocka_unit_test(what_crosses_is_told),
+        cmocka_unit_test(rows_of_others_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -345,6 +345,9 @@ static void test_bad_durations(void **state)
     d.entry = good; /* not below the times */
     assert_int_equal(lapse_survival_fit(&d, NULL, &result, &error), LAPSE_INVALID);
     d.entry = NULL;
+    d.weight = (const double[]){ 1, 0, 1 };
+    assert_int_equal(lapse_survival_fit(&d, NULL, &result, &error), LAPSE_INVALID);
+    assert_int_equal(error.row, 1);
     d.weight = huge;
     assert_int_equal(lapse_survival_fit(&d, NULL, &result, &error), LAPSE_INVALID);
     d.weight = NULL;
@@ -398,6 +401,11 @@ static void test_bad_curves(void **state)
                      LAPSE_INVALID);
     assert_int_equal(lapse_survival_mean(3, time, survival, NULL, NULL, -1, &out, NULL, NULL), LAPSE_INVALID);
     assert_int_equal(lapse_survival_mean(3, NULL, survival, NULL, NULL, 1, &out, NULL, NULL), LAPSE_INVALID);
+    assert_int_equal(lapse_survival_mean(3, time, NULL, NULL, NULL, 1, &out, NULL, NULL), LAPSE_INVALID);
+    assert_int_equal(lapse_survival_mean(3, time, survival, NULL, lost, 1, &out, &variance, NULL), LAPSE_INVALID);
+    assert_int_equal(lapse_survival_mean(3, time, survival, NULL, NULL, 1, NULL, NULL, NULL), LAPSE_INVALID);
+    assert_int_equal(lapse_survival_quantile(3, time, survival, .5, NULL, &defined, NULL), LAPSE_INVALID);
+    assert_int_equal(lapse_survival_quantile(3, time, survival, .5, &out, NULL, NULL), LAPSE_INVALID);
     assert_int_equal(lapse_survival_mean(-1, time, survival, NULL, NULL, 1, &out, NULL, NULL), LAPSE_INVALID);
     /* without a curve everybody stays; beyond its end it is held */
     assert_int_equal(lapse_survival_mean(0, NULL, NULL, NULL, NULL, 7, &out, NULL, NULL), LAPSE_OK);

@@ -379,7 +379,23 @@ static void test_bad_calls(void **state)
     assert_int_equal(lapse_rfm_score(&v, NULL, NULL, NULL, NULL, NULL, NULL), LAPSE_INVALID);
     v = (lapse_rfm_values){ .size = sizeof v, .digits = 7 };
     assert_int_equal(lapse_rfm_score(&v, NULL, NULL, NULL, NULL, NULL, NULL), LAPSE_INVALID);
+    v.digits = -1;
+    assert_int_equal(lapse_rfm_score(&v, NULL, NULL, NULL, NULL, NULL, NULL), LAPSE_INVALID);
+    v = (lapse_rfm_values){ .size = sizeof v - 1 };
+    assert_int_equal(lapse_rfm_score(&v, NULL, NULL, NULL, NULL, NULL, NULL), LAPSE_INVALID);
     assert_int_equal(lapse_rfm_score(NULL, NULL, NULL, NULL, NULL, NULL, NULL), LAPSE_INVALID);
+    const int64_t one = 1;
+    for (int missing = 0; missing < 6; missing++) { /* any one of the arrays */
+        uint8_t score[3];
+        const int64_t *in[3];
+        uint8_t *to[3];
+        for (int i = 0; i < 3; i++) {
+            in[i] = missing == i ? NULL : &one;
+            to[i] = missing == i + 3 ? NULL : &score[i];
+        }
+        v = (lapse_rfm_values){ .size = sizeof v, .count = 1, .recency = in[0], .frequency = in[1], .monetary = in[2] };
+        assert_int_equal(lapse_rfm_score(&v, NULL, NULL, to[0], to[1], to[2], NULL), LAPSE_INVALID);
+    }
 
     /* of nobody there are no cuts, and such cuts score nobody */
     o.made = &made;
@@ -395,7 +411,11 @@ static void test_bad_calls(void **state)
     assert_int_equal(100 * scores[0] + 10 * scores[1] + scores[2], 111);
     assert_int_equal(lapse_cuts_score(&cuts, 2, 2, 300, NULL), LAPSE_INVALID);
     assert_int_equal(lapse_cuts_write(&cuts, NULL, NULL, NULL), LAPSE_INVALID);
+    assert_int_equal(lapse_cuts_score(NULL, 2, 2, 300, scores), LAPSE_INVALID);
     assert_int_equal(lapse_cuts_parse("1/2/3", 7, &cuts, NULL), LAPSE_INVALID);
+    assert_int_equal(lapse_cuts_parse("1/2/3", -1, &cuts, NULL), LAPSE_INVALID);
+    assert_int_equal(lapse_cuts_parse("1/2/3", 2, &(lapse_cuts){ .size = 8 }, NULL), LAPSE_INVALID);
+    assert_int_equal(lapse_cuts_read(NULL, 0, 2, &cuts, NULL), LAPSE_INVALID);
     assert_int_equal(lapse_cuts_parse(NULL, 2, &cuts, NULL), LAPSE_INVALID);
     assert_int_equal(lapse_cuts_parse("1/2/3", 2, NULL, NULL), LAPSE_INVALID);
 

@@ -32,6 +32,11 @@ static void all_or_nothing(void **state)
     assert_int_equal(lapse_store_forget(store, "ann", NULL, 1, &o, NULL, NULL), LAPSE_INVALID);
     assert_int_equal(lapse_store_forget(store, "ann", offsets, -1, &o, NULL, NULL), LAPSE_INVALID);
     assert_int_equal(lapse_store_forget(NULL, "ann", offsets, 1, &o, NULL, NULL), LAPSE_INVALID);
+    assert_int_equal(lapse_store_forget(store, "ann", (const int64_t[]){ -1, 2 }, 1, &o, NULL, NULL), LAPSE_INVALID);
+    assert_int_equal(lapse_store_forget(store, "ann", offsets, 1, &o, &(lapse_forgotten){ .size = 8 }, NULL), LAPSE_INVALID);
+    assert_int_equal(lapse_store_forget(store, "ann", offsets, 1, &o, &(lapse_forgotten){ .size = 5000 }, NULL), LAPSE_INVALID);
+    o.at = LAPSE_TIME_MAX + 1;
+    assert_int_equal(lapse_store_forget(store, "ann", offsets, 1, &o, NULL, NULL), LAPSE_INVALID);
     o.flags = 1;
     assert_int_equal(lapse_store_forget(store, "ann", offsets, 1, &o, NULL, NULL), LAPSE_INVALID);
     assert_int_equal(lapse_store_forget(store, "ann", offsets, 1, &(lapse_forget_options){ .size = 3 }, NULL, NULL),
@@ -248,6 +253,85 @@ static void addresses_of_the_forgotten_stay_suppressed(void **state)
         }
 }
 
+/* Of one address several things may have been said, by several of the forgotten: each is kept, the latest of a kind. */
+static void all_that_was_said_of_an_address_is_kept(void **state)
+{
+    static const struct {
+        const char *said, *gone; /* customer,time,kind,channel,reason,purpose,evidence; who is forgotten then */
+        uint64_t reasons;
+    } cases[] = {
+        { "ann,1971-01-02,message.bounced,email,hard,,\nann,1971-01-02,suppression.added,email,,,\n"
+          "ann,1971-01-02,message.spam_reported,email,,,\n", "a",
+          BIT(HARD_BOUNCED) | BIT(MANUAL_BLOCK) | BIT(SPAM_REPORTED) | BIT(CONSENT_WITHDRAWN) },
+        { "ann,1971-01-02,message.bounced,email,hard,,\nbob,1971-01-02,message.bounced,email,hard,,\n"
+          "bob,1971-01-03,suppression.added,email,,,\n", "ab", BIT(HARD_BOUNCED) | BIT(MANUAL_BLOCK) },
+        { "ann,1971-01-02,consent.withdrawn,email,,profiling,\nann,1971-01-02,consent.withdrawn,email,,marketing,\n"
+          "ann,1971-01-02,consent.withdrawn,email,,tracking,\n", "a", BIT(CONSENT_WITHDRAWN) },
+        { "ann,1971-01-02,consent.withdrawn,sms,,,\nann,1971-01-02,consent.withdrawn,email,,,\n", "a", BIT(CONSENT_WITHDRAWN) },
+        { "ann,1971-01-02,consent.withdrawn,sms,,,\nann,1971-01-02,consent.withdrawn,push,,,\n", "a", 0 },
+        { "ann,1971-01-02,message.bounced,sms,hard,,\nann,1971-01-02,message.bounced,email,hard,,\n", "a", BIT(HARD_BOUNCED) },
+        { "ann,1971-01-02,sms.keyword,,stop,,\n", "a", 0 },
+    };
+    static const char columns[] = "customer,time,kind,channel,reason,purpose,evidence,endpoint\n";
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char text[1200];
+        lapse_store *store = fresh(NULL);
+        size_t n = (size_t)snprintf(text, sizeof text, "%s", columns);
+        for (const char *who = "ann\0bob\0"; *who; who += 4) {
+            static const char *const channels[] = { "email", "sms", "push" };
+            for (int c = 0; c < 3; c++)
+                n += (size_t)snprintf(text + n, sizeof text - n, "%s,1971-01-01,endpoint.added,%s,,,,a@b.c\n", who, channels[c]);
+        }
+        for (const char *line = cases[i].said; *line; line = strchr(line, '\n') + 1)
+            n += (size_t)snprintf(text + n, sizeof text - n, "%.*s,\n", (int)strcspn(line, "\n"), line);
+        import(store, text, "f");
+        const char *gone[] = { "ann", "bob" };
+        assert_int_equal(forget(store, gone, (int)strlen(cases[i].gone), NULL), LAPSE_OK);
+        snprintf(text, sizeof text, "%scat,1975-01-01,endpoint.added,email,,,,a@b.c\ncat,1975-01-01,endpoint.added,sms,,,,a@b.c\n"
+                 "cat,1975-01-01,consent.imported,email,,,x,\n", columns);
+        import(store, text, "g");
+        if (marketing(store, "cat") != cases[i].reasons)
+            fail_msg("case %zu: %llx", i, (unsigned long long)marketing(store, "cat"));
+        if (strstr(cases[i].said, "stop")) { /* a keyword is about sms */
+            char *all = answer(store, INT64_MAX, ask_consent);
+            assert_non_null(strstr(all, "cat,sms,marketing,,withdrawn"));
+            free(all);
+        }
+        check_sound(store);
+        lapse_store_close(store);
+    }
+}
+
+/* Of very many addresses held at once, an event that names none is about the 64 added last. */
+static void of_many_addresses_the_last_are_meant(void **state)
+{
+    enum { HELD = 70, LAST = 64 };
+    (void)state;
+    char text[30000];
+    lapse_store *store = fresh(NULL);
+    size_t n = (size_t)snprintf(text, sizeof text, "customer,time,kind,channel,endpoint\n");
+    for (int i = 0; i < HELD; i++) {
+        n += (size_t)snprintf(text + n, sizeof text - n, "ann,1971-01-01T00:00:%02d.%dZ,endpoint.added,email,a%02d@b.c\n",
+                              i / 2, i % 2, i);
+        n += (size_t)snprintf(text + n, sizeof text - n, "c%02d,1971-01-01,endpoint.added,email,a%02d@b.c\n", i, i);
+        n += (size_t)snprintf(text + n, sizeof text - n, "c%02d,1971-01-01,consent.granted,email,\n", i);
+    }
+    snprintf(text + n, sizeof text - n, "ann,1971-01-02,consent.withdrawn,email,\n");
+    import(store, text, "f");
+    for (int gone = 0; gone < 2; gone++) { /* also of the ledger, when she is forgotten */
+        for (int i = 0; i < HELD; i++) {
+            char id[8];
+            snprintf(id, sizeof id, "c%02d", i);
+            if ((marketing(store, id) != 0) != (i >= HELD - LAST))
+                fail_msg("%s, %d: %llx", id, gone, (unsigned long long)marketing(store, id));
+        }
+        if (!gone)
+            assert_int_equal(forget_one(store, "ann"), LAPSE_OK);
+    }
+    lapse_store_close(store);
+}
+
 /* What somebody else took back, or what the forgotten lifted themselves, is not kept. */
 static void what_was_lifted_is_not_kept(void **state)
 {
@@ -301,6 +385,8 @@ int main(void)
         cmocka_unit_test(identities_are_free_again),
         cmocka_unit_test(many_are_forgotten_one_by_one),
         cmocka_unit_test(addresses_of_the_forgotten_stay_suppressed),
+        cmocka_unit_test(all_that_was_said_of_an_address_is_kept),
+        cmocka_unit_test(of_many_addresses_the_last_are_meant),
         cmocka_unit_test(what_was_lifted_is_not_kept),
         cmocka_unit_test(keys_are_those_of_the_host),
     };

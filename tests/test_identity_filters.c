@@ -302,6 +302,79 @@ static void filters_are_only_a_help(void **state)
     free(more);
 }
 
+/* What is damaged of them is no damage of the store's answers, and verify names it all the same. */
+static void damaged_filters_are_named(void **state)
+{
+    (void)state;
+    const struct world w = { 3000, 300, 2, 300000, 50 };
+    void (*const changes[])(struct lapse_filter *, sqlite3 *) = { nothing, lose, damage, shorten };
+    struct event *events = malloc(MANY * sizeof *events);
+    for (size_t c = 0; c < sizeof changes / sizeof *changes; c++) {
+        struct model m;
+        char rows[200];
+        lapse_result *report = NULL;
+        lapse_error error = { .size = sizeof error };
+        lapse_store *store = large_store(&m, &w, events);
+        int stored = each_filter(store, changes[c]);
+        assert_in_range(stored, 1, 10);
+        assert_int_equal(verify(store, rows, sizeof rows, &report, &error), c ? LAPSE_DAMAGED : LAPSE_OK);
+        assert_int_equal(lapse_result_notes(report) >= stored, c > 0);
+        for (int i = 0; i < lapse_result_notes(report); i++)
+            assert_non_null(strstr(lapse_result_note(report, i), "of its filter is damaged"));
+        lapse_result_free(report);
+        check_store(store, &m);
+        lapse_store_close(store);
+        close_model(&m);
+    }
+    free(events);
+}
+
+/* A run that somebody was taken out of keeps its filters: what it had is known, what is new is taken, and verify agrees. */
+static void filters_outlive_an_erasure(void **state)
+{
+    (void)state;
+    const struct world w = { 3000, 300, 2, 300000, 50 };
+    const int64_t offsets[] = { 0, 2 };
+    struct event *events = malloc(MANY * sizeof *events);
+    int32_t *outcomes = malloc(MANY * sizeof *outcomes);
+    lapse_forget_options o;
+    lapse_forget_options_init(&o, sizeof o);
+    o.at = (w.times + 1) * LAPSE_DAY;
+    for (int reopened = 0; reopened < 2; reopened++) {
+        struct model m;
+        lapse_forgotten gone = { .size = sizeof gone };
+        lapse_result *report = NULL;
+        char rows[200];
+        int64_t of_c7 = 0;
+        lapse_store *store = large_store(&m, &w, events);
+        int64_t before = events_in(store);
+        assert_int_equal(lapse_store_forget(store, "C7", offsets, 1, &o, &gone, NULL), LAPSE_OK);
+        assert_true(gone.events > 0);
+        assert_int_equal(events_in(store), before - gone.events);
+        assert_in_range(each_filter(store, NULL), 1, 10);
+        if (reopened) {
+            lapse_store_close(store);
+            store = open_store(path, 64 << 20);
+        }
+        lapse_counts counts = append(store, &w, events, MANY, 0, outcomes);
+        for (int64_t i = 0; i < MANY; i++) {
+            bool hers = events[i].content / w.amounts / w.times == 7;
+            of_c7 += hers;
+            if ((outcomes[i] == LAPSE_ROW_ERASED) != hers)
+                fail_msg("row %lld: outcome %d", (long long)i, (int)outcomes[i]);
+        }
+        assert_int_equal(counts.erased, of_c7);
+        assert_int_equal(counts.accepted, 0);
+        assert_int_equal(events_in(store), before - gone.events);
+        assert_int_equal(verify(store, rows, sizeof rows, &report, NULL), LAPSE_OK);
+        lapse_result_free(report);
+        lapse_store_close(store);
+        close_model(&m);
+    }
+    free(events);
+    free(outcomes);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -311,6 +384,8 @@ int main(void)
         cmocka_unit_test(recent_rows_are_the_latest),
         cmocka_unit_test(content_keys),
         cmocka_unit_test(filters_are_only_a_help),
+        cmocka_unit_test(damaged_filters_are_named),
+        cmocka_unit_test(filters_outlive_an_erasure),
     };
     return cmocka_run_group_tests_name("identity_filters", tests, make_folder, remove_folder);
 }

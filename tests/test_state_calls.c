@@ -101,7 +101,15 @@ static void refusals(void **state)
     p.topic = NULL;
     p.threads = 65;
     assert_int_equal(lapse_view_permit(view, &p, &result, NULL), LAPSE_INVALID);
+    p.threads = 0;
+    assert_int_equal(lapse_view_permit(view, &p, &result, NULL), LAPSE_INVALID);
     p.threads = 1;
+    p.reserved = 1;
+    assert_int_equal(lapse_view_permit(view, &p, &result, NULL), LAPSE_INVALID);
+    p.reserved = 0;
+    assert_int_equal(lapse_view_permit(view, &p, NULL, NULL), LAPSE_INVALID);
+    assert_int_equal(lapse_view_permit(NULL, &p, &result, NULL), LAPSE_INVALID);
+    assert_int_equal(lapse_view_permit(view, &(lapse_permit_options){ .size = 8 }, &result, NULL), LAPSE_INVALID);
     p.flags = 2;
     assert_int_equal(lapse_view_permit(view, &p, &result, NULL), LAPSE_INVALID);
     assert_int_equal(lapse_view_permit_one(NULL, NULL, "a", 1, 1, NULL, &d, NULL), LAPSE_INVALID);

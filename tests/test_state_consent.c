@@ -155,6 +155,20 @@ static void wide_withdrawals(void **state)
     }
 }
 
+/* Of several requests that are open the first began the waiting, in whatever order they came in; one that was answered or is
+ * too old began nothing. */
+static void several_requests(void **state)
+{
+    struct ask at = { AT("2024-03-01") };
+    (void)state;
+    EXPECT("a,2024-02-05,consent.requested,channel=email,ref=t,source=s\na,2024-02-02,consent.requested,channel=email,ref=u,source=s",
+           CONSENT, at, "a,email,marketing,,none,1,,2024-02-02T00:00:00Z,,s\n");
+    EXPECT("a,2024-02-02,consent.requested,channel=email,ref=u,source=s\na,2024-02-05,consent.requested,channel=email,ref=t,source=s",
+           CONSENT, at, "a,email,marketing,,none,1,,2024-02-02T00:00:00Z,,s\n");
+    EXPECT("a,2023-06-02,consent.requested,channel=email,ref=u,source=s\na,2024-02-05,consent.requested,channel=email,ref=t,source=s",
+           CONSENT, at, "a,email,marketing,,none,1,,2024-02-05T00:00:00Z,,s\n");
+}
+
 static void implied(void **state)
 {
     static const char casl[] = "implied.purchase=24m implied.inquiry=6m";
@@ -195,6 +209,7 @@ int main(void)
         cmocka_unit_test(golden_vectors),
         cmocka_unit_test(cells),
         cmocka_unit_test(wide_withdrawals),
+        cmocka_unit_test(several_requests),
         cmocka_unit_test(implied),
     };
     return cmocka_run_group_tests_name("state_consent", tests, NULL, NULL);

@@ -70,10 +70,14 @@ static void names_of_copies(void **state)
     replace.flags = LAPSE_BACKUP_REPLACE;
     assert_int_equal(lapse_store_backup(store, path, &replace, &error), LAPSE_BAD_INPUT);
     assert_non_null(strstr(error.message, "itself"));
+    assert_int_equal(lapse_store_backup(store, copy_path, &(lapse_upkeep_options){ .size = 3 }, NULL), LAPSE_INVALID);
     assert_int_equal(lapse_store_backup(store, folder, &replace, &error), LAPSE_BAD_INPUT);
     snprintf(name, sizeof name, "%s/no/such", folder);
     assert_int_equal(lapse_store_backup(store, name, NULL, &error), LAPSE_IO);
     assert_non_null(strstr(error.message, "folder"));
+    snprintf(name, sizeof name, "%s/copy", path); /* a file where a folder is to be */
+    assert_int_equal(lapse_store_backup(store, name, NULL, &error), LAPSE_IO);
+    assert_non_null(strstr(error.message, "there is no such folder"));
     assert_int_equal(symlink(path, copy_path), 0);
     assert_int_equal(lapse_store_backup(store, copy_path, &replace, &error), LAPSE_BAD_INPUT);
     unlink(copy_path);
@@ -114,21 +118,28 @@ static void cancelled_copying(void **state)
     unlink(path);
 }
 
-/* Another handle, as another process would, takes away what is being copied: a later moment is copied instead. */
+/* Another handle, as another process would, takes away what is being copied: a later moment is copied instead, whatever
+ * of the one before has been copied already. */
 static void copying_what_is_rewritten(void **state)
 {
     (void)state;
-    lapse_store *store = filled(path, 6, 3000), *reader = opened(path, LAPSE_STORE_READ_ONLY);
-    char *before = export_of(store);
-    struct host host = { .other = store };
-    lapse_upkeep_options o = told_by(&host);
-    assert_int_equal(lapse_store_backup(reader, copy_path, &o, NULL), LAPSE_OK);
-    check_export_of(copy_path, before);
-    check_sound_file(copy_path);
-    free(before);
-    lapse_store_close(reader);
-    lapse_store_close(store);
-    unlink(copy_path);
+    long questions = 1;
+    for (long at = 0; at <= questions; at++) { /* at first only counted */
+        lapse_store *store = filled(path, 6, 3000), *reader = opened(path, LAPSE_STORE_READ_ONLY);
+        char *before = export_of(store);
+        struct host host = { .other = store, .other_at = at };
+        lapse_upkeep_options o = told_by(&host);
+        assert_int_equal(lapse_store_backup(reader, copy_path, &o, NULL), LAPSE_OK);
+        questions = at ? questions : host.asked;
+        assert_true(questions > 3);
+        check_export_of(copy_path, before);
+        check_sound_file(copy_path);
+        assert_int_equal(names_with("copy"), 1);
+        free(before);
+        lapse_store_close(reader);
+        lapse_store_close(store);
+        unlink(copy_path);
+    }
     unlink(path);
 }
 

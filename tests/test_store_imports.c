@@ -88,6 +88,11 @@ static void inputs_that_cannot_be_read(void **state)
     assert_int_equal(lapse_store_import_file(store, "/dev/null/x", NULL, NULL, &error), LAPSE_IO);
     assert_int_equal(lapse_store_import_file(store, "/dev/null", NULL, NULL, &error), LAPSE_BAD_INPUT);
     assert_non_null(strstr(error.message, "no header"));
+    static const char *const headless[] = { "", "\n", "\r\n", "\xef\xbb\xbf", "\xef\xbb\xbf\n", "\ncustomer,time\n" };
+    for (size_t i = 0; i < sizeof headless / sizeof *headless; i++) {
+        assert_int_equal(import_text(store, headless[i], NULL, NULL, &error), LAPSE_BAD_INPUT);
+        assert_non_null(strstr(error.message, "no header"));
+    }
     const char good[] = "customer,time\na,2024-01-01\n";
     struct wrong_end fails = { { good, sizeof good - 1 }, -1 }, wild = { { good, sizeof good - 1 }, 1 };
     assert_int_equal(lapse_store_import_stream(store, give_and_end, &fails, NULL, NULL, &error), LAPSE_IO);
@@ -308,18 +313,19 @@ static void many_sources(void **state)
     lapse_store_close(store);
 }
 
-/* As many threads and as little memory as may be: a great many small runs, which make the store that one run makes. */
+/* As little memory as may be, with as many threads and with one, so that it is used up again and again in the midst of the
+ * input: many small runs, which make the store that one run makes. */
 static void many_runs(void **state)
 {
     enum { ROWS = 310000 };
-    struct text exports[2];
-    char *text = malloc(ROWS * 40 + 100);
+    struct text exports[3];
+    char *text = malloc((size_t)ROWS * 140 + 100);
     assert_non_null(text);
     size_t n = (size_t)sprintf(text, "customer,time,amount,ref\n");
     (void)state;
     for (int i = 0; i < ROWS; i++)
-        n += (size_t)sprintf(text + n, "c%03d,@%d,%d,r%d\n", i % 997 * 7919 % 997, 1000 + i % 65537 * 31 % 65537, i % 100, i);
-    for (int way = 0; way < 2; way++) {
+        n += (size_t)sprintf(text + n, "c%03d,@%d,%d,%0100d\n", i % 997 * 7919 % 997, 1000 + i % 65537 * 31 % 65537, i % 100, i);
+    for (int way = 0; way < 3; way++) {
         lapse_store *store;
         lapse_store_options so;
         lapse_import_options o;
@@ -327,7 +333,7 @@ static void many_runs(void **state)
         lapse_store_options_init(&so, sizeof so);
         lapse_import_options_init(&o, sizeof o);
         so.memory_limit = way ? 16 << 20 : 1 << 30;
-        o.threads = way ? 64 : 1;
+        o.threads = way == 1 ? 64 : 1;
         assert_int_equal(lapse_store_open(NULL, &so, &store, NULL), LAPSE_OK);
         for (int round = 0; round < 2; round++) { /* the second time nothing is new */
             assert_int_equal(import_text(store, text, &o, &counts, NULL), LAPSE_OK);
@@ -336,11 +342,56 @@ static void many_runs(void **state)
         assert_int_equal(export_to(store, &exports[way]), LAPSE_OK);
         lapse_store_close(store);
     }
-    assert_true(exports[0].size > (size_t)ROWS * 30);
-    assert_true(exports[0].size == exports[1].size && memcmp(exports[0].data, exports[1].data, exports[0].size) == 0);
-    free(exports[0].data);
-    free(exports[1].data);
+    assert_true(exports[0].size > (size_t)ROWS * 130);
+    for (int way = 1; way < 3; way++)
+        assert_true(exports[0].size == exports[way].size && memcmp(exports[0].data, exports[way].data, exports[0].size) == 0);
+    for (int way = 0; way < 3; way++)
+        free(exports[way].data);
     free(text);
+}
+
+/* More customers in one stage than it first had room for: each is one, has her rows, and nobody else's. */
+static void many_customers(void **state)
+{
+    (void)state;
+    enum { ROWS = 31000, CUSTOMERS = 29000 }; /* few enough rows for a stage of one part */
+    char *customers = malloc(ROWS * 8 + 1);
+    int64_t *offsets = malloc((ROWS + 1) * sizeof *offsets), *times = malloc(ROWS * sizeof *times);
+    struct text out = { 0 };
+    lapse_view *view;
+    lapse_result *result;
+    lapse_store *store = opened(NULL, 0);
+    for (int i = 0; i < ROWS; i++) {
+        sprintf(customers + 6 * i, "c%05d", (int)((int64_t)i % CUSTOMERS * 7919 % CUSTOMERS));
+        offsets[i] = 6 * i;
+        times[i] = (1 + i / CUSTOMERS) * LAPSE_DAY;
+    }
+    offsets[ROWS] = 6 * ROWS;
+    lapse_batch batch = { .size = sizeof batch, .rows = ROWS, .customer = customers, .customer_offsets = offsets,
+                          .time = times };
+    assert_int_equal(lapse_store_append(store, &batch, NULL, NULL, NULL), LAPSE_OK);
+    assert_int_equal(lapse_view_open(store, INT64_MAX, &view, NULL), LAPSE_OK);
+    assert_int_equal(lapse_view_events(view, &result, NULL), LAPSE_OK);
+    assert_int_equal(lapse_result_write_csv(result, put_bytes, &out, NULL), LAPSE_OK);
+    bool again[CUSTOMERS] = { false };
+    for (int i = CUSTOMERS; i < ROWS; i++)
+        again[atoi(customers + 6 * i + 1)] = true;
+    const char *line = strchr(out.data, '\n') + 1;
+    for (int c = 0; c < CUSTOMERS; c++)
+        for (int day = 2; day <= 2 + again[c]; day++, line = strchr(line, '\n') + 1) {
+            char expected[60];
+            int n = snprintf(expected, sizeof expected, "c%05d,1970-01-%02dT00:00:00Z,order.placed", c, day);
+            if (strncmp(line, expected, (size_t)n) != 0)
+                fail_msg("%.60s is not %s", line, expected);
+        }
+    assert_int_equal(*line, 0);
+    free(out.data);
+    lapse_result_free(result);
+    lapse_view_close(view);
+    lapse_store_close(store);
+    free(customers);
+    free(offsets);
+    free(times);
 }
 
 /* So many ids that their fingerprints are judged in slices. */
@@ -382,6 +433,7 @@ int main(void)
         cmocka_unit_test(appends_are_checked),
         cmocka_unit_test(many_sources),
         cmocka_unit_test(many_runs),
+        cmocka_unit_test(many_customers),
         cmocka_unit_test(many_ids),
     };
     return cmocka_run_group_tests_name("store_imports", tests, make_folder, remove_folder);

@@ -112,6 +112,9 @@ static void damage_is_named(void **state)
         { "INSERT INTO run(family, directory) SELECT family, directory FROM run WHERE id = 1",
           { "list of runs", "block 1 is listed twice", NULL } },
         { "UPDATE run SET family = 9 WHERE id = 2", { "run 2", NULL } },
+        { "UPDATE run SET family = 0 WHERE id = 2", { "run 2 is of a family that there is not", NULL } },
+        { "UPDATE run SET family = 3 WHERE id = 2", { "run 2 is of a family that there is not", NULL } }, /* never published */
+        { "UPDATE run SET family = 99 WHERE id = 2", { "run 2 is of a family that there is not", NULL } },
         { "DELETE FROM meta WHERE name = 'runs'", { "no value named runs", NULL } },
         { "UPDATE sqlite_sequence SET seq = 1 WHERE name = 'block'", { "ids of blocks would be given", NULL } },
     };
@@ -148,9 +151,20 @@ struct hand {
     const char *keys[4], *ids[4];
     int kinds[4];
     int family, rows;
-    bool lists_nothing; /* its directory forgets sources and columns */
-    const char *note;   /* NULL: none */
+    void (*change)(struct lapse_run *run); /* of its directory, before that is stored; NULL: it is right */
+    const char *note;                      /* NULL: none */
+    const char *source, *endpoint;         /* of each row */
 };
+
+static void put_text(struct lapse_columns *c, int field, const char *text, uint8_t *size)
+{
+    static const uint32_t at = 0;
+    if (!text)
+        return;
+    *size = (uint8_t)strlen(text);
+    c->fields |= LAPSE_FIELD_BIT(field);
+    c->text[field] = (struct lapse_text_column){ text, &at, size, NULL };
+}
 
 static lapse_status add_by_hand(lapse_store *store, const struct hand *h)
 {
@@ -160,18 +174,20 @@ static lapse_status add_by_hand(lapse_store *store, const struct hand *h)
     lapse_status status = lapse_run_writer_open(&w, store, h->family, NULL);
     for (int i = 0; i < h->rows && status == LAPSE_OK; i++) {
         struct lapse_text key = { h->keys[i], (uint32_t)strlen(h->keys[i]) };
-        uint8_t kind = (uint8_t)h->kinds[i], size = h->ids[i] ? (uint8_t)strlen(h->ids[i]) : 0;
-        uint32_t at = 0;
+        uint8_t kind = (uint8_t)h->kinds[i], sizes[3];
         struct lapse_columns c = { 0 };
-        if (h->family == LAPSE_RUN_FINGERPRINTS) {
-            c.fields = LAPSE_FIELD_BIT(LAPSE_F_VALUE);
+        if (h->family == LAPSE_RUN_FINGERPRINTS || h->values[i]) {
+            c.fields |= LAPSE_FIELD_BIT(LAPSE_F_VALUE);
             c.number[LAPSE_F_VALUE] = &h->values[i];
-        } else {
-            c.fields = LAPSE_FIELD_BIT(LAPSE_F_TIME) | LAPSE_FIELD_BIT(LAPSE_F_KIND) | LAPSE_FIELD_BIT(LAPSE_F_EVENT_ID);
+        }
+        if (h->family != LAPSE_RUN_FINGERPRINTS) {
+            c.fields |= LAPSE_FIELD_BIT(LAPSE_F_TIME) | LAPSE_FIELD_BIT(LAPSE_F_KIND);
             c.number[LAPSE_F_TIME] = &h->times[i];
             c.name[LAPSE_F_KIND] = &kind;
-            c.text[LAPSE_F_EVENT_ID] = (struct lapse_text_column){ h->ids[i] ? h->ids[i] : "", &at, &size, NULL };
         }
+        put_text(&c, LAPSE_F_EVENT_ID, h->ids[i], &sizes[0]);
+        put_text(&c, LAPSE_F_SOURCE, h->source, &sizes[1]);
+        put_text(&c, LAPSE_F_ENDPOINT, h->endpoint, &sizes[2]);
         status = lapse_run_writer_put(&w, key, &c, UINT32_MAX, 0, 1, NULL);
     }
     if (status == LAPSE_OK)
@@ -180,8 +196,8 @@ static lapse_status add_by_hand(lapse_store *store, const struct hand *h)
         status = lapse_store_manifest(store, &m, NULL);
     if (status == LAPSE_OK)
         status = lapse_run_writer_finish(&w, &run, NULL);
-    if (run && h->lists_nothing)
-        run->nameless_source = false;
+    if (run && h->change)
+        h->change(run);
     if (status == LAPSE_OK)
         status = lapse_store_publish(store, m, &run, 1, NULL, 0, NULL);
     lapse_run_writer_abort(&w);
@@ -190,24 +206,54 @@ static lapse_status add_by_hand(lapse_store *store, const struct hand *h)
     return status;
 }
 
+static void no_nameless(struct lapse_run *run) { run->nameless_source = false; }
+static void another_source(struct lapse_run *run) { *(char *)(uintptr_t)run->sources[0].data = 'X'; }
+static void more_keys(struct lapse_run *run) { run->blocks[0].keys++; }
+static void more_rows(struct lapse_run *run) { run->blocks[0].rows++; }
+static void later_first(struct lapse_run *run) { run->blocks[0].first_time++; }
+static void later_last(struct lapse_run *run) { run->blocks[0].last_time++; }
+static void no_ids(struct lapse_run *run) { run->fields &= ~LAPSE_FIELD_BIT(LAPSE_F_EVENT_ID); }
+static void another_family(struct lapse_run *run) { run->family = LAPSE_RUN_TOUCHED; }
+static void first_key(struct lapse_run *run) { *(char *)(uintptr_t)run->blocks[0].first_key.data = 'A'; }
+static void last_key(struct lapse_run *run) { *(char *)(uintptr_t)run->blocks[0].last_key.data = 'z'; }
+
 static void rows_are_checked(void **state)
 {
     (void)state;
-    enum { EVENTS = LAPSE_RUN_EVENTS, PRINTS = LAPSE_RUN_FINGERPRINTS, ORDER = LAPSE_KIND_ORDER_PLACED };
+    enum { EVENTS = LAPSE_RUN_EVENTS, PRINTS = LAPSE_RUN_FINGERPRINTS, LEDGER = LAPSE_RUN_LEDGER,
+           ORDER = LAPSE_KIND_ORDER_PLACED };
+    static const char counts[] = "its directory counts other rows or keys", names[] = "its directory names other keys";
+    static const char spans[] = "its directory names other times", address[] = "an address of thirty-two letters";
     static const struct hand cases[] = {
-        { { 5, 6, 7 }, { 0 }, { "a", "a", "b" }, { NULL }, { ORDER, ORDER, ORDER }, EVENTS, 3, false, NULL },
-        { { 6, 5 }, { 0 }, { "a", "a" }, { NULL }, { ORDER, ORDER }, EVENTS, 2, false, "not in order" },
-        { { 0 }, { 0 }, { "a" }, { NULL }, { ORDER }, EVENTS, 1, false, "1970-01-01" },
-        { { INT64_MAX }, { 0 }, { "a" }, { NULL }, { ORDER }, EVENTS, 1, false, "1900-01-01 to 2999" },
-        { { 5 }, { 0 }, { "a" }, { NULL }, { LAPSE_KIND_CONSENT_GRANTED }, EVENTS, 1, false, "needs a channel" },
-        { { 5 }, { 0 }, { "\xff" }, { NULL }, { ORDER }, EVENTS, 1, false, "customers ff to ff: this is not valid UTF-8" },
-        { { 5 }, { 0 }, { "a" }, { "\xff" }, { ORDER }, EVENTS, 1, false, "not valid UTF-8" },
-        { { 5 }, { 0 }, { "a" }, { "1" }, { ORDER }, EVENTS, 1, false, "fingerprints that begin with" },
-        { { 5 }, { 0 }, { "a" }, { NULL }, { ORDER }, EVENTS, 1, true, "events without a source" },
-        { { 0 }, { 7, 7 }, { "0123456789ab", "0123456789ac" }, { NULL }, { 0 }, PRINTS, 2, false,
-          "fingerprints that begin with 30: there are 2" },
-        { { 0 }, { 7, 7 }, { "0123456789ab", "0123456789ab" }, { NULL }, { 0 }, PRINTS, 2, false, "there twice" },
-        { { 0 }, { 7 }, { "01234" }, { NULL }, { 0 }, PRINTS, 1, false, "fingerprints 3031323334 to 3031323334" },
+        { { 5, 6, 7 }, { 0 }, { "a", "a", "b" }, { NULL }, { ORDER, ORDER, ORDER }, EVENTS, 3, .note = NULL },
+        { { 6, 5 }, { 0 }, { "a", "a" }, { NULL }, { ORDER, ORDER }, EVENTS, 2, .note = "not in order" },
+        { { 0 }, { 0 }, { "a" }, { NULL }, { ORDER }, EVENTS, 1, .note = "1970-01-01" },
+        { { INT64_MAX }, { 0 }, { "a" }, { NULL }, { ORDER }, EVENTS, 1, .note = "1900-01-01 to 2999" },
+        { { 5 }, { 0 }, { "a" }, { NULL }, { LAPSE_KIND_CONSENT_GRANTED }, EVENTS, 1, .note = "needs a channel" },
+        { { 5 }, { 0 }, { "\xff" }, { NULL }, { ORDER }, EVENTS, 1, .note = "customers ff to ff: this is not valid UTF-8" },
+        { { 5 }, { 0 }, { "a" }, { "\xff" }, { ORDER }, EVENTS, 1, .note = "not valid UTF-8" },
+        { { 5 }, { 0 }, { "a" }, { "1" }, { ORDER }, EVENTS, 1, .note = "fingerprints that begin with" },
+        { { 5 }, { 0 }, { "a" }, { NULL }, { ORDER }, EVENTS, 1, .change = no_nameless, .note = "events without a source" },
+        { { 0 }, { 7, 7 }, { "0123456789ab", "0123456789ac" }, { NULL }, { 0 }, PRINTS, 2,
+          .note = "fingerprints that begin with 30: there are 2" },
+        { { 0 }, { 7, 7 }, { "0123456789ab", "0123456789ab" }, { NULL }, { 0 }, PRINTS, 2, .note = "there twice" },
+        { { 0 }, { 7 }, { "01234" }, { NULL }, { 0 }, PRINTS, 1, .note = "fingerprints 3031323334 to 3031323334" },
+        { { 5, 6 }, { 0 }, { "a", "b" }, { NULL }, { ORDER, ORDER }, EVENTS, 2, .change = more_keys, .note = counts },
+        { { 5, 6 }, { 0 }, { "a", "b" }, { NULL }, { ORDER, ORDER }, EVENTS, 2, .change = more_rows, .note = counts },
+        { { 5, 6 }, { 0 }, { "a", "b" }, { NULL }, { ORDER, ORDER }, EVENTS, 2, .change = later_first, .note = spans },
+        { { 5, 6 }, { 0 }, { "a", "b" }, { NULL }, { ORDER, ORDER }, EVENTS, 2, .change = later_last, .note = spans },
+        { { 5, 6 }, { 0 }, { "a", "b" }, { NULL }, { ORDER, ORDER }, EVENTS, 2, .change = first_key, .note = names },
+        { { 5, 6 }, { 0 }, { "a", "b" }, { NULL }, { ORDER, ORDER }, EVENTS, 2, .change = last_key, .note = names },
+        { { 5 }, { 0 }, { "a" }, { "1" }, { ORDER }, EVENTS, 1, .change = no_ids,
+          .note = "columns that its directory does not know" },
+        { { 5 }, { 0 }, { "a" }, { NULL }, { ORDER }, EVENTS, 1, .change = another_family,
+          .note = "not the columns of its family" },
+        { { 5 }, { 0 }, { "a" }, { NULL }, { ORDER }, EVENTS, 1, .change = another_source, .source = "shop",
+          .note = "does not list the source of one" },
+        { { 5 }, { 0 }, { "a" }, { NULL }, { ORDER }, EVENTS, 1, .endpoint = "a@b.c", .note = "an endpoint is no hash" },
+        { { 5 }, { INT64_C(0x7ff0000000000000) }, { "a" }, { NULL }, { ORDER }, EVENTS, 1, .note = "at most 15 significant" },
+        { { 6, 5 }, { 0 }, { address, address }, { NULL }, { LAPSE_KIND_MESSAGE_BOUNCED, LAPSE_KIND_MESSAGE_BOUNCED }, LEDGER, 2,
+          .note = "its rows are not in order" },
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         unlink(path);

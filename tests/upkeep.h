@@ -83,7 +83,8 @@ static inline void check_sound_file(const char *at)
 struct host {
     long asked, stop_at, die_at;
     int64_t last;
-    lapse_store *other; /* compacted at the first question */
+    lapse_store *other; /* compacted at question `other_at` */
+    long other_at;
     bool backwards;
 };
 
@@ -95,7 +96,7 @@ static inline int32_t asked(void *user, int64_t done, int64_t total)
     h->last = done;
     if (h->asked == h->die_at)
         raise(SIGKILL);
-    if (h->other && h->asked == 1)
+    if (h->other && h->asked == h->other_at)
         assert_int_equal(lapse_store_compact(h->other, NULL, NULL), LAPSE_OK);
     return h->asked == h->stop_at;
 }
