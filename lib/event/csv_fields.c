@@ -238,7 +238,7 @@ static bool fill_text(struct lapse_csv_block *b, const struct lapse_csv_step *st
         return false;
     uint32_t *begin = rows->text[f].begin + rows->count;
     uint8_t *length = rows->text[f].length + rows->count;
-    char *const bytes = rows->bytes.data, *to = bytes + rows->bytes.size;
+    size_t at = rows->bytes.size;
     for (size_t i = 0; i < n; i++, field += columns) {
         struct lapse_text text = text_of(field);
         if (text.size > LAPSE_TEXT_MAX) {
@@ -246,12 +246,12 @@ static bool fill_text(struct lapse_csv_block *b, const struct lapse_csv_step *st
                             step->field < 0 ? "a customer has at most 255 bytes" : "a text has at most 255 bytes");
             text.size = 0;
         }
-        begin[i] = (uint32_t)(to - bytes);
+        begin[i] = (uint32_t)at;
         length[i] = (uint8_t)text.size;
-        lapse_text_copy(to, text);
-        to += text.size;
+        lapse_text_copy(rows->bytes.data + at, text);
+        at += text.size;
     }
-    rows->bytes.size = (size_t)(to - bytes);
+    rows->bytes.size = at;
     return true;
 }
 

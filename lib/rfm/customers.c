@@ -5,7 +5,7 @@
 
 #include "rfm/rfm.h"
 
-enum { APART = 128 };
+enum { APART = 128, FIRST_ROOM = 1 << 20 };
 
 /* A part under construction, apart from those that other threads are at. */
 struct part {
@@ -194,6 +194,7 @@ static lapse_status collect(struct lapse_rfm *rfm, lapse_view *view, bool with_i
     struct collect c = { .with_ids = with_ids, .kept = keeps_orders ? LAPSE_RFM_VALUES : LAPSE_RFM_ORDERS };
     c.first_room = (size_t)(lapse_view_customers(view) / lapse_fold_parts(o->threads));
     c.first_room += c.first_room / 16 + 16; /* parts have about equally many events, and some a few customers more */
+    c.first_room = c.first_room < FIRST_ROOM ? c.first_room : FIRST_ROOM; /* a damaged directory may say anything */
     lapse_rfm_reader_init(&c.reader, rfm, view);
     c.today = lapse_zone_day(c.reader.zone, rfm->as_of);
     c.after = lapse_rfm_window(&c.reader, rfm->as_of);
