@@ -158,6 +158,7 @@ size_t lapse_double_format(double value, char *out);
 /* ---- int128.c: the one place of 128-bit arithmetic ------------------------------------------------ */
 
 __extension__ typedef __int128 lapse_int128;
+__extension__ typedef unsigned __int128 lapse_uint128;
 static inline bool lapse_int128_fits(lapse_int128 v, int64_t *out)      /* false: outside int64_t */
 {
     if (v < INT64_MIN || v > INT64_MAX)
@@ -261,8 +262,39 @@ size_t lapse_span_format(int64_t n, int32_t unit, char *out);
 
 /* ---- hash.c, sha256.c, random.c -------------------------------------------------------------------- */
 
-/* Fast 64-bit hash for tables in memory and for checksums; the same on every machine. */
-uint64_t lapse_hash(const void *data, size_t n, uint64_t seed);
+/* Both halves of the product, and the factors too: a factor of 0 must not swallow the other. */
+static inline uint64_t lapse_mix(uint64_t a, uint64_t b)
+{
+    lapse_uint128 product = (lapse_uint128)a * b;
+    return ((uint64_t)product ^ a) + ((uint64_t)(product >> 64) ^ b);
+}
+/* The fractions of the square roots of 2, 3, 5 and 7. */
+#define LAPSE_ROOT2 UINT64_C(0x6a09e667f3bcc908)
+#define LAPSE_ROOT3 UINT64_C(0xbb67ae8584caa73b)
+#define LAPSE_ROOT5 UINT64_C(0x3c6ef372fe94f82b)
+#define LAPSE_ROOT7 UINT64_C(0xa54ff53a5f1d36f1)
+/* Fast 64-bit hash for tables in memory and for checksums; the same on every machine. Inline, for loops over short ids. */
+static inline uint64_t lapse_hash(const void *data, size_t n, uint64_t seed)
+{
+    const uint8_t *p = data;
+    uint64_t h = lapse_mix(seed ^ LAPSE_ROOT2, LAPSE_ROOT3), a = 0, b = 0;
+    if (n > 16) {
+        const uint8_t *last = p + n - 16;
+        for (; p < last; p += 16)
+            h = lapse_mix(lapse_load8(p) ^ h, lapse_load8(p + 8) ^ LAPSE_ROOT5 ^ seed);
+        a = lapse_load8(last);
+        b = lapse_load8(last + 8);
+    } else if (n >= 8) {
+        a = lapse_load8(p);
+        b = lapse_load8(p + n - 8);
+    } else if (n >= 4) {
+        a = lapse_load4(p);
+        b = lapse_load4(p + n - 4);
+    } else if (n > 0) {
+        a = (uint64_t)p[0] << 16 | (uint64_t)p[n >> 1] << 8 | p[n - 1];
+    }
+    return lapse_mix(lapse_mix(a ^ h, b ^ LAPSE_ROOT5 ^ seed) ^ n, LAPSE_ROOT7 ^ h);
+}
 /* SipHash-2-4 with 128-bit output (Aumasson, Bernstein): keyed, for fingerprints of hostile ids. */
 void lapse_siphash(const uint8_t key[16], const void *data, size_t n, uint8_t out[16]);
 void lapse_sha256(const void *data, size_t n, uint8_t out[32]);                         /* FIPS 180-4 */

@@ -1,47 +1,6 @@
-/* Hashes for the library alone: a multiply-mix hash for tables in memory and checksums, SipHash
- * for fingerprints of ids that an enemy may choose. Bytes are read as little-endian, so that the results are
+/* SipHash, for fingerprints of ids that an enemy may choose. Bytes are read as little-endian, so that the results are
  * the same on every machine. */
 #include "base/base.h"
-
-__extension__ typedef unsigned __int128 uint128;
-
-/* Both halves of the product, and the factors too: a factor of 0 must not swallow the other. */
-static inline uint64_t mix(uint64_t a, uint64_t b)
-{
-    uint128 product = (uint128)a * b;
-
-    return ((uint64_t)product ^ a) + ((uint64_t)(product >> 64) ^ b);
-}
-
-/* The fractions of the square roots of 2, 3, 5 and 7. */
-#define ROOT2 UINT64_C(0x6a09e667f3bcc908)
-#define ROOT3 UINT64_C(0xbb67ae8584caa73b)
-#define ROOT5 UINT64_C(0x3c6ef372fe94f82b)
-#define ROOT7 UINT64_C(0xa54ff53a5f1d36f1)
-
-uint64_t lapse_hash(const void *data, size_t n, uint64_t seed)
-{
-    const uint8_t *p = data;
-    uint64_t h = mix(seed ^ ROOT2, ROOT3), a = 0, b = 0;
-
-    if (n > 16) {
-        const uint8_t *last = p + n - 16;
-
-        for (; p < last; p += 16)
-            h = mix(lapse_load8(p) ^ h, lapse_load8(p + 8) ^ ROOT5 ^ seed);
-        a = lapse_load8(last);
-        b = lapse_load8(last + 8);
-    } else if (n >= 8) {
-        a = lapse_load8(p);
-        b = lapse_load8(p + n - 8);
-    } else if (n >= 4) {
-        a = lapse_load4(p);
-        b = lapse_load4(p + n - 4);
-    } else if (n > 0) {
-        a = (uint64_t)p[0] << 16 | (uint64_t)p[n >> 1] << 8 | p[n - 1];
-    }
-    return mix(mix(a ^ h, b ^ ROOT5 ^ seed) ^ n, ROOT7 ^ h);
-}
 
 /* ---- SipHash-2-4, 128 bits ---- */
 

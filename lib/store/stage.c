@@ -54,6 +54,7 @@ lapse_status lapse_stage_put(struct lapse_stage *s, struct lapse_stage_hand *han
                              size_t n, lapse_error *error)
 {
     uint32_t begin[STAGE_PARTS + 1] = { 0 }, at[STAGE_PARTS];
+    size_t bytes[STAGE_PARTS] = { 0 }; /* of ids */
     const uint64_t mask = s->part_count - 1;
     if (!lapse_mem_reserve(s->mem, &hand->hash, &hand->hash_room, n, sizeof *hand->hash) ||
         !lapse_mem_reserve(s->mem, &hand->order, &hand->order_room, n, sizeof *hand->order))
@@ -62,6 +63,7 @@ lapse_status lapse_stage_put(struct lapse_stage *s, struct lapse_stage_hand *han
         struct lapse_text id = lapse_columns_text(rows, LAPSE_F_CUSTOMER, i);
         hand->hash[i] = lapse_hash(id.data, id.size, s->seed);
         begin[(hand->hash[i] & mask) + 1]++;
+        bytes[hand->hash[i] & mask] += id.size;
     }
     for (size_t p = 0; p < s->part_count; p++) {
         at[p] = begin[p];
@@ -77,7 +79,7 @@ lapse_status lapse_stage_put(struct lapse_stage *s, struct lapse_stage_hand *han
             continue;
         lapse_lock_take(part->lock);
         size_t before = lapse_stage_part_bytes(part);
-        ok = lapse_stage_part_put(part, rows, hand->order + begin[p], begin[p + 1] - begin[p], hand->hash);
+        ok = lapse_stage_part_put(part, rows, hand->order + begin[p], begin[p + 1] - begin[p], hand->hash, bytes[p]);
         atomic_fetch_add(&s->used, lapse_stage_part_bytes(part) - before);
         lapse_lock_give(part->lock);
     }

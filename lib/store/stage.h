@@ -57,9 +57,10 @@ static inline struct lapse_text stage_id(const struct stage_part *part, uint32_t
 void lapse_stage_part_init(struct stage_part *part, const lapse_allocator *mem);
 void lapse_stage_part_free(struct stage_part *part);
 bool lapse_stage_part_reserve(struct stage_part *part, size_t rows, size_t customers); /* as many are expected */
-/* Rows order[0 .. n) of `from`, whose customers have the hashes hash[order[i]]. False: no memory. */
+/* Rows order[0 .. n) of `from`, whose customers have the hashes hash[order[i]] and ids of so many bytes in all. False: no
+ * memory. */
 bool lapse_stage_part_put(struct stage_part *part, const struct lapse_columns *from, const uint32_t *order, size_t n,
-                          const uint64_t *hash);
+                          const uint64_t *hash, size_t bytes);
 size_t lapse_stage_part_bytes(const struct stage_part *part);
 /* Scratch of a thread that sorts one part after the other: memory that was touched before is cheaper. */
 struct stage_scratch {

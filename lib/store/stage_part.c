@@ -153,11 +153,9 @@ static bool find_pending(struct stage_part *part)
 }
 
 bool lapse_stage_part_put(struct stage_part *part, const struct lapse_columns *from, const uint32_t *order, size_t n,
-                          const uint64_t *hash)
+                          const uint64_t *hash, size_t bytes)
 {
-    size_t bytes = 0;
-    for (size_t i = 0; i < n; i++)
-        bytes += STAGE_ID + lapse_columns_text(from, LAPSE_F_CUSTOMER, order[i]).size;
+    bytes += n * STAGE_ID;
     if (part->rows.count + n > UINT32_MAX || !lapse_buffer_room(&part->pending, bytes) ||
         !lapse_rows_gather(&part->rows, from, UINT32_MAX & ~LAPSE_FIELD_BIT(LAPSE_F_CUSTOMER), order, 0, n))
         return false;
