@@ -3,9 +3,7 @@
 
 #include <math.h>
 
-__extension__ typedef unsigned __int128 uint128;
-
-static int bit_length(uint128 v)
+static int bit_length(lapse_uint128 v)
 {
     uint64_t high = (uint64_t)(v >> 64), low = (uint64_t)v;
     int bits = high ? 64 : 0;
@@ -21,8 +19,9 @@ double lapse_int128_ratio(lapse_int128 numerator, lapse_int128 denominator)
 {
     const lapse_int128 exact = (lapse_int128)1 << 53;
     bool negative = numerator < 0;
-    uint128 a = negative ? 0 - (uint128)numerator : (uint128)numerator, b = (uint128)denominator;
-    uint128 quotient, rest, tail, half;
+    lapse_uint128 a = negative ? 0 - (lapse_uint128)numerator : (lapse_uint128)numerator;
+    lapse_uint128 b = (lapse_uint128)denominator;
+    lapse_uint128 quotient, rest, tail, half;
     int power = 0, drop;
     double result;
 
@@ -30,7 +29,7 @@ double lapse_int128_ratio(lapse_int128 numerator, lapse_int128 denominator)
         return (double)numerator / (double)denominator;
     quotient = a / b;
     rest = a % b;
-    while (rest && quotient < (uint128)1 << 54) {
+    while (rest && quotient < (lapse_uint128)1 << 54) {
         rest <<= 1; /* rest < b <= 2^127 */
         quotient <<= 1;
         if (rest >= b) {
@@ -41,8 +40,8 @@ double lapse_int128_ratio(lapse_int128 numerator, lapse_int128 denominator)
     }
     drop = bit_length(quotient) - 53;
     if (drop > 0) {
-        tail = quotient & (((uint128)1 << drop) - 1);
-        half = (uint128)1 << (drop - 1);
+        tail = quotient & (((lapse_uint128)1 << drop) - 1);
+        half = (lapse_uint128)1 << (drop - 1);
         quotient >>= drop;
         power += drop;
         if (tail > half || (tail == half && (rest || (quotient & 1))))
