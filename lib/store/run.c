@@ -7,7 +7,7 @@
  * so are those of the filter's parts, which are blobs like blocks. */
 #include "store/identity.h"
 
-enum { SOURCES = 64, MANY_SOURCES = 1, NAMELESS_SOURCE = 2, HAS_FILTER = 4 };
+enum { SOURCES = 64, MANY_SOURCES = 1, NAMELESS_SOURCE = 2, HAS_FILTER = 4, LOST_ROWS = 8 };
 enum { FILTERED_ROWS = LAPSE_FILTER_KEYS }; /* of fewer, a filter is made when it is needed */
 
 /* ---- the run ------------------------------------------------------------------------------------------- */
@@ -138,6 +138,7 @@ bool lapse_run_join(struct lapse_run *run, struct lapse_run *more)
     run->fields |= more->fields;
     run->many_sources |= more->many_sources;
     run->nameless_source |= more->nameless_source;
+    run->lost_rows |= more->lost_rows;
     run->rows += more->rows;
     run->first_time = more->first_time < run->first_time ? more->first_time : run->first_time;
     run->last_time = more->last_time > run->last_time ? more->last_time : run->last_time;
@@ -304,7 +305,7 @@ static void encode(const struct lapse_run *run, bool filtered, struct lapse_buff
 {
     put_int(out, run->fields, 4);
     put_int(out, (run->many_sources ? MANY_SOURCES : 0u) | (run->nameless_source ? NAMELESS_SOURCE : 0u) |
-            (filtered ? HAS_FILTER : 0u), 4);
+            (filtered ? HAS_FILTER : 0u) | (run->lost_rows ? LOST_ROWS : 0u), 4);
     put_int(out, run->block_count, 4);
     put_int(out, run->source_count, 4);
     for (size_t i = 0; i < run->source_count; i++)
@@ -379,6 +380,7 @@ lapse_status lapse_run_load(struct lapse_run *run, const void *data, size_t n, l
     uint64_t flags = get_int(&r, 4), blocks = get_int(&r, 4), sources = get_int(&r, 4);
     run->many_sources = flags & MANY_SOURCES;
     run->nameless_source = flags & NAMELESS_SOURCE;
+    run->lost_rows = flags & LOST_ROWS;
     for (uint64_t i = 0; i < sources && !r.failed && memory; i++) {
         struct lapse_text source = get_text(&r);
         bool nameless = run->nameless_source;

@@ -84,7 +84,7 @@ static lapse_status find_runs(struct lapse_verify *v, lapse_error *error)
             return lapse_fail_memory(error);
         }
         run->id = head[0];
-        run->many_sources = run->nameless_source = true; /* which is always safe to say */
+        run->many_sources = run->nameless_source = run->lost_rows = true; /* which is always safe to say */
         v->runs[v->run_count++] = run;
         status = find_blocks(v, run, v->directories.data + at, (size_t)head[1], error);
         if (status == LAPSE_OK)

@@ -226,6 +226,7 @@ struct lapse_run {
     size_t source_count, source_capacity;
     bool many_sources;              /* more than are listed */
     bool nameless_source;           /* some row without event_id has the empty source */
+    bool lost_rows;                 /* some fell out since: `fields` and that may say more than there is */
     struct lapse_filter *filter;    /* of a published run, once it is stored or was needed; the writer's */
     struct lapse_prints *prints;    /* of a staged run: fingerprints of its rows with ids */
     int64_t *lines;                 /* of a staged run, where they are kept: the line of each row */

@@ -315,6 +315,7 @@ lapse_status lapse_run_without(struct lapse_store *store, struct lapse_run *run,
     if (status == LAPSE_OK) {
         w.run->fields |= run->fields;
         w.run->many_sources |= run->many_sources;
+        w.run->lost_rows = true;
         status = lapse_run_writer_finish(&w, out, error);
     }
     if (status == LAPSE_OK) { /* what it admits too many are few */
@@ -411,6 +412,7 @@ static bool take_over(struct lapse_run *run, const struct lapse_run *from, const
     }
     run->fields |= from->fields;
     run->nameless_source |= from->nameless_source;
+    run->lost_rows = true;
     lapse_filter_free(run->filter); /* of the blocks written anew alone */
     run->filter = NULL;
     const struct lapse_filter *f = from->filter;

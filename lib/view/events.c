@@ -187,15 +187,16 @@ static lapse_status used_fields(lapse_view *view, uint32_t *used, lapse_error *e
 {
     uint32_t all = 0;
     int64_t last = INT64_MIN;
-    bool nameless = false;
+    bool nameless = false, lost_rows = false;
     for (size_t i = 0; i < view->run_count; i++) {
         all |= view->runs[i]->fields;
         last = view->runs[i]->last_time > last ? view->runs[i]->last_time : last;
         nameless |= view->runs[i]->nameless_source;
+        lost_rows |= view->runs[i]->lost_rows;
     }
     all = (all & LAPSE_ALL_FIELDS) | (nameless ? LAPSE_FIELD_BIT(LAPSE_F_SOURCE) : 0);
     *used = all;
-    if (last <= view->as_of && view->manifest->erased == 0)
+    if (last <= view->as_of && !lost_rows)
         return LAPSE_OK;
     /* Some events lie after the instant, or have gone since directories noted their columns: look at those that are there. */
     struct lapse_cursor *cursor;
