@@ -31,8 +31,19 @@ struct lapse_buffer {
 };
 void lapse_buffer_init(struct lapse_buffer *b, const lapse_allocator *mem);
 void lapse_buffer_free(struct lapse_buffer *b);
-bool lapse_buffer_room(struct lapse_buffer *b, size_t more); /* data + size has room for `more` bytes */
-void lapse_buffer_put(struct lapse_buffer *b, const void *bytes, size_t n);
+bool lapse_buffer_grow(struct lapse_buffer *b, size_t more); /* lapse_buffer_room() where there is none */
+/* data + size has room for `more` bytes. Inline, as putting is, for loops over short ids: most often there is. */
+static inline bool lapse_buffer_room(struct lapse_buffer *b, size_t more)
+{
+    return (b->capacity - b->size >= more && !b->failed) || lapse_buffer_grow(b, more);
+}
+static inline void lapse_buffer_put(struct lapse_buffer *b, const void *bytes, size_t n)
+{
+    if (n == 0 || !lapse_buffer_room(b, n))
+        return;
+    memcpy(b->data + b->size, bytes, n);
+    b->size += n;
+}
 void lapse_buffer_text(struct lapse_buffer *b, const char *text);
 void lapse_buffer_byte(struct lapse_buffer *b, uint8_t byte);
 

@@ -112,20 +112,11 @@ void lapse_buffer_free(struct lapse_buffer *b)
     lapse_buffer_init(b, b->mem);
 }
 
-bool lapse_buffer_room(struct lapse_buffer *b, size_t more)
+bool lapse_buffer_grow(struct lapse_buffer *b, size_t more)
 {
-    if (!b->failed && b->capacity - b->size < more &&
-        (more > SIZE_MAX - b->size || !lapse_mem_reserve(b->mem, &b->data, &b->capacity, b->size + more, 1)))
-        b->failed = true;
+    b->failed = b->failed || more > SIZE_MAX - b->size ||
+                !lapse_mem_reserve(b->mem, &b->data, &b->capacity, b->size + more, 1);
     return !b->failed;
-}
-
-void lapse_buffer_put(struct lapse_buffer *b, const void *bytes, size_t n)
-{
-    if (n == 0 || !lapse_buffer_room(b, n))
-        return;
-    memcpy(b->data + b->size, bytes, n);
-    b->size += n;
 }
 
 void lapse_buffer_text(struct lapse_buffer *b, const char *text)

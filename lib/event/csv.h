@@ -115,6 +115,5 @@ typedef bool lapse_csv_fill_fn(struct lapse_csv_block *block, const struct lapse
 lapse_csv_fill_fn *lapse_csv_filler(int target, bool product, bool has_format);
 /* The column of a product that is no number, LAPSE_CSV_NONE: none of the two. */
 uint32_t lapse_csv_bad_factor(const struct lapse_csv_step *step, const struct lapse_csv_piece *record);
-bool lapse_csv_same(struct lapse_text a, struct lapse_text b);
 
 #endif

@@ -4,11 +4,6 @@
 #include "base/quick.h"
 #include "event/csv.h"
 
-bool lapse_csv_same(struct lapse_text a, struct lapse_text b)
-{
-    return a.size == b.size && memcmp(a.data, b.data, a.size) == 0;
-}
-
 static inline struct lapse_text text_of(const struct lapse_csv_piece *piece)
 {
     return (struct lapse_text){ piece->data, piece->size };

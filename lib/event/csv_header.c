@@ -54,7 +54,7 @@ static bool holds(struct lapse_text text, char c)
 static int find_target(struct lapse_text name)
 {
     for (int t = 0; t < LAPSE_CSV_TARGETS; t++)
-        if (lapse_csv_same(name, text_of(target_name(t))))
+        if (lapse_text_equal(name, text_of(target_name(t))))
             return t;
     return -1;
 }
@@ -99,7 +99,7 @@ static bool is_map_source(const struct maker *m, struct lapse_text name)
 {
     for (int t = 0; t < LAPSE_CSV_TARGETS; t++)
         if (m->origins[t].mapped &&
-            (lapse_csv_same(m->origins[t].a, name) || lapse_csv_same(m->origins[t].b, name)))
+            (lapse_text_equal(m->origins[t].a, name) || lapse_text_equal(m->origins[t].b, name)))
             return true;
     return false;
 }
@@ -263,7 +263,7 @@ static lapse_status read_header(struct maker *m, const char *header, size_t n)
 static uint32_t find_column(const struct lapse_csv *csv, struct lapse_text name)
 {
     for (size_t i = 0; i < csv->columns; i++)
-        if (lapse_csv_same(name, text_of(csv->names[i])))
+        if (lapse_text_equal(name, text_of(csv->names[i])))
             return (uint32_t)i;
     return LAPSE_CSV_NONE;
 }

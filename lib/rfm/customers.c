@@ -79,13 +79,10 @@ static bool put_customer(const struct collect *c, struct part *part, const int64
         if (i % LAPSE_ID_MARK == 0)
             p->id_mark[i / LAPSE_ID_MARK] = (int64_t)p->ids.size;
         p->id_size[i] = (uint8_t)id.size;
-        if (p->ids.capacity - p->ids.size < id.size && !lapse_buffer_room(&p->ids, id.size))
-            return false;
-        memcpy(p->ids.data + p->ids.size, id.data, id.size);
-        p->ids.size += id.size;
+        lapse_buffer_put(&p->ids, id.data, id.size);
     }
     p->count++;
-    return true;
+    return !p->ids.failed;
 }
 
 void lapse_rfm_reader_init(struct lapse_rfm_reader *reader, const struct lapse_rfm *rfm, lapse_view *view)

@@ -100,36 +100,15 @@ static void score_ties(const struct lapse_axis_part *p, struct lapse_axis_cuts *
     }
 }
 
-/* All by the same cuts: some thresholds at a time, those that are not needed so high that nothing is above them, and as
- * unsigned numbers, of which a comparison and an addition are two instructions. */
-static void score_all(const struct lapse_axis_part *p, const struct lapse_axis_cuts *cuts)
-{
-    enum { STEP = 4, ROOM = (LAPSE_BINS_MAX - 1 + STEP - 1) / STEP * STEP };
-    const uint64_t top = UINT64_C(1) << 63;
-    const int32_t bins = cuts->bins, lowest = cuts->low_is_best ? bins : 1, each = cuts->low_is_best ? -1 : 1;
-    uint64_t above[ROOM];
-    for (int32_t i = 0; i < ROOM; i++)
-        above[i] = i < bins - 1 ? (uint64_t)cuts->above[i] ^ top : UINT64_MAX;
-    for (int64_t i = 0; i < p->n; i++) {
-        uint64_t value = (uint64_t)p->values[i] ^ top;
-        int32_t count = 0;
-        for (int32_t b = 0; b < bins - 1; b += STEP)
-            for (int32_t k = 0; k < STEP; k++)
-                count += above[b + k] < value;
-        p->scores[i] = (uint8_t)(lowest + each * count);
-    }
-}
-
 void lapse_axis_score(const struct lapse_axis *axis, struct lapse_axis_cuts *cuts, int32_t part)
 {
     const struct lapse_axis_part *p = &axis->parts[part];
-    if (cuts->splits_ties)
+    if (cuts->splits_ties) {
         score_ties(p, cuts);
-    else if (!p->group)
-        score_all(p, cuts);
-    else
-        for (int64_t i = 0; i < p->n; i++)
-            p->scores[i] = lapse_axis_score_one(&cuts[p->group[i]], p->values[i]);
+        return;
+    }
+    for (int64_t i = 0; i < p->n; i++)
+        p->scores[i] = lapse_axis_score_one(&cuts[p->group ? p->group[i] : 0], p->values[i]);
 }
 
 /* Values gathered group by group, so that each group is a plain array; ends[g] is where group g ends. */

@@ -133,10 +133,7 @@ bool lapse_filter_add_all(struct lapse_filter *f, struct lapse_sort_key *keys, s
     uint64_t *part = lapse_mem_alloc(f->mem, LAPSE_FILTER_KEYS * sizeof *part);
     bool ok = scratch && part;
     if (ok) {
-        size_t ascending = 1;
-        while (ascending < n && keys[ascending - 1].key <= keys[ascending].key)
-            ascending++;
-        const struct lapse_sort_key *sorted = ascending < n ? lapse_sort_keys(keys, scratch, n) : keys;
+        const struct lapse_sort_key *sorted = lapse_sort_keys(keys, scratch, n);
         for (size_t i = 0, k = 0; ok && i < n; i++) {
             if (k == 0 || part[k - 1] != sorted[i].key)
                 part[k++] = sorted[i].key;

@@ -146,21 +146,14 @@ static lapse_status cut(struct lapse_run_writer *w, lapse_error *error)
     return LAPSE_OK;
 }
 
-/* Is it the last one? Most often its last byte says that it is not. */
-static bool is_last(const struct lapse_run_writer *w, struct lapse_text key)
-{
-    if (w->key_count == 0 || w->key_length[w->key_count - 1] != key.size)
-        return false;
-    const char *last = w->key_bytes.data + w->key_begin[w->key_count - 1];
-    return key.size == 0 || (last[key.size - 1] == key.data[key.size - 1] && memcmp(last, key.data, key.size) == 0);
-}
-
 static bool begin_key(struct lapse_run_writer *w, struct lapse_text key)
 {
     struct lapse_buffer *b = &w->key_bytes;
-    if (is_last(w, key))
+    const size_t last = w->key_count - 1; /* if there is one */
+    if (w->key_count &&
+        lapse_text_equal((struct lapse_text){ b->data + w->key_begin[last], w->key_length[last] }, key))
         return true;
-    if (b->capacity - b->size < key.size && !lapse_buffer_room(b, key.size))
+    if (!lapse_buffer_room(b, key.size))
         return false;
     w->key_begin[w->key_count] = (uint32_t)b->size;
     w->key_start[w->key_count] = (uint32_t)(w->rows.count + w->pending);
