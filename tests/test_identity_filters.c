@@ -51,7 +51,7 @@ static void filters_admit_what_is_there(void **state)
                 if (sizes[s] > 1000 && (r + b) % 4)
                     continue;
                 uint64_t *keys = random_keys(sizes[s], ranges[r]);
-                struct lapse_filter *f = lapse_filter_new(&mem);
+                struct lapse_filter *f = lapse_filter_new(&mem, NULL);
                 if (draw(2))
                     keys[sizes[s] - 1] = UINT64_MAX;
                 assert_true(lapse_filter_add(f, keys, sizes[s], bits[b]));
@@ -68,7 +68,7 @@ static void filters_are_small_and_tell(void **state)
     const size_t n = 150000, asked = 400000;
     uint64_t *keys = random_keys(n, UINT64_MAX), *waiting = NULL;
     size_t wait = 0, bytes = 0;
-    struct lapse_filter *f = lapse_filter_new(&mem);
+    struct lapse_filter *f = lapse_filter_new(&mem, NULL);
     for (size_t i = 0; i < n; i++) {
         uint8_t text[LAPSE_PRINT_SIZE] = { 0 };
         for (int b = 0; b < 8; b++)
@@ -83,12 +83,12 @@ static void filters_are_small_and_tell(void **state)
     assert_in_range(count_false(f, asked), asked / 8192 / 2, asked / 8192 * 2);
     lapse_filter_free(f);
 
-    f = lapse_filter_new(&mem);
+    f = lapse_filter_new(&mem, NULL);
     assert_true(lapse_filter_add(f, keys, 20000, LAPSE_FILTER_MORE_BITS));
     assert_in_range(count_false(f, asked), 0, 5);
     lapse_filter_free(f);
 
-    f = lapse_filter_new(&mem); /* unsorted, with doubles, more than a part */
+    f = lapse_filter_new(&mem, NULL); /* unsorted, with doubles, more than a part */
     struct lapse_sort_key *some = malloc(150000 * sizeof *some);
     for (uint32_t i = 0; i < 150000; i++)
         some[i] = (struct lapse_sort_key){ keys[draw(100000)], i };
@@ -113,7 +113,7 @@ static void damaged_filters_are_safe(void **state)
     uint32_t admitted[3000];
     int sound = 0;
     for (int round = 0; round < 300; round++) {
-        struct lapse_filter *f = lapse_filter_new(&mem);
+        struct lapse_filter *f = lapse_filter_new(&mem, NULL);
         assert_true(lapse_filter_add(f, keys, 3000, LAPSE_FILTER_BITS));
         struct lapse_filter_part *part = &f->parts[0];
         for (uint64_t n = 1 + draw(50); n > 0; n--)

@@ -188,7 +188,7 @@ static lapse_status ask_filters(struct lapse_verdicts *v, struct lapse_run **run
     }
     struct lapse_run *staged = v->commit->staged[0];
     if (status == LAPSE_OK && v->commit->staged_count == 1 && !staged->filter) { /* it is made, as for the next commit */
-        struct lapse_filter *f = lapse_filter_new(c.mem);
+        struct lapse_filter *f = lapse_filter_new(c.mem, NULL);
         if (f && lapse_filter_add_all(f, c.sorted, c.count))
             staged->filter = f;
         else

@@ -75,12 +75,13 @@ static size_t size_of(size_t keys, unsigned bits)
 
 /* ---- making ---------------------------------------------------------------------------------------------------------- */
 
-struct lapse_filter *lapse_filter_new(const lapse_allocator *mem)
+struct lapse_filter *lapse_filter_new(const lapse_allocator *mem, struct lapse_bloom *bloom)
 {
     struct lapse_filter *f = lapse_mem_zero(mem, 1, sizeof *f);
     if (f) {
         f->mem = mem;
         f->since = INT64_MIN;
+        f->bloom = bloom;
     }
     return f;
 }
@@ -108,6 +109,8 @@ bool lapse_filter_add(struct lapse_filter *f, const uint64_t *keys, size_t n, un
     if (!part->data)
         return false;
     f->count++;
+    if (f->bloom)
+        lapse_bloom_add(f->bloom, keys, n);
     set_scale(part, bits);
     size_t cells = cells_of(part);
     uint8_t *counts = part->data + HEADER, *body = counts + 2 * cells;

@@ -1,8 +1,9 @@
 /* Which staged rows are new.
  *
  * With an event_id the pair (source, event_id) is the identity, in one name space of the whole store: its keyed
- * fingerprint is asked of the filter of each published run of fingerprints, and looked up in those runs whose filter
- * admits it. Of equal fingerprints in one call the first line stays. Without an id the content decides (content.c).
+ * fingerprint is asked of the Bloom filter of the store, then of the filter of each published run of fingerprints, and
+ * looked up in those runs whose filter admits it. Of equal fingerprints in one call the first line stays. Without an id
+ * the content decides (content.c).
  *
  * A staged run of which every row is new is published as it is; of others the blocks with rows that fall out are written
  * anew. Memory: a 256th of the fingerprints of a call, or a sixteenth of the limit; a bit a row once one falls out. */
@@ -39,8 +40,8 @@ struct slice {
     size_t room;                 /* of the arrays below */
     struct lapse_sort_key *keys; /* two for each print */
     uint32_t *order, *scratch;   /* prints by fingerprint, then line */
-    uint64_t *high;
-    uint32_t *first, *admitted;
+    uint64_t *high, *asked;      /* of each; of those that the store's Bloom filter admits */
+    uint32_t *first, *admitted, *which; /* which: of each that is asked its place in `high` */
     int64_t *content;            /* of the event that has it: a hash */
     uint8_t *known;              /* it is published */
     size_t different;
@@ -48,12 +49,12 @@ struct slice {
 
 static void free_arrays(struct slice *s)
 {
-    void *arrays[] = { s->keys, s->order, s->scratch, s->high, s->first, s->admitted, s->content, s->known };
+    void *arrays[] = { s->keys, s->order, s->scratch, s->high, s->asked, s->first, s->admitted, s->which, s->content, s->known };
     for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++)
         lapse_mem_free(s->mem, arrays[i]);
     s->keys = NULL;
-    s->order = s->scratch = s->first = s->admitted = NULL;
-    s->high = NULL;
+    s->order = s->scratch = s->first = s->admitted = s->which = NULL;
+    s->high = s->asked = NULL;
     s->content = NULL;
     s->known = NULL;
     s->room = 0;
@@ -70,11 +71,14 @@ static bool make_arrays(struct slice *s)
     s->order = lapse_mem_alloc(s->mem, n * sizeof *s->order);
     s->scratch = lapse_mem_alloc(s->mem, n * sizeof *s->scratch);
     s->high = lapse_mem_alloc(s->mem, n * sizeof *s->high);
+    s->asked = lapse_mem_alloc(s->mem, n * sizeof *s->asked);
     s->first = lapse_mem_alloc(s->mem, n * sizeof *s->first);
     s->admitted = lapse_mem_alloc(s->mem, n * sizeof *s->admitted);
+    s->which = lapse_mem_alloc(s->mem, n * sizeof *s->which);
     s->content = lapse_mem_alloc(s->mem, n * sizeof *s->content);
     s->known = lapse_mem_alloc(s->mem, n);
-    if (!s->keys || !s->order || !s->scratch || !s->high || !s->first || !s->admitted || !s->content || !s->known)
+    if (!s->keys || !s->order || !s->scratch || !s->high || !s->asked || !s->first || !s->admitted || !s->which ||
+        !s->content || !s->known)
         return false;
     s->room = n;
     return true;
@@ -148,16 +152,21 @@ static lapse_status look_up(struct slice *s, struct lapse_store *store, struct l
 static lapse_status find_known(struct slice *s, struct lapse_store *store, const struct lapse_manifest *manifest,
                                lapse_error *error)
 {
+    const struct lapse_bloom *bloom = store->bloom;
+    const size_t asked = bloom ? lapse_bloom_admit(bloom, s->high, s->different, s->asked, s->which) : 0;
     lapse_status status = LAPSE_OK;
     for (size_t i = 0; i < manifest->count && status == LAPSE_OK; i++) {
         struct lapse_run *run = manifest->runs[i];
         const struct lapse_filter *filter;
-        if (run->family != LAPSE_RUN_FINGERPRINTS)
+        const bool behind = run->filter && run->filter->bloom;
+        if (run->family != LAPSE_RUN_FINGERPRINTS || (behind && !asked))
             continue;
         status = lapse_filter_of(store, run, &filter, error);
         if (status != LAPSE_OK)
             break;
-        size_t n = lapse_filter_admit(filter, s->high, s->different, s->admitted);
+        size_t n = lapse_filter_admit(filter, behind ? s->asked : s->high, behind ? asked : s->different, s->admitted);
+        for (size_t k = 0; k < n && behind; k++)
+            s->admitted[k] = s->which[s->admitted[k]];
         status = n ? look_up(s, store, run, n, error) : LAPSE_OK;
     }
     return status;
@@ -276,6 +285,8 @@ static lapse_status judge_ids(struct lapse_verdicts *v, const struct lapse_manif
     if (status != LAPSE_OK || total == 0)
         return status;
     status = lapse_run_writer_open(&writer, store, LAPSE_RUN_FINGERPRINTS, error);
+    if (status == LAPSE_OK)
+        lapse_run_writer_expect(&writer, total);
     for (int slice = at_once ? -1 : 0; slice < (at_once ? 0 : 256) && status == LAPSE_OK; slice++) {
         status = gather(&s, v, slice, error);
         if (status == LAPSE_OK && s.count)

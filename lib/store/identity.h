@@ -1,8 +1,23 @@
-/* What identity is decided by; shared by filter.c, prints.c, recent.c, identity.c, content.c, run.c and writer.c only. */
+/* What identity is decided by; shared by the files that decide it, run.c, store.c and writer.c only. */
 #ifndef LAPSE_LIB_STORE_IDENTITY_H
 #define LAPSE_LIB_STORE_IDENTITY_H
 
 #include "store/store.h"
+
+/* ---- bloom.c: which of many keys any run may have --------------------------------------------------------------------- */
+
+/* Of a store that writes runs of fingerprints; made and asked by writers only, with the store's writer lock held. */
+struct lapse_bloom {
+    size_t words;
+    uint64_t *word;
+};
+struct lapse_bloom *lapse_bloom_new(const lapse_allocator *mem, size_t bytes); /* NULL: no memory */
+void lapse_bloom_free(const lapse_allocator *mem, struct lapse_bloom *bloom);  /* NULL is fine */
+/* Keys are spread evenly; those that ascend are faster. */
+void lapse_bloom_add(struct lapse_bloom *bloom, const uint64_t *keys, size_t n);
+/* Those of n keys that may be there, and their indices; both arrays have room for n + 1. Returns how many. */
+size_t lapse_bloom_admit(const struct lapse_bloom *bloom, const uint64_t *keys, size_t n, uint64_t *admitted,
+                         uint32_t *which);
 
 /* ---- filter.c: which of many keys a run may have ------------------------------------------------------------------ */
 
@@ -25,10 +40,11 @@ struct lapse_filter_part {
 struct lapse_filter {
     const lapse_allocator *mem;
     int64_t since;                /* INT64_MIN: of all rows */
+    struct lapse_bloom *bloom;    /* has all its keys; NULL: none has */
     size_t count, capacity;
     struct lapse_filter_part *parts; /* their keys ascend */
 };
-struct lapse_filter *lapse_filter_new(const lapse_allocator *mem);
+struct lapse_filter *lapse_filter_new(const lapse_allocator *mem, struct lapse_bloom *bloom); /* bloom: may be NULL */
 void lapse_filter_free(struct lapse_filter *filter); /* NULL is fine */
 /* A part of up to LAPSE_FILTER_KEYS ascending keys, none below those before. */
 bool lapse_filter_add(struct lapse_filter *filter, const uint64_t *keys, size_t n, unsigned bits);

@@ -143,7 +143,7 @@ void lapse_recent_absorb(struct lapse_recent *to, struct lapse_recent *from)
 
 struct lapse_filter *lapse_recent_filter(struct lapse_recent *r)
 {
-    struct lapse_filter *f = r->failed ? NULL : lapse_filter_new(r->mem);
+    struct lapse_filter *f = r->failed ? NULL : lapse_filter_new(r->mem, NULL);
     struct lapse_sort_key *keys = lapse_mem_alloc(r->mem, (r->count + 1) * sizeof *keys);
     bool ok = f && keys;
     if (ok) {
@@ -198,7 +198,7 @@ static lapse_status make(struct lapse_store *store, struct lapse_run *run, struc
     const struct lapse_group *g;
     struct lapse_recent recent;
     lapse_recent_init(&recent, store);
-    struct lapse_filter *f = prints ? lapse_filter_new(run->mem) : NULL;
+    struct lapse_filter *f = prints ? lapse_filter_new(run->mem, store->bloom) : NULL;
     uint64_t *keys = NULL;
     size_t n = 0;
     ok = !prints || f;

@@ -281,7 +281,7 @@ static lapse_status save_filter(struct lapse_run *run, struct lapse_buffer *out,
 
 static bool load_filter(struct lapse_run *run, struct reader *r)
 {
-    struct lapse_filter *f = run->filter = lapse_filter_new(run->mem);
+    struct lapse_filter *f = run->filter = lapse_filter_new(run->mem, NULL);
     if (!f)
         return false;
     f->since = (int64_t)get_int(r, 8);

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include "store/store.h"
+#include "store/identity.h"
 
 enum { LEAST_MEMORY = 16 << 20, MOST_OFFSET = 50400, ZONE_ENTRIES = 1 << 16 };
 
@@ -226,6 +226,7 @@ static void destroy(struct lapse_store *store)
     lapse_tombs_release(store->tombs);
     lapse_file_close(store->file);
     lapse_cache_free(store->cache);
+    lapse_bloom_free(&store->mem, store->bloom);
     lapse_lock_free(&mem, store->writer);
     lapse_lock_free(&mem, store->guard);
     lapse_mem_free(&mem, (void *)(uintptr_t)store->zone.starts);

@@ -500,6 +500,7 @@ struct lapse_store {
     bool damaged;                  /* a block that was to be merged: this handle merges no more */
     struct lapse_tombs *tombs;     /* who was forgotten, once somebody wanted to know (tombs.c); under `guard` */
     atomic_llong erased;           /* of `manifest`: whoever reads an older one is to stop */
+    struct lapse_bloom *bloom;     /* of fingerprints, once many were written; with `writer` held */
     struct lapse_cache *cache;
     int64_t memory_limit;
     int64_t process;

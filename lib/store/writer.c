@@ -67,7 +67,7 @@ static lapse_status note_identity(struct lapse_run_writer *w, const struct lapse
     struct lapse_columns c;
     bool ok = true;
     if (lapse_families[run->family].filter == LAPSE_FILTER_OF_KEYS) {
-        ok = w->filter || (w->filter = lapse_filter_new(run->mem));
+        ok = w->filter || (w->filter = lapse_filter_new(run->mem, w->store->bloom));
         for (uint32_t k = 0; k < keys->count && ok; k++)
             ok = lapse_filter_take(w->filter, &w->prints, &w->print_count, lapse_keys_text(keys, k));
         return ok ? LAPSE_OK : lapse_fail_memory(error);
@@ -108,8 +108,14 @@ static bool finish_filter(struct lapse_run_writer *w)
 
 void lapse_run_writer_expect(struct lapse_run_writer *w, int64_t rows)
 {
-    if (lapse_families[w->run->family].filter == LAPSE_FILTER_OF_LATEST && rows >= LAPSE_FILTER_KEYS)
-        lapse_recent_init(&w->recent, w->store);
+    struct lapse_store *store = w->store;
+    const int filter = lapse_families[w->run->family].filter;
+    if (rows < LAPSE_FILTER_KEYS)
+        return;
+    if (filter == LAPSE_FILTER_OF_LATEST)
+        lapse_recent_init(&w->recent, store);
+    else if (filter == LAPSE_FILTER_OF_KEYS && !store->bloom) /* no memory for it: then each filter is asked */
+        store->bloom = lapse_bloom_new(&store->mem, (size_t)store->memory_limit / 8);
 }
 
 /* Encodes and stores what has been collected. */
@@ -411,7 +417,7 @@ static bool take_over(struct lapse_run *run, const struct lapse_run *from, const
     const struct lapse_filter *f = from->filter;
     if (!ok || !f || f->count == 0 || f->parts[0].id == 0)
         return ok;
-    run->filter = lapse_filter_new(run->mem);
+    run->filter = lapse_filter_new(run->mem, f->bloom);
     if (!run->filter || !lapse_mem_reserve(run->mem, &run->filter->parts, &run->filter->capacity, f->count, sizeof *f->parts))
         return false;
     run->filter->since = f->since;
