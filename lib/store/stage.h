@@ -18,11 +18,13 @@ enum {
 
 struct stage_part {
     const lapse_allocator *mem;
-    struct lapse_lock *lock;    /* of all that follows, while rows are put */
+    struct lapse_lock *lock;    /* while rows are put: of these five */
     struct lapse_rows rows;     /* all columns but the customer */
+    size_t taken;               /* of so many rows the customers were looked up, or are */
+    struct lapse_buffer pending; /* of the other rows: high half of the hash (4 bytes), size of the id (1), the id */
+    bool finding;               /* a thread looks customers up: all that follows is its own */
     uint32_t *customer;         /* of the first `known` rows: the number of their customer in this part */
     size_t known, customer_room;
-    struct lapse_buffer pending; /* of the other rows: high half of the hash (4 bytes), size of the id (1), the id */
     uint64_t *slots;            /* high half of the hash << 32 | place in `ids` + 1; 0: free */
     size_t slot_count;          /* a power of two, at least twice the customers */
     struct lapse_buffer ids;    /* of each customer its number (4 bytes), the size of its id (1) and the id */
@@ -57,11 +59,17 @@ static inline struct lapse_text stage_id(const struct stage_part *part, uint32_t
 void lapse_stage_part_init(struct stage_part *part, const lapse_allocator *mem);
 void lapse_stage_part_free(struct stage_part *part);
 bool lapse_stage_part_reserve(struct stage_part *part, size_t rows, size_t customers); /* as many are expected */
-/* Rows order[0 .. n) of `from`, whose customers have the hashes hash[order[i]] and ids of so many bytes in all. False: no
- * memory. */
+/* With part->lock held: rows order[0 .. n) of `from`, whose customers have the hashes hash[order[i]] and ids of so many
+ * bytes in all. False: no memory. */
 bool lapse_stage_part_put(struct stage_part *part, const struct lapse_columns *from, const uint32_t *order, size_t n,
                           const uint64_t *hash, size_t bytes);
-size_t lapse_stage_part_bytes(const struct stage_part *part);
+/* With part->lock held: what is pending changes places with *spare, which is empty, if it is worth being looked up and
+ * no thread does so. Of how many rows it is; then the caller looks it up. */
+size_t lapse_stage_part_take(struct stage_part *part, struct lapse_buffer *spare);
+/* Looks up the customers of the n rows that were taken, without the lock, which is taken to say that it is done. *more:
+ * bytes that it took for them. False: no memory. */
+bool lapse_stage_part_find(struct stage_part *part, const struct lapse_buffer *taken, size_t n, size_t *more);
+size_t lapse_stage_part_bytes(const struct stage_part *part); /* of rows and of what is pending; with part->lock held */
 /* Scratch of a thread that sorts one part after the other: memory that was touched before is cheaper. */
 struct stage_scratch {
     struct lapse_buffer keys, order, rank, column;

@@ -4,7 +4,7 @@
 enum {
     LEAST_SLOTS = 16,
     GROUP = 64,       /* rows whose slots are fetched before any is looked at */
-    PENDING = 1 << 14 /* rows that are looked up at once */
+    PENDING = 1 << 14 /* rows that are worth being looked up at once */
 };
 
 void lapse_stage_part_init(struct stage_part *part, const lapse_allocator *mem)
@@ -28,8 +28,13 @@ void lapse_stage_part_free(struct stage_part *part)
 
 size_t lapse_stage_part_bytes(const struct stage_part *part)
 {
-    return lapse_rows_bytes(&part->rows) + part->rows.count * sizeof *part->customer + part->pending.size +
-           part->slot_count * sizeof *part->slots + part->customers * sizeof *part->id_at + part->ids.size;
+    return lapse_rows_bytes(&part->rows) + part->pending.size;
+}
+
+static size_t customer_bytes(const struct stage_part *part)
+{
+    return part->known * sizeof *part->customer + part->slot_count * sizeof *part->slots +
+           part->customers * sizeof *part->id_at + part->ids.size;
 }
 
 /* ---- customers ------------------------------------------------------------------------------------------ */
@@ -140,16 +145,40 @@ static bool find_group(struct stage_part *part, const char **at, size_t n)
     return true;
 }
 
-static bool find_pending(struct stage_part *part)
+/* Of the n rows after the known. */
+static bool find_all(struct stage_part *part, const struct lapse_buffer *pending, size_t n)
 {
-    const char *at = part->pending.data;
-    if (!lapse_mem_reserve(part->mem, &part->customer, &part->customer_room, part->rows.count, sizeof *part->customer))
-        return false;
-    for (size_t left; (left = part->rows.count - part->known) > 0;)
-        if (!find_group(part, &at, left < GROUP ? left : GROUP))
-            return false;
-    part->pending.size = 0;
-    return true;
+    const char *at = pending->data;
+    bool ok = lapse_mem_reserve(part->mem, &part->customer, &part->customer_room, part->known + n, sizeof *part->customer);
+    for (size_t group; ok && n > 0; n -= group) {
+        group = n < GROUP ? n : GROUP;
+        ok = find_group(part, &at, group);
+    }
+    return ok;
+}
+
+size_t lapse_stage_part_take(struct stage_part *part, struct lapse_buffer *spare)
+{
+    const size_t n = part->rows.count - part->taken;
+    if (part->finding || n < PENDING)
+        return 0;
+    struct lapse_buffer pending = part->pending;
+    part->pending = *spare;
+    *spare = pending;
+    part->taken += n;
+    part->finding = true;
+    return n;
+}
+
+bool lapse_stage_part_find(struct stage_part *part, const struct lapse_buffer *taken, size_t n, size_t *more)
+{
+    const size_t before = customer_bytes(part);
+    bool ok = find_all(part, taken, n);
+    *more = customer_bytes(part) - before;
+    lapse_lock_take(part->lock);
+    part->finding = false;
+    lapse_lock_give(part->lock);
+    return ok;
 }
 
 bool lapse_stage_part_put(struct stage_part *part, const struct lapse_columns *from, const uint32_t *order, size_t n,
@@ -169,7 +198,7 @@ bool lapse_stage_part_put(struct stage_part *part, const struct lapse_columns *f
         lapse_text_copy(to + STAGE_ID, id);
         to += STAGE_ID + id.size;
     }
-    return part->rows.count - part->known < PENDING || find_pending(part);
+    return true;
 }
 
 /* ---- sorting -------------------------------------------------------------------------------------------- */
@@ -289,7 +318,7 @@ bool lapse_stage_part_sort(struct stage_part *part, const struct lapse_columns *
 {
     if (part->rows.count == 0)
         return true;
-    if (!find_pending(part))
+    if (!find_all(part, &part->pending, part->rows.count - part->known))
         return false;
     uint32_t *rank = room(&scratch->rank, part->customers, sizeof *rank);
     bool ok = rank && sort_customers(part, rank, scratch) && sort_rows(part, rank, constants, digits, scratch);

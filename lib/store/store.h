@@ -422,6 +422,7 @@ struct lapse_stage_hand {
     uint64_t *hash;
     uint32_t *order;
     size_t hash_room, order_room;
+    struct lapse_buffer waiting;   /* what it takes from a part to look up */
 };
 void lapse_stage_hand_init(struct lapse_stage_hand *hand, const lapse_allocator *mem);
 void lapse_stage_hand_free(struct lapse_stage_hand *hand);
