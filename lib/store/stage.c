@@ -107,16 +107,6 @@ bool lapse_stage_full(const struct lapse_stage *s)
     return atomic_load(&s->used) >= s->limit;
 }
 
-static int empty_part(void *user, int64_t p)
-{
-    struct lapse_stage *s = user;
-    struct lapse_lock *lock = s->parts[p].lock;
-    lapse_stage_part_free(&s->parts[p]);
-    lapse_stage_part_init(&s->parts[p], s->mem);
-    s->parts[p].lock = lock;
-    return 0;
-}
-
 lapse_status lapse_stage_flush(struct lapse_stage *s, int threads, lapse_error *error)
 {
     if (atomic_load(&s->used) == 0)
@@ -126,7 +116,6 @@ lapse_status lapse_stage_flush(struct lapse_stage *s, int threads, lapse_error *
     lapse_status status = lapse_stage_write(s, threads, &s->runs[s->run_count], error);
     if (status == LAPSE_OK) {
         s->run_count++;
-        lapse_parallel(threads, (int64_t)s->part_count, empty_part, s); /* giving back memory takes its time too */
         atomic_store(&s->used, 0);
     }
     return status;

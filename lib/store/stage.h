@@ -58,6 +58,7 @@ static inline struct lapse_text stage_id(const struct stage_part *part, uint32_t
 
 void lapse_stage_part_init(struct stage_part *part, const lapse_allocator *mem);
 void lapse_stage_part_free(struct stage_part *part);
+void lapse_stage_part_clear(struct stage_part *part); /* empty again */
 bool lapse_stage_part_reserve(struct stage_part *part, size_t rows, size_t customers); /* as many are expected */
 /* With part->lock held: rows order[0 .. n) of `from`, whose customers have the hashes hash[order[i]] and ids of so many
  * bytes in all. False: no memory. */
@@ -82,7 +83,7 @@ bool lapse_stage_part_sort(struct stage_part *part, const struct lapse_columns *
 
 /* ---- stage_sort.c ---- */
 
-/* Sorts and writes all rows as one run. */
+/* Sorts and writes all rows as one run, and empties the parts. */
 lapse_status lapse_stage_write(struct lapse_stage *stage, int threads, struct lapse_run **out, lapse_error *error);
 
 #endif

@@ -26,6 +26,14 @@ void lapse_stage_part_free(struct stage_part *part)
         lapse_mem_free(part->mem, arrays[i]);
 }
 
+void lapse_stage_part_clear(struct stage_part *part)
+{
+    struct lapse_lock *lock = part->lock;
+    lapse_stage_part_free(part);
+    lapse_stage_part_init(part, part->mem);
+    part->lock = lock;
+}
+
 size_t lapse_stage_part_bytes(const struct stage_part *part)
 {
     return lapse_rows_bytes(&part->rows) + part->pending.size;

@@ -1,5 +1,5 @@
 /* A stage becomes a run: its parts are sorted, each a task; then ranges of ids are gathered from all parts and
- * written, each a task; their runs, one behind the other, are the run. */
+ * written; their runs, one behind the other, are the run. */
 #include "store/stage.h"
 
 /* Rows of a range: enough blocks that the last one, which is not full, does not matter. */
@@ -12,6 +12,7 @@ struct place {
 
 /* What a task writes, and how that went. */
 struct range {
+    uint32_t bound;              /* customer of the sample at whom it begins */
     int64_t first_row;           /* in the whole run */
     struct lapse_run *run;
     lapse_status status;
@@ -29,7 +30,7 @@ struct notes {
 struct writing {
     struct lapse_stage *stage;
     struct lapse_columns columns[STAGE_PARTS];
-    atomic_size_t next_part;
+    atomic_size_t next;              /* part or range that a thread takes */
     atomic_bool no_memory;
     const struct stage_part *sample; /* whose customers bound the ranges */
     uint32_t *first;                 /* of each range and part: its first customer there; in the end the last */
@@ -38,6 +39,7 @@ struct writing {
     size_t count;
     struct notes notes;
     int64_t since;               /* rows before it need not be noted */
+    struct lapse_filter *filter;
 };
 
 /* Each task is one thread's share: parts are taken until there are none. */
@@ -48,7 +50,7 @@ static int sort_parts(void *user, int64_t task)
     struct stage_scratch scratch;
     (void)task;
     lapse_stage_scratch_init(&scratch, s->mem);
-    for (size_t p; (p = atomic_fetch_add(&w->next_part, 1)) < s->part_count;) {
+    for (size_t p; (p = atomic_fetch_add(&w->next, 1)) < s->part_count;) {
         if (!lapse_stage_part_sort(&s->parts[p], &s->constants, s->store->digits, &scratch))
             atomic_store(&w->no_memory, true);
         lapse_rows_columns(&s->parts[p].rows, &w->columns[p]);
@@ -73,8 +75,20 @@ static uint32_t first_customer(const struct writing *w, const struct stage_part 
     return low;
 }
 
+static int bound_part(void *user, int64_t task)
+{
+    struct writing *w = user;
+    const struct stage_part *part = &w->stage->parts[task];
+    uint32_t *first = w->first + task;
+    first[0] = 0;
+    for (size_t r = 1; r < w->count; r++)
+        first[r * w->stage->part_count] = first_customer(w, part, w->ranges[r].bound);
+    first[w->count * w->stage->part_count] = part->customers;
+    return 0;
+}
+
 /* The part with the most rows is the sample: cut into pieces of about equal numbers of rows. */
-static bool choose_ranges(struct writing *w)
+static bool choose_ranges(struct writing *w, int threads)
 {
     const struct lapse_stage *s = w->stage;
     size_t rows = 0, parts = s->part_count;
@@ -90,20 +104,16 @@ static bool choose_ranges(struct writing *w)
     w->ranges = lapse_mem_zero(s->mem, wanted, sizeof *w->ranges);
     if (!w->first || !w->ranges)
         return false;
-    memset(w->first, 0, parts * sizeof *w->first);
     w->count = 1;
-    for (uint32_t k = 1; k < w->sample->customers && w->count < wanted; k++) {
-        if (w->sample->start[k] < of_sample / wanted * w->count)
-            continue;
+    for (uint32_t k = 1; k < w->sample->customers && w->count < wanted; k++)
+        if (w->sample->start[k] >= of_sample / wanted * w->count)
+            w->ranges[w->count++].bound = k;
+    lapse_parallel(threads, (int64_t)parts, bound_part, w);
+    for (size_t r = 1; r < w->count; r++)
         for (size_t p = 0; p < parts; p++) {
-            uint32_t c = first_customer(w, &s->parts[p], k);
-            w->first[w->count * parts + p] = c;
-            w->ranges[w->count].first_row += c ? s->parts[p].start[c] : 0;
+            uint32_t c = w->first[r * parts + p];
+            w->ranges[r].first_row += c ? s->parts[p].start[c] : 0;
         }
-        w->count++;
-    }
-    for (size_t p = 0; p < parts; p++)
-        w->first[w->count * parts + p] = s->parts[p].customers;
     w->rows = rows;
     return true;
 }
@@ -130,9 +140,10 @@ static bool open_notes(struct writing *w)
 
 /* ---- one range ------------------------------------------------------------------------------------------ */
 
+/* Of a thread that gathers one range after the other, in memory that was touched before. */
 struct gathering {
     const struct writing *w;
-    size_t count;
+    size_t count, room;
     struct place *places;
     struct lapse_sort_key *keys;   /* two for each place */
     uint32_t *scratch, *order;     /* of places */
@@ -140,6 +151,29 @@ struct gathering {
     size_t stretch_count;
     struct lapse_run_writer writer;
 };
+
+static void free_gathering(struct gathering *g)
+{
+    void *arrays[] = { g->places, g->keys, g->order, g->scratch, g->stretches };
+    for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++)
+        lapse_mem_free(g->w->stage->mem, arrays[i]);
+    *g = (struct gathering){ .w = g->w };
+}
+
+static bool make_room(struct gathering *g, size_t n)
+{
+    const lapse_allocator *mem = g->w->stage->mem;
+    if (g->places && n <= g->room)
+        return true;
+    free_gathering(g);
+    g->room = n + n / 8;
+    g->places = lapse_mem_alloc(mem, (g->room + 1) * sizeof *g->places);
+    g->keys = lapse_mem_alloc(mem, (2 * g->room + 1) * sizeof *g->keys);
+    g->order = lapse_mem_alloc(mem, (g->room + 1) * sizeof *g->order);
+    g->scratch = lapse_mem_alloc(mem, (g->room + 1) * sizeof *g->scratch);
+    g->stretches = lapse_mem_alloc(mem, LAPSE_BLOCK_ROWS * sizeof *g->stretches);
+    return g->places && g->keys && g->order && g->scratch && g->stretches;
+}
 
 static struct lapse_text id_of(const struct gathering *g, uint32_t place)
 {
@@ -179,13 +213,9 @@ static bool collect(struct gathering *g, size_t r)
     size_t n = 0;
     for (size_t p = 0; p < s->part_count; p++)
         n += end[p] - first[p];
-    g->places = lapse_mem_alloc(s->mem, (n + 1) * sizeof *g->places);
-    g->keys = lapse_mem_alloc(s->mem, (2 * n + 1) * sizeof *g->keys);
-    g->order = lapse_mem_alloc(s->mem, (n + 1) * sizeof *g->order);
-    g->scratch = lapse_mem_alloc(s->mem, (n + 1) * sizeof *g->scratch);
-    g->stretches = lapse_mem_alloc(s->mem, LAPSE_BLOCK_ROWS * sizeof *g->stretches);
-    if (!g->places || !g->keys || !g->order || !g->scratch || !g->stretches)
+    if (!make_room(g, n))
         return false;
+    g->count = g->stretch_count = 0;
     for (uint32_t p = 0; p < s->part_count; p++)
         for (uint32_t c = first[p]; c < end[p]; c++)
             g->places[g->count++] = (struct place){ p, c };
@@ -255,44 +285,67 @@ static lapse_status take_notes(struct writing *w, struct lapse_run *run, struct 
     return status;
 }
 
-static int write_range(void *user, int64_t task)
+static lapse_status write_range(struct writing *w, struct gathering *g, size_t r, lapse_error *error)
+{
+    const struct lapse_stage *s = w->stage;
+    struct range *range = &w->ranges[r];
+    struct lapse_recent recent = { 0 };
+    lapse_status status = collect(g, r) ? LAPSE_OK : lapse_fail_memory(error);
+    if (status == LAPSE_OK)
+        status = lapse_run_writer_open(&g->writer, s->store, LAPSE_RUN_STAGED, error);
+    if (status == LAPSE_OK) {
+        g->writer.first_row = range->first_row;
+        g->writer.keep_lines = s->keep_lines;
+        if (w->notes.filtered) {
+            lapse_recent_init(&g->writer.recent, s->store);
+            g->writer.recent.since = w->since;
+        }
+        status = write_places(g, error);
+    }
+    if (status == LAPSE_OK)
+        status = lapse_run_writer_finish_part(&g->writer, &recent, &range->run, error);
+    if (status == LAPSE_OK)
+        status = take_notes(w, range->run, &recent, error);
+    lapse_recent_free(&recent);
+    lapse_run_writer_abort(&g->writer);
+    return status;
+}
+
+/* Each task is one thread's share, as above. A range that fails is the last: those before it are with some thread. */
+static int write_ranges(void *user, int64_t task)
 {
     struct writing *w = user;
-    const struct lapse_stage *s = w->stage;
-    struct range *range = &w->ranges[task];
     struct gathering g = { .w = w };
-    struct lapse_recent recent = { 0 };
-    lapse_error *error = &range->error;
-    error->size = sizeof *error;
-    range->status = collect(&g, (size_t)task) ? LAPSE_OK : lapse_fail_memory(error);
-    if (range->status == LAPSE_OK)
-        range->status = lapse_run_writer_open(&g.writer, s->store, LAPSE_RUN_STAGED, error);
-    if (range->status == LAPSE_OK) {
-        g.writer.first_row = range->first_row;
-        g.writer.keep_lines = s->keep_lines;
-        if (w->notes.filtered) {
-            lapse_recent_init(&g.writer.recent, s->store);
-            g.writer.recent.since = w->since;
-        }
-        range->status = write_places(&g, error);
+    (void)task;
+    for (size_t r; (r = atomic_fetch_add(&w->next, 1)) < w->count;) {
+        struct range *range = &w->ranges[r];
+        range->error.size = sizeof range->error;
+        range->status = write_range(w, &g, r, &range->error);
+        if (range->status != LAPSE_OK)
+            atomic_store(&w->next, w->count);
     }
-    if (range->status == LAPSE_OK)
-        range->status = lapse_run_writer_finish_part(&g.writer, &recent, &range->run, error);
-    if (range->status == LAPSE_OK)
-        range->status = take_notes(w, range->run, &recent, error);
-    lapse_recent_free(&recent);
-    lapse_run_writer_abort(&g.writer);
-    void *arrays[] = { g.places, g.keys, g.order, g.scratch, g.stretches };
-    for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++)
-        lapse_mem_free(s->mem, arrays[i]);
-    return range->status != LAPSE_OK;
+    free_gathering(&g);
+    return 0;
 }
 
 /* ---- all of it ---------------------------------------------------------------------------------------------- */
 
-static lapse_status write_ranges(struct writing *w, int threads, struct lapse_run **out, lapse_error *error)
+/* What is left to do when all is written: to make the filter, and to give back the memory of the parts, which takes its
+ * time too. */
+static int settle(void *user, int64_t task)
 {
-    lapse_parallel(threads, (int64_t)w->count, write_range, w);
+    struct writing *w = user;
+    if (task > 0)
+        lapse_stage_part_clear(&w->stage->parts[task - 1]);
+    else if (w->notes.filtered)
+        w->filter = lapse_recent_filter(&w->notes.recent);
+    return 0;
+}
+
+static lapse_status write_all(struct writing *w, int threads, struct lapse_run **out, lapse_error *error)
+{
+    atomic_store(&w->next, 0);
+    lapse_parallel(threads, threads, write_ranges, w);
     struct lapse_run *run = w->ranges[0].run;
     lapse_status status = LAPSE_OK;
     for (size_t r = 0; r < w->count && status == LAPSE_OK; r++) {
@@ -302,8 +355,12 @@ static lapse_status write_ranges(struct writing *w, int threads, struct lapse_ru
         else if (r > 0 && !lapse_run_join(run, w->ranges[r].run))
             status = lapse_fail_memory(error);
     }
-    if (status == LAPSE_OK && w->notes.filtered && !(run->filter = lapse_recent_filter(&w->notes.recent)))
-        status = lapse_fail_memory(error);
+    if (status == LAPSE_OK) {
+        lapse_parallel(threads, (int64_t)w->stage->part_count + 1, settle, w);
+        run->filter = w->filter;
+        if (w->notes.filtered && !run->filter)
+            status = lapse_fail_memory(error);
+    }
     for (size_t r = status == LAPSE_OK; r < w->count; r++)
         lapse_run_release(w->ranges[r].run);
     if (status != LAPSE_OK)
@@ -321,8 +378,8 @@ lapse_status lapse_stage_write(struct lapse_stage *s, int threads, struct lapse_
         return lapse_fail_memory(error);
     w->stage = s;
     lapse_parallel(threads, threads, sort_parts, w);
-    bool ok = !atomic_load(&w->no_memory) && choose_ranges(w) && open_notes(w);
-    lapse_status status = ok ? write_ranges(w, threads, out, error) : lapse_fail_memory(error);
+    bool ok = !atomic_load(&w->no_memory) && choose_ranges(w, threads) && open_notes(w);
+    lapse_status status = ok ? write_all(w, threads, out, error) : lapse_fail_memory(error);
     lapse_prints_free(w->notes.prints);
     lapse_recent_free(&w->notes.recent);
     lapse_lock_free(s->mem, w->notes.lock);
