@@ -353,6 +353,7 @@ struct lapse_lock;
 struct lapse_lock *lapse_lock_new(const lapse_allocator *mem);
 void lapse_lock_free(const lapse_allocator *mem, struct lapse_lock *lock);
 void lapse_lock_take(struct lapse_lock *lock);
+bool lapse_lock_try(struct lapse_lock *lock); /* false: another thread has it */
 void lapse_lock_give(struct lapse_lock *lock);
 void lapse_lock_wait(struct lapse_lock *lock); /* with the lock taken: gives it until somebody wakes, perhaps without cause */
 void lapse_lock_wake(struct lapse_lock *lock); /* all that wait */

@@ -99,6 +99,11 @@ void lapse_lock_take(struct lapse_lock *lock)
     pthread_mutex_lock(&lock->mutex);
 }
 
+bool lapse_lock_try(struct lapse_lock *lock)
+{
+    return pthread_mutex_trylock(&lock->mutex) == 0;
+}
+
 void lapse_lock_give(struct lapse_lock *lock)
 {
     pthread_mutex_unlock(&lock->mutex);

@@ -142,9 +142,10 @@ bool lapse_file_in_transaction(struct lapse_file *file)
     return yes;
 }
 
-lapse_status lapse_file_put_block(struct lapse_file *file, const void *data, size_t n, int64_t *id, lapse_error *error)
+/* With the lock held, which is given back. */
+static lapse_status put_block(struct lapse_file *file, const void *data, size_t n, int64_t *id, lapse_error *error)
 {
-    sqlite3_stmt *q = take(file, PUT_BLOCK);
+    sqlite3_stmt *q = prepared(file, PUT_BLOCK);
     int code = SQLITE_ERROR;
     if (q) {
         sqlite3_bind_blob64(q, 1, data, n, SQLITE_STATIC);
@@ -152,6 +153,17 @@ lapse_status lapse_file_put_block(struct lapse_file *file, const void *data, siz
         *id = sqlite3_last_insert_rowid(file->db);
     }
     return done(file, PUT_BLOCK, code, error);
+}
+
+lapse_status lapse_file_put_block(struct lapse_file *file, const void *data, size_t n, int64_t *id, lapse_error *error)
+{
+    lapse_lock_take(file->lock);
+    return put_block(file, data, n, id, error);
+}
+
+lapse_status lapse_file_offer_block(struct lapse_file *file, const void *data, size_t n, int64_t *id, lapse_error *error)
+{
+    return lapse_lock_try(file->lock) ? put_block(file, data, n, id, error) : LAPSE_DONE;
 }
 
 static bool read_blob(sqlite3_stmt *q, int column, struct lapse_buffer *out)

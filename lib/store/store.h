@@ -136,6 +136,9 @@ void lapse_file_rollback(struct lapse_file *file);
 bool lapse_file_in_transaction(struct lapse_file *file); /* SQLite ends one by itself when the disk is full */
 lapse_status lapse_file_put_block(struct lapse_file *file, const void *data, size_t n, int64_t *id,
                                   lapse_error *error);
+/* The same, but LAPSE_DONE when that would have to wait for another thread. */
+lapse_status lapse_file_offer_block(struct lapse_file *file, const void *data, size_t n, int64_t *id,
+                                    lapse_error *error);
 /* LAPSE_STALE: it is gone. */
 lapse_status lapse_file_get_block(struct lapse_file *file, int64_t id, struct lapse_buffer *out, lapse_error *error);
 /* The same of the first of n, and with it, while the file is locked, of *got in all: those that follow until one is not to
@@ -276,7 +279,9 @@ struct lapse_run_writer {
     struct lapse_run *run;
     size_t most;                     /* rows of a block */
     struct lapse_rows rows;
-    struct lapse_buffer key_bytes, encoded;
+    struct lapse_buffer key_bytes;
+    struct lapse_buffer encoded;     /* the last blocks of the run, which wait to be stored, one behind the other */
+    size_t waiting[4], waiting_count; /* their sizes */
     uint32_t *key_begin, *key_start; /* of the block under construction; room for LAPSE_BLOCK_ROWS + 1 */
     uint8_t *key_length;
     uint32_t key_count;

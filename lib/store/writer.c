@@ -118,7 +118,28 @@ void lapse_run_writer_expect(struct lapse_run_writer *w, int64_t rows)
         store->bloom = lapse_bloom_new(&store->mem, (size_t)store->memory_limit / 8);
 }
 
-/* Encodes and stores what has been collected. */
+/* Stores the blocks that wait. While another thread is at the file they wait on, up to a few: so threads that write parts
+ * of a run seldom wait for each other. */
+static lapse_status store_blocks(struct lapse_run_writer *w, bool all, lapse_error *error)
+{
+    struct lapse_run *run = w->run;
+    struct lapse_run_block *b = run->blocks + (run->block_count - w->waiting_count);
+    const char *data = w->encoded.data;
+    all |= w->waiting_count == sizeof w->waiting / sizeof *w->waiting;
+    for (size_t i = 0; i < w->waiting_count; i++, b++) {
+        const size_t size = w->waiting[i];
+        lapse_status status = all || i > 0 ? lapse_file_put_block(run->file, data, size, &b->id, error)
+                                           : lapse_file_offer_block(run->file, data, size, &b->id, error);
+        if (status != LAPSE_OK)
+            return status == LAPSE_DONE ? LAPSE_OK : status;
+        b->checksum = lapse_hash(data, size, (uint64_t)b->id);
+        data += size;
+    }
+    w->encoded.size = w->waiting_count = 0;
+    return LAPSE_OK;
+}
+
+/* Encodes what has been collected. */
 static lapse_status cut(struct lapse_run_writer *w, lapse_error *error)
 {
     struct lapse_run *run = w->run;
@@ -136,20 +157,24 @@ static lapse_status cut(struct lapse_run_writer *w, lapse_error *error)
     if (status != LAPSE_OK)
         return status;
     lapse_rows_trim(&w->rows);
-    w->encoded.size = 0;
+    const size_t before = w->encoded.size;
     if (!lapse_block_encode(&w->encoded, &keys, &w->rows, w->scratch))
         return lapse_fail_memory(error);
-    status = lapse_file_put_block(run->file, w->encoded.data, w->encoded.size, &b.id, error);
-    if (status != LAPSE_OK)
-        return status;
-    b.checksum = lapse_hash(w->encoded.data, w->encoded.size, (uint64_t)b.id);
     run->fields |= w->rows.fields;
     if ((lapse_families[run->family].filter == LAPSE_FILTER_OF_LATEST && !note_sources(w)) || !lapse_run_add_block(run, &b))
         return lapse_fail_memory(error);
+    w->waiting[w->waiting_count++] = w->encoded.size - before;
     lapse_rows_clear(&w->rows);
     w->key_bytes.size = 0;
     w->key_count = 0;
-    return LAPSE_OK;
+    return store_blocks(w, false, error);
+}
+
+/* All blocks are stored; others may be taken over behind them. */
+static lapse_status cut_off(struct lapse_run_writer *w, lapse_error *error)
+{
+    lapse_status status = cut(w, error);
+    return status == LAPSE_OK ? store_blocks(w, true, error) : status;
 }
 
 static bool begin_key(struct lapse_run_writer *w, struct lapse_text key)
@@ -220,7 +245,7 @@ static lapse_status finish(struct lapse_run_writer *w, struct lapse_recent *rece
                            lapse_error *error)
 {
     *out = NULL;
-    lapse_status status = cut(w, error);
+    lapse_status status = cut_off(w, error);
     if (recent) {
         *recent = w->recent;
         w->recent = (struct lapse_recent){ 0 };
@@ -296,7 +321,7 @@ lapse_status lapse_run_without(struct lapse_store *store, struct lapse_run *run,
         for (int64_t r = first; r < first + b->rows && !some; r++)
             some = bit_at(bits, r);
         if (!some) { /* as it is */
-            status = cut(&w, error);
+            status = cut_off(&w, error);
             if (status == LAPSE_OK && !lapse_run_add_block(w.run, b))
                 status = lapse_fail_memory(error);
         } else {
@@ -461,7 +486,7 @@ lapse_status lapse_run_without_keys(struct lapse_store *store, struct lapse_run 
             if (status == LAPSE_OK && go_on)
                 status = go_on(user, b->rows, error);
         } else if (status == LAPSE_OK && open) {
-            status = cut(&w, error);
+            status = cut_off(&w, error);
             if (status == LAPSE_OK && !lapse_run_add_block(w.run, b))
                 status = lapse_fail_memory(error);
         }
