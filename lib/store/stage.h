@@ -23,8 +23,11 @@ struct stage_part {
     size_t taken;               /* of so many rows the customers were looked up, or are */
     struct lapse_buffer pending; /* of the other rows: high half of the hash (4 bytes), size of the id (1), the id */
     bool finding;               /* a thread looks customers up: all that follows is its own */
-    uint32_t *customer;         /* of the first `known` rows: the number of their customer in this part */
-    size_t known, customer_room;
+    struct stage_found {
+        uint32_t *customer;     /* of so many rows: the number of their customer in this part */
+        size_t rows;
+    } *found;                   /* of the first `known` rows, as they were looked up */
+    size_t known, found_count, found_room;
     uint64_t *slots;            /* high half of the hash << 32 | place in `ids` + 1; 0: free */
     size_t slot_count;          /* a power of two, at least twice the customers */
     struct lapse_buffer ids;    /* of each customer its number (4 bytes), the size of its id (1) and the id */

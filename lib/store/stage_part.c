@@ -1,10 +1,14 @@
 /* One part of a stage: its customers and their rows, and how they are sorted. */
 #include "store/stage.h"
 
+/* What is looked up at once, some 15,000 rows, is so much that the numbers found for it are a piece of less than 128 KiB:
+ * such pieces malloc takes out of a heap, and once they are freed others, as pages of SQLite, use them again. Larger ones
+ * come from the system and go back to it each time. */
 enum {
     LEAST_SLOTS = 16,
-    GROUP = 64,       /* rows whose slots are fetched before any is looked at */
-    PENDING = 1 << 14 /* rows that are worth being looked up at once */
+    GROUP = 64,          /* rows whose slots are fetched before any is looked at */
+    PENDING = 208 << 10, /* bytes of ids that are worth being looked up at once */
+    PENDING_ROOM = 232 << 10
 };
 
 void lapse_stage_part_init(struct stage_part *part, const lapse_allocator *mem)
@@ -16,12 +20,22 @@ void lapse_stage_part_init(struct stage_part *part, const lapse_allocator *mem)
     lapse_buffer_init(&part->pending, mem);
 }
 
+static void free_found(struct stage_part *part)
+{
+    for (size_t i = 0; i < part->found_count; i++)
+        lapse_mem_free(part->mem, part->found[i].customer);
+    lapse_mem_free(part->mem, part->found);
+    part->found = NULL;
+    part->known = part->found_count = part->found_room = 0;
+}
+
 void lapse_stage_part_free(struct stage_part *part)
 {
     lapse_rows_free(&part->rows);
     lapse_buffer_free(&part->ids);
     lapse_buffer_free(&part->pending);
-    void *arrays[] = { part->customer, part->slots, part->id_at, part->start };
+    free_found(part);
+    void *arrays[] = { part->slots, part->id_at, part->start };
     for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++)
         lapse_mem_free(part->mem, arrays[i]);
 }
@@ -41,7 +55,7 @@ size_t lapse_stage_part_bytes(const struct stage_part *part)
 
 static size_t customer_bytes(const struct stage_part *part)
 {
-    return part->known * sizeof *part->customer + part->slot_count * sizeof *part->slots +
+    return part->known * sizeof(uint32_t) + part->slot_count * sizeof *part->slots +
            part->customers * sizeof *part->id_at + part->ids.size;
 }
 
@@ -76,10 +90,9 @@ static bool customer_room(struct stage_part *part, size_t more)
 
 bool lapse_stage_part_reserve(struct stage_part *part, size_t rows, size_t customers)
 {
-    enum { ID = 12 }; /* bytes of an id, or more */
+    enum { ID = STAGE_ID + 12 }; /* bytes of an id, or more */
     return lapse_rows_reserve(&part->rows, rows) &&
-           lapse_mem_reserve(part->mem, &part->customer, &part->customer_room, rows, sizeof *part->customer) &&
-           lapse_buffer_room(&part->pending, (rows < PENDING ? rows : PENDING) * (STAGE_ID + ID)) &&
+           lapse_buffer_room(&part->pending, rows < PENDING_ROOM / ID ? rows * ID : PENDING_ROOM) &&
            customer_room(part, customers);
 }
 
@@ -128,11 +141,11 @@ static uint32_t find(struct stage_part *part, struct lapse_text id, uint32_t has
     return customer;
 }
 
-/* Numbers of the customers of the next n pending rows, from *at on. */
-static bool find_group(struct stage_part *part, const char **at, size_t n)
+/* Numbers of the customers of n pending rows, from *at on. */
+static bool find_group(struct stage_part *part, const char **at, uint32_t *out, size_t n)
 {
     struct lapse_text id[GROUP];
-    uint32_t hash[GROUP], *out = part->customer + part->known;
+    uint32_t hash[GROUP];
     size_t slot[GROUP];
     if (!customer_room(part, n) || !lapse_buffer_room(&part->ids, n * (STAGE_ID + LAPSE_TEXT_MAX)) ||
         part->ids.size > UINT32_MAX - n * (STAGE_ID + LAPSE_TEXT_MAX))
@@ -149,7 +162,6 @@ static bool find_group(struct stage_part *part, const char **at, size_t n)
     }
     for (size_t i = 0; i < n; i++)
         out[i] = find(part, id[i], hash[i], slot[i]);
-    part->known += n;
     return true;
 }
 
@@ -157,10 +169,17 @@ static bool find_group(struct stage_part *part, const char **at, size_t n)
 static bool find_all(struct stage_part *part, const struct lapse_buffer *pending, size_t n)
 {
     const char *at = pending->data;
-    bool ok = lapse_mem_reserve(part->mem, &part->customer, &part->customer_room, part->known + n, sizeof *part->customer);
-    for (size_t group; ok && n > 0; n -= group) {
+    if (!lapse_mem_reserve(part->mem, &part->found, &part->found_room, part->found_count + 1, sizeof *part->found))
+        return false;
+    uint32_t *customer = lapse_mem_alloc(part->mem, n * sizeof *customer);
+    if (!customer)
+        return false;
+    part->found[part->found_count++] = (struct stage_found){ customer, n };
+    part->known += n;
+    bool ok = true;
+    for (size_t group; ok && n > 0; n -= group, customer += group) {
         group = n < GROUP ? n : GROUP;
-        ok = find_group(part, &at, group);
+        ok = find_group(part, &at, customer, group);
     }
     return ok;
 }
@@ -168,7 +187,7 @@ static bool find_all(struct stage_part *part, const struct lapse_buffer *pending
 size_t lapse_stage_part_take(struct stage_part *part, struct lapse_buffer *spare)
 {
     const size_t n = part->rows.count - part->taken;
-    if (part->finding || n < PENDING)
+    if (part->finding || part->pending.size < PENDING)
         return 0;
     struct lapse_buffer pending = part->pending;
     part->pending = *spare;
@@ -303,18 +322,20 @@ static bool sort_rows(struct stage_part *part, const uint32_t *rank, const struc
     lapse_columns_add(&columns, constants);
     /* start[k + 2] counts the rows of rank k; summed up, start[k + 1] is where its next row goes, so that in the end
      * start[k] is where they begin */
-    for (size_t r = 0; r < rows; r++)
-        start[rank[part->customer[r]] + 2]++;
+    for (size_t f = 0; f < part->found_count; f++)
+        for (size_t i = 0; i < part->found[f].rows; i++)
+            start[rank[part->found[f].customer[i]] + 2]++;
     for (uint32_t k = 0; k < n; k++)
         start[k + 2] += start[k + 1];
     const int64_t *time = columns.number[LAPSE_F_TIME];
     for (uint32_t k = 0; k < n; k++)
         last[k] = INT64_MIN;
-    for (size_t r = 0; r < rows; r++) {
-        uint32_t k = rank[part->customer[r]];
-        order[start[k + 1]++] = (uint32_t)r;
-        last[k] = time[r] > last[k] ? time[r] : INT64_MAX;
-    }
+    for (size_t f = 0, r = 0; f < part->found_count; f++)
+        for (size_t i = 0; i < part->found[f].rows; i++, r++) {
+            uint32_t k = rank[part->found[f].customer[i]];
+            order[start[k + 1]++] = (uint32_t)r;
+            last[k] = time[r] > last[k] ? time[r] : INT64_MAX;
+        }
     for (uint32_t k = 0; k < n; k++)
         if (last[k] == INT64_MAX) /* those that come in the order of time and never two at once need no sorting */
             lapse_sort_indices(order + start[k], start[k + 1] - start[k], order + rows, order_rows, &row_order);
@@ -332,11 +353,10 @@ bool lapse_stage_part_sort(struct stage_part *part, const struct lapse_columns *
     bool ok = rank && sort_customers(part, rank, scratch) && sort_rows(part, rank, constants, digits, scratch);
     /* Not asked for any more. */
     lapse_mem_free(part->mem, part->slots);
-    lapse_mem_free(part->mem, part->customer);
     lapse_buffer_free(&part->pending);
+    free_found(part);
     part->slots = NULL;
-    part->customer = NULL;
-    part->slot_count = part->customer_room = 0;
+    part->slot_count = 0;
     return ok;
 }
 
