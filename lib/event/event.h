@@ -126,7 +126,13 @@ struct lapse_columns {
     const uint8_t *name[LAPSE_COLUMNS];
     struct lapse_text_column text[LAPSE_COLUMNS];
     uint32_t constant;
+    uint32_t narrow; /* of these, `number` is of uint32_t, in units of lapse_narrow_unit() (rows that are collected) */
 };
+/* Most numbers need half of their 64 bits: times in whole seconds, others as they are. */
+static inline int64_t lapse_narrow_unit(int f)
+{
+    return f == LAPSE_F_TIME ? LAPSE_SECOND : 1;
+}
 static inline struct lapse_text lapse_columns_text(const struct lapse_columns *c, int f, size_t i)
 {
     const struct lapse_text_column *t = &c->text[f];
@@ -139,7 +145,10 @@ static inline struct lapse_text lapse_columns_text(const struct lapse_columns *c
 }
 static inline int64_t lapse_columns_number(const struct lapse_columns *c, int f, size_t i)
 {
-    return c->number[f] ? c->number[f][c->constant >> f & 1 ? 0 : i] : LAPSE_MISSING;
+    if (!c->number[f])
+        return LAPSE_MISSING;
+    i = c->constant >> f & 1 ? 0 : i;
+    return c->narrow >> f & 1 ? ((const uint32_t *)(const void *)c->number[f])[i] * lapse_narrow_unit(f) : c->number[f][i];
 }
 static inline uint8_t lapse_columns_name(const struct lapse_columns *c, int f, size_t i)
 {
@@ -156,6 +165,8 @@ int lapse_columns_compare(const struct lapse_columns *a, size_t i, const struct 
 struct lapse_rows {
     const lapse_allocator *mem;
     uint32_t fields;      /* columns that hold values */
+    uint32_t narrow;      /* as in struct lapse_columns */
+    bool compact;         /* columns of numbers begin narrow, for as long as all their values allow it */
     size_t count, capacity;
     size_t room[LAPSE_COLUMNS]; /* of each column's arrays */
     int64_t *number[LAPSE_COLUMNS];

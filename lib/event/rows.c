@@ -27,6 +27,7 @@ void lapse_columns_add(struct lapse_columns *to, const struct lapse_columns *mor
             continue;
         to->fields |= bit;
         to->constant |= more->constant & bit;
+        to->narrow |= more->narrow & bit;
         to->number[f] = more->number[f];
         to->name[f] = more->name[f];
         to->text[f] = more->text[f];
@@ -80,8 +81,10 @@ void lapse_rows_free(struct lapse_rows *rows)
 
 void lapse_rows_clear(struct lapse_rows *rows)
 {
+    for (int f = 0; f < LAPSE_COLUMNS; f++)
+        rows->room[f] >>= rows->narrow >> f & 1;
     rows->count = 0;
-    rows->fields = 0;
+    rows->fields = rows->narrow = 0;
     rows->bytes.size = 0;
 }
 
@@ -91,7 +94,7 @@ static bool has_values(const struct lapse_rows *rows, int f)
     for (size_t i = 0; i < rows->count && !some; i++)
         switch (lapse_column_class(f)) {
         case LAPSE_CLASS_NUMBER:
-            some = rows->number[f][i] != LAPSE_MISSING;
+            some = rows->narrow >> f & 1 || rows->number[f][i] != LAPSE_MISSING;
             break;
         case LAPSE_CLASS_NAME:
             some = rows->name[f][i] != 0;
@@ -129,7 +132,7 @@ static bool column_room(struct lapse_rows *rows, int f, size_t capacity)
         return true;
     switch (lapse_column_class(f)) {
     case LAPSE_CLASS_NUMBER:
-        ok = resize(rows->mem, &rows->number[f], capacity, sizeof *rows->number[f]);
+        ok = resize(rows->mem, &rows->number[f], capacity, rows->narrow >> f & 1 ? 4 : sizeof *rows->number[f]);
         break;
     case LAPSE_CLASS_NAME:
         ok = resize(rows->mem, &rows->name[f], capacity, 1);
@@ -167,8 +170,75 @@ static bool make_room(struct lapse_rows *rows, size_t need)
     return true;
 }
 
-static void put_missing(struct lapse_rows *rows, int f, size_t first, size_t n)
+/* ---- narrow columns ------------------------------------------------------------------------------------------ */
+
+static uint32_t *narrow_of(const struct lapse_rows *rows, int f)
 {
+    return (uint32_t *)(void *)rows->number[f];
+}
+
+/* Of n rows. */
+static bool widen(struct lapse_rows *rows, int f, size_t n)
+{
+    const int64_t unit = lapse_narrow_unit(f);
+    int64_t *wide = lapse_mem_alloc(rows->mem, rows->room[f] * sizeof *wide);
+    if (!wide)
+        return false;
+    for (size_t i = 0; i < n; i++)
+        wide[i] = narrow_of(rows, f)[i] * unit;
+    lapse_mem_free(rows->mem, rows->number[f]);
+    rows->number[f] = wide;
+    rows->narrow &= ~LAPSE_FIELD_BIT(f);
+    return true;
+}
+
+/* As many units as `v` is, or something that has more than 32 bits. A second is 2^6 times 15,625 microseconds: times the
+ * inverse of that (modulo 2^64), turned by six bits, a whole number of seconds is what it is and all else is large
+ * (Granlund and Montgomery, Division by Invariant Integers using Multiplication, 1994, section 9). */
+static inline uint64_t units(uint64_t v, bool seconds)
+{
+    if (!seconds)
+        return v;
+    v *= UINT64_C(0x790fb65668c26139);
+    return v >> 6 | v << 58;
+}
+
+static inline uint64_t put_units(uint32_t *to, const int64_t *from, bool seconds, bool constant, const uint32_t *order,
+                                 size_t first, size_t n)
+{
+    uint64_t all = 0, u;
+    if (order && !constant)
+        for (size_t i = 0; i < n; i++) {
+            all |= u = units((uint64_t)from[order[i]], seconds);
+            to[i] = (uint32_t)u;
+        }
+    else
+        for (size_t i = 0; i < n; i++) {
+            all |= u = units((uint64_t)from[constant ? 0 : first + i], seconds);
+            to[i] = (uint32_t)u;
+        }
+    return all;
+}
+
+/* False: they are not narrow, or not all fit. */
+static bool put_narrow(struct lapse_rows *rows, int f, size_t at, const struct lapse_columns *from, const uint32_t *order,
+                       size_t first, size_t n)
+{
+    uint32_t *to = narrow_of(rows, f) + at;
+    const int64_t *values = from->number[f];
+    const bool constant = from->constant >> f & 1;
+    if (!(rows->narrow >> f & 1) || from->narrow >> f & 1)
+        return false;
+    return (f == LAPSE_F_TIME ? put_units(to, values, true, constant, order, first, n)
+                              : put_units(to, values, false, constant, order, first, n)) <= UINT32_MAX;
+}
+
+/* ---- putting ------------------------------------------------------------------------------------------------- */
+
+static bool put_missing(struct lapse_rows *rows, int f, size_t first, size_t n)
+{
+    if (rows->narrow >> f & 1 && n && !widen(rows, f, first))
+        return false;
     switch (lapse_column_class(f)) {
     case LAPSE_CLASS_NUMBER:
         for (size_t i = 0; i < n; i++)
@@ -182,6 +252,7 @@ static void put_missing(struct lapse_rows *rows, int f, size_t first, size_t n)
         memset(rows->text[f].length + first, 0, n);
         break;
     }
+    return true;
 }
 
 /* A column gets its first values: the rows before have none. */
@@ -189,11 +260,12 @@ static bool begin_column(struct lapse_rows *rows, int f)
 {
     if (rows->fields & LAPSE_FIELD_BIT(f))
         return true;
+    if (rows->compact && rows->count == 0 && rows->room[f] == 0 && lapse_column_class(f) == LAPSE_CLASS_NUMBER)
+        rows->narrow |= LAPSE_FIELD_BIT(f);
     if (rows->capacity && !column_room(rows, f, rows->capacity))
         return false;
-    put_missing(rows, f, 0, rows->count);
     rows->fields |= LAPSE_FIELD_BIT(f);
-    return true;
+    return put_missing(rows, f, 0, rows->count);
 }
 
 static bool put_texts(struct lapse_rows *rows, int f, size_t at, const struct lapse_columns *from,
@@ -222,14 +294,28 @@ static bool put_texts(struct lapse_rows *rows, int f, size_t at, const struct la
     return !rows->bytes.failed;
 }
 
-static void put_numbers(int64_t *to, const int64_t *from, bool constant, const uint32_t *order, size_t first, size_t n)
+static bool put_numbers(struct lapse_rows *rows, int f, size_t at, const struct lapse_columns *c, const uint32_t *order,
+                        size_t first, size_t n)
 {
-    if (!constant && !order)
+    if (put_narrow(rows, f, at, c, order, first, n))
+        return true;
+    if (rows->narrow >> f & 1 && !widen(rows, f, at))
+        return false;
+    int64_t *to = rows->number[f] + at;
+    const int64_t *from = c->number[f];
+    const bool constant = c->constant >> f & 1;
+    if (c->narrow >> f & 1) {
+        const uint32_t *small = (const uint32_t *)(const void *)from;
+        const int64_t unit = lapse_narrow_unit(f);
+        for (size_t i = 0; i < n; i++)
+            to[i] = small[constant ? 0 : order ? order[i] : first + i] * unit;
+    } else if (!constant && !order)
         for (size_t i = 0; i < n; i++)
             to[i] = from[first + i];
     else
         for (size_t i = 0; i < n; i++)
             to[i] = from[constant ? 0 : order[i]];
+    return true;
 }
 
 static void put_names(uint8_t *to, const uint8_t *from, bool constant, const uint32_t *order, size_t first, size_t n)
@@ -247,15 +333,13 @@ static void put_names(uint8_t *to, const uint8_t *from, bool constant, const uin
 static bool put_column(struct lapse_rows *rows, int f, size_t at, const struct lapse_columns *from,
                        const uint32_t *order, size_t first, size_t n)
 {
-    bool constant = from->constant >> f & 1;
     if (!(from->fields & LAPSE_FIELD_BIT(f)))
-        put_missing(rows, f, at, n);
-    else if (lapse_column_class(f) == LAPSE_CLASS_NUMBER)
-        put_numbers(rows->number[f] + at, from->number[f], constant, order, first, n);
-    else if (lapse_column_class(f) == LAPSE_CLASS_NAME)
-        put_names(rows->name[f] + at, from->name[f], constant, order, first, n);
-    else
+        return put_missing(rows, f, at, n);
+    if (lapse_column_class(f) == LAPSE_CLASS_NUMBER)
+        return put_numbers(rows, f, at, from, order, first, n);
+    if (lapse_column_class(f) == LAPSE_CLASS_TEXT)
         return put_texts(rows, f, at, from, order, first, n);
+    put_names(rows->name[f] + at, from->name[f], from->constant >> f & 1, order, first, n);
     return true;
 }
 
@@ -274,7 +358,8 @@ bool lapse_rows_gather(struct lapse_rows *rows, const struct lapse_columns *from
         return false;
     uint32_t there = from->fields & fields;
     for (uint32_t bits = rows->fields & ~there; bits;)
-        put_missing(rows, next_column(&bits), rows->count, n);
+        if (!put_missing(rows, next_column(&bits), rows->count, n))
+            return false;
     for (uint32_t bits = there; bits;) {
         int f = next_column(&bits);
         if (!begin_column(rows, f) || !put_column(rows, f, rows->count, from, order, first, n))
@@ -327,8 +412,10 @@ size_t lapse_rows_bytes(const struct lapse_rows *rows)
 {
     static const size_t width[] = { [LAPSE_CLASS_NUMBER] = 8, [LAPSE_CLASS_NAME] = 1, [LAPSE_CLASS_TEXT] = 5 };
     size_t row = 0;
-    for (uint32_t bits = rows->fields; bits;)
-        row += width[lapse_column_class(next_column(&bits))];
+    for (uint32_t bits = rows->fields; bits;) {
+        int f = next_column(&bits);
+        row += rows->narrow >> f & 1 ? 4 : width[lapse_column_class(f)];
+    }
     return rows->count * row + rows->bytes.size;
 }
 
@@ -336,6 +423,7 @@ void lapse_rows_columns(const struct lapse_rows *rows, struct lapse_columns *out
 {
     memset(out, 0, sizeof *out);
     out->fields = rows->fields;
+    out->narrow = rows->narrow;
     for (int f = 0; f < LAPSE_COLUMNS; f++) {
         if (!(rows->fields & LAPSE_FIELD_BIT(f)))
             continue;
@@ -374,23 +462,26 @@ bool lapse_rows_reorder(struct lapse_rows *rows, const uint32_t *order, struct l
     if (!lapse_buffer_room(scratch, n * sizeof(int64_t)))
         return false;
     int64_t *number = (int64_t *)(void *)scratch->data;
-    uint32_t *begin = (uint32_t *)(void *)scratch->data;
+    uint32_t *small = (uint32_t *)(void *)scratch->data;
     uint8_t *byte = (uint8_t *)scratch->data;
     for (uint32_t bits = rows->fields; bits;) {
         int f = next_column(&bits);
-        if (lapse_column_class(f) == LAPSE_CLASS_NUMBER) {
+        const enum lapse_field_class class = lapse_column_class(f);
+        if (class == LAPSE_CLASS_TEXT || rows->narrow >> f & 1) {
+            uint32_t *values = class == LAPSE_CLASS_TEXT ? rows->text[f].begin : narrow_of(rows, f);
+            memcpy(small, values, n * sizeof *small);
+            for (size_t i = 0; i < n; i++)
+                values[i] = small[order[i]];
+        } else if (class == LAPSE_CLASS_NUMBER) {
             memcpy(number, rows->number[f], n * sizeof *number);
-            put_numbers(rows->number[f], number, false, order, 0, n);
-            continue;
+            for (size_t i = 0; i < n; i++)
+                rows->number[f][i] = number[order[i]];
         }
-        uint8_t *bytes = lapse_column_class(f) == LAPSE_CLASS_NAME ? rows->name[f] : rows->text[f].length;
+        if (class == LAPSE_CLASS_NUMBER)
+            continue;
+        uint8_t *bytes = class == LAPSE_CLASS_NAME ? rows->name[f] : rows->text[f].length;
         memcpy(byte, bytes, n);
         put_names(bytes, byte, false, order, 0, n);
-        if (lapse_column_class(f) == LAPSE_CLASS_TEXT) {
-            memcpy(begin, rows->text[f].begin, n * sizeof *begin);
-            for (size_t i = 0; i < n; i++)
-                rows->text[f].begin[i] = begin[order[i]];
-        }
     }
     return true;
 }

@@ -21,7 +21,7 @@ lapse_status lapse_stage_new(struct lapse_store *store, const struct lapse_colum
     if (!lapse_random(&s->seed, sizeof s->seed))
         s->seed = (uint64_t)(uintptr_t)s;
     for (size_t p = 0; p < s->part_count; p++)
-        lapse_stage_part_init(&s->parts[p], s->mem);
+        lapse_stage_part_init(&s->parts[p], s->mem, s->part_count > 1);
     const size_t rows = (size_t)(expected / s->part_count);
     for (size_t p = 0; p < s->part_count; p++)
         if (!(s->parts[p].lock = lapse_lock_new(s->mem)) || /* in a few rows most customers are new */

@@ -59,7 +59,7 @@ static inline struct lapse_text stage_id(const struct stage_part *part, uint32_t
 
 /* ---- stage_part.c ---- */
 
-void lapse_stage_part_init(struct stage_part *part, const lapse_allocator *mem);
+void lapse_stage_part_init(struct stage_part *part, const lapse_allocator *mem, bool compact); /* compact: as of rows */
 void lapse_stage_part_free(struct stage_part *part);
 void lapse_stage_part_clear(struct stage_part *part); /* empty again */
 bool lapse_stage_part_reserve(struct stage_part *part, size_t rows, size_t customers); /* as many are expected */

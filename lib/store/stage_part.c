@@ -11,11 +11,12 @@ enum {
     PENDING_ROOM = 232 << 10
 };
 
-void lapse_stage_part_init(struct stage_part *part, const lapse_allocator *mem)
+void lapse_stage_part_init(struct stage_part *part, const lapse_allocator *mem, bool compact)
 {
     memset(part, 0, sizeof *part);
     part->mem = mem;
     lapse_rows_init(&part->rows, mem);
+    part->rows.compact = compact;
     lapse_buffer_init(&part->ids, mem);
     lapse_buffer_init(&part->pending, mem);
 }
@@ -43,8 +44,9 @@ void lapse_stage_part_free(struct stage_part *part)
 void lapse_stage_part_clear(struct stage_part *part)
 {
     struct lapse_lock *lock = part->lock;
+    const bool compact = part->rows.compact;
     lapse_stage_part_free(part);
-    lapse_stage_part_init(part, part->mem);
+    lapse_stage_part_init(part, part->mem, compact);
     part->lock = lock;
 }
 
@@ -328,13 +330,15 @@ static bool sort_rows(struct stage_part *part, const uint32_t *rank, const struc
     for (uint32_t k = 0; k < n; k++)
         start[k + 2] += start[k + 1];
     const int64_t *time = columns.number[LAPSE_F_TIME];
+    const uint32_t *narrow = columns.narrow & LAPSE_FIELD_BIT(LAPSE_F_TIME) ? (const uint32_t *)(const void *)time : NULL;
     for (uint32_t k = 0; k < n; k++)
         last[k] = INT64_MIN;
     for (size_t f = 0, r = 0; f < part->found_count; f++)
         for (size_t i = 0; i < part->found[f].rows; i++, r++) {
             uint32_t k = rank[part->found[f].customer[i]];
             order[start[k + 1]++] = (uint32_t)r;
-            last[k] = time[r] > last[k] ? time[r] : INT64_MAX;
+            int64_t t = narrow ? narrow[r] : time[r];
+            last[k] = t > last[k] ? t : INT64_MAX;
         }
     for (uint32_t k = 0; k < n; k++)
         if (last[k] == INT64_MAX) /* those that come in the order of time and never two at once need no sorting */

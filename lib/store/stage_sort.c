@@ -124,7 +124,7 @@ static bool open_notes(struct writing *w)
 {
     const struct lapse_stage *s = w->stage;
     size_t n = w->sample->rows.count;
-    const int64_t *time = w->sample->rows.number[LAPSE_F_TIME];
+    const struct lapse_columns *columns = &w->columns[w->sample - s->parts];
     w->since = INT64_MIN;
     w->notes.filtered = w->rows >= LAPSE_FILTER_KEYS;
     if (!(w->notes.lock = lapse_lock_new(s->mem)))
@@ -134,8 +134,15 @@ static bool open_notes(struct writing *w)
     lapse_recent_init(&w->notes.recent, s->store);
     size_t keep = 2 * lapse_recent_keep(&w->notes.recent, (int64_t)w->rows);
     int64_t rank = keep < w->rows ? (int64_t)((double)n * (1 - (double)keep / (double)w->rows)) : 0;
+    if (rank == 0)
+        return true;
+    int64_t *time = lapse_mem_alloc(s->mem, n * sizeof *time);
+    for (size_t i = 0; time && i < n; i++)
+        time[i] = lapse_columns_number(columns, LAPSE_F_TIME, i);
     struct lapse_span span = { time, (int64_t)n };
-    return rank == 0 || lapse_select(s->mem, &span, 1, &rank, 1, &w->since);
+    bool ok = time && lapse_select(s->mem, &span, 1, &rank, 1, &w->since);
+    lapse_mem_free(s->mem, time);
+    return ok;
 }
 
 /* ---- one range ------------------------------------------------------------------------------------------ */
