@@ -143,6 +143,15 @@ static inline struct lapse_text lapse_columns_text(const struct lapse_columns *c
     size_t slot = t->code ? t->code[i] : i;
     return (struct lapse_text){ t->data + t->begin[slot], t->length[slot] };
 }
+/* A column of which text i is simply text i, as most are: for loops over many. */
+static inline bool lapse_columns_plain(const struct lapse_columns *c, int f)
+{
+    return c->text[f].begin && c->text[f].data && !c->text[f].code && !(c->constant >> f & 1);
+}
+static inline struct lapse_text lapse_plain_text(const struct lapse_text_column *t, size_t i)
+{
+    return (struct lapse_text){ t->data + t->begin[i], t->length[i] };
+}
 static inline int64_t lapse_columns_number(const struct lapse_columns *c, int f, size_t i)
 {
     if (!c->number[f])

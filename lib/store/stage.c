@@ -81,8 +81,10 @@ lapse_status lapse_stage_put(struct lapse_stage *s, struct lapse_stage_hand *han
     if (!lapse_mem_reserve(s->mem, &hand->hash, &hand->hash_room, n, sizeof *hand->hash) ||
         !lapse_mem_reserve(s->mem, &hand->order, &hand->order_room, n, sizeof *hand->order))
         return lapse_fail_memory(error);
+    const bool plain = lapse_columns_plain(rows, LAPSE_F_CUSTOMER);
     for (size_t i = 0; i < n; i++) {
-        struct lapse_text id = lapse_columns_text(rows, LAPSE_F_CUSTOMER, i);
+        struct lapse_text id = plain ? lapse_plain_text(&rows->text[LAPSE_F_CUSTOMER], i)
+                                     : lapse_columns_text(rows, LAPSE_F_CUSTOMER, i);
         hand->hash[i] = lapse_hash(id.data, id.size, s->seed);
         begin[(hand->hash[i] & mask) + 1]++;
         bytes[hand->hash[i] & mask] += id.size;

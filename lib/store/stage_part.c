@@ -219,8 +219,10 @@ bool lapse_stage_part_put(struct stage_part *part, const struct lapse_columns *f
         return false;
     char *to = part->pending.data + part->pending.size;
     part->pending.size += bytes;
+    const bool plain = lapse_columns_plain(from, LAPSE_F_CUSTOMER);
     for (size_t i = 0; i < n; i++) {
-        struct lapse_text id = lapse_columns_text(from, LAPSE_F_CUSTOMER, order[i]);
+        struct lapse_text id = plain ? lapse_plain_text(&from->text[LAPSE_F_CUSTOMER], order[i])
+                                     : lapse_columns_text(from, LAPSE_F_CUSTOMER, order[i]);
         uint32_t high = (uint32_t)(hash[order[i]] >> 32);
         memcpy(to, &high, sizeof high);
         to[STAGE_ID - 1] = (char)(uint8_t)id.size;
