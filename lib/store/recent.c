@@ -1,11 +1,11 @@
 /* The latest rows of a run of events, and the filters that are made of them.
  *
  * Rows without id are known by their content, and events come nearly in the order of time: so a run's filter holds the
- * contents of its latest rows only, a 64th of them or 16,384. What is older is looked for in the run itself. A row that
+ * contents of its latest rows only, a 128th of them or 16,384. What is older is looked for in the run itself. A row that
  * falls out costs a comparison, one that stays about 30 ns. */
 #include "store/identity.h"
 
-enum { LEAST = 1 << 14, SHARE = 64 };
+enum { LEAST = 1 << 14, SHARE = 128 };
 
 uint64_t lapse_content_seed(const struct lapse_store *store)
 {
