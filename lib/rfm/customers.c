@@ -5,7 +5,7 @@
 
 #include "rfm/rfm.h"
 
-enum { FIRST_ROOM = 1024, APART = 128 };
+enum { APART = 128, FIRST_ROOM = 1 << 20 };
 
 /* A part under construction, apart from those that other threads are at. */
 struct part {
@@ -20,7 +20,8 @@ struct collect {
     struct lapse_rfm_reader reader;
     int64_t after, today;
     bool with_ids;
-    int kept; /* values, the first ones */
+    int kept;          /* values, the first ones */
+    size_t first_room; /* customers of a part for whom there is room without growing */
     struct part *parts;
 };
 
@@ -67,7 +68,7 @@ static bool put_customer(const struct collect *c, struct part *part, const int64
 {
     struct lapse_rfm_part *p = &part->made;
     size_t i = (size_t)p->count;
-    if (i == part->capacity && !set_room(c, part, i ? i + i / 2 : FIRST_ROOM))
+    if (i == part->capacity && !set_room(c, part, i ? i + i / 2 : c->first_room))
         return false;
     for (int v = 0; v < c->kept; v++)
         p->value[v][i] = value[v];
@@ -188,6 +189,9 @@ static lapse_status collect(struct lapse_rfm *rfm, lapse_view *view, bool with_i
     const lapse_allocator *mem = &rfm->mem;
     bool keeps_orders = with_orders && (o->flags & LAPSE_RFM_FREQUENCY_DAYS);
     struct collect c = { .with_ids = with_ids, .kept = keeps_orders ? LAPSE_RFM_VALUES : LAPSE_RFM_ORDERS };
+    c.first_room = (size_t)(lapse_view_customers(view) / lapse_fold_parts(o->threads));
+    c.first_room += c.first_room / 16 + 16; /* parts have about equally many events, and some a few customers more */
+    c.first_room = c.first_room < FIRST_ROOM ? c.first_room : FIRST_ROOM; /* a damaged directory may say anything */
     lapse_rfm_reader_init(&c.reader, rfm, view);
     c.today = lapse_zone_day(c.reader.zone, rfm->as_of);
     c.after = lapse_rfm_window(&c.reader, rfm->as_of);

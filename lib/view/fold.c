@@ -33,6 +33,23 @@ int64_t lapse_view_rows(const lapse_view *view)
     return rows;
 }
 
+int64_t lapse_view_customers(const lapse_view *view)
+{
+    int64_t most = 0;
+    for (size_t i = 0; i < view->run_count; i++) {
+        int64_t keys = 0;
+        for (size_t b = 0; b < view->runs[i]->block_count; b++)
+            keys += view->runs[i]->blocks[b].keys;
+        most = keys > most ? keys : most;
+    }
+    return most;
+}
+
+int32_t lapse_fold_parts(int32_t threads)
+{
+    return threads <= 1 ? 1 : threads < LAPSE_FOLD_PARTS / PARTS_A_THREAD ? threads * PARTS_A_THREAD : LAPSE_FOLD_PARTS;
+}
+
 lapse_status lapse_view_cut(lapse_view *view, int64_t parts, struct lapse_text **keys, int64_t *count, lapse_error *error)
 {
     const lapse_allocator *mem = lapse_view_memory(view);
@@ -123,10 +140,8 @@ lapse_status lapse_view_fold(lapse_view *view, const struct lapse_fold *fold, la
     f->caller = lapse_thread_mark();
     atomic_init(&f->done, 0);
     atomic_init(&f->stop, false);
-    int64_t parts = fold->threads > 1 ? (int64_t)fold->threads * PARTS_A_THREAD : 1;
     f->total = lapse_view_rows(view);
-    lapse_status status =
-        lapse_view_cut(view, parts > LAPSE_FOLD_PARTS ? LAPSE_FOLD_PARTS : parts, &f->from, &f->parts, error);
+    lapse_status status = lapse_view_cut(view, lapse_fold_parts(fold->threads), &f->from, &f->parts, error);
     if (status == LAPSE_OK) {
         lapse_parallel(fold->threads, f->parts, fold_part, f);
         for (int64_t p = 0; p < f->parts && status == LAPSE_OK; p++) {

@@ -95,6 +95,9 @@ struct lapse_fold {
     void *progress_user;
 };
 int64_t lapse_view_rows(const lapse_view *view); /* events in all its runs, those it does not see too */
+/* Customers of the run that has most of them: at least so many are in the view's runs, and most often few more. */
+int64_t lapse_view_customers(const lapse_view *view);
+int32_t lapse_fold_parts(int32_t threads); /* or fewer, of a store with few blocks */
 /* Ascending keys that cut the customers into `parts` or fewer slices of about equally many events: slice i begins with
  * keys[i], the first and the last are open; keys[0] is no key. *keys has *count entries, at least 1, and is the caller's to
  * free; what they point to lives as long as the view. */
