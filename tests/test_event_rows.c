@@ -203,11 +203,44 @@ static void compact_rows_hold_the_same(void **state)
     assert_true(stayed > 500 && widened > 500);
 }
 
+/* Each allocation fails once, also those of a column that becomes wide because of what comes, or of what does not. */
+static void failures_are_told(void **state)
+{
+    (void)state;
+    static struct heap heap;
+    const lapse_allocator failing = heap_hooks(&heap);
+    static const int64_t times[] = { LAPSE_SECOND, 2 * LAPSE_SECOND }, odd[] = { 1, 2 };
+    const uint32_t time = LAPSE_FIELD_BIT(LAPSE_F_TIME), amount = LAPSE_FIELD_BIT(LAPSE_F_AMOUNT);
+    struct lapse_columns whole = { .fields = time | amount }, parts = whole, without = { .fields = amount };
+    whole.number[LAPSE_F_TIME] = whole.number[LAPSE_F_AMOUNT] = times;
+    parts.number[LAPSE_F_TIME] = parts.number[LAPSE_F_AMOUNT] = odd;
+    without.number[LAPSE_F_AMOUNT] = times;
+    const struct lapse_columns *second[] = { &parts, &without, &whole };
+    for (int k = 0; k < 3; k++) {
+        bool done = false;
+        for (long n = 1; !done; n++) {
+            struct lapse_rows rows;
+            lapse_rows_init(&rows, &failing);
+            rows.compact = true;
+            heap_fail(&heap, n, false);
+            done = lapse_rows_gather(&rows, &whole, UINT32_MAX, NULL, 0, 2) &&
+                   lapse_rows_gather(&rows, second[k], UINT32_MAX, NULL, 0, 2);
+            assert_int_equal(heap_stop_failing(&heap), !done);
+            if (done)
+                assert_int_equal(rows.narrow, k == 2 ? time | amount : amount);
+            assert_in_range(n, 1, 10);
+            lapse_rows_free(&rows);
+            assert_int_equal(heap.live, 0);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(whole_seconds_fit_and_nothing_else),
         cmocka_unit_test(compact_rows_hold_the_same),
+        cmocka_unit_test(failures_are_told),
     };
     return cmocka_run_group_tests_name("event_rows", tests, open_memory, NULL);
 }

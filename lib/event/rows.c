@@ -309,7 +309,9 @@ static bool put_numbers(struct lapse_rows *rows, int f, size_t at, const struct 
         const int64_t unit = lapse_narrow_unit(f);
         for (size_t i = 0; i < n; i++)
             to[i] = small[constant ? 0 : order ? order[i] : first + i] * unit;
-    } else if (!constant && !order)
+        return true;
+    }
+    if (!constant && !order)
         for (size_t i = 0; i < n; i++)
             to[i] = from[first + i];
     else
