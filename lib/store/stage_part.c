@@ -1,13 +1,14 @@
 /* One part of a stage: its customers and their rows, and how they are sorted. */
 #include "store/stage.h"
 
-/* What is looked up at once, some 15,000 rows, is so much that the numbers found for it are a piece of less than 128 KiB:
- * such pieces malloc takes out of a heap, and once they are freed others, as pages of SQLite, use them again. Larger ones
- * come from the system and go back to it each time. */
+/* Ids are worth being looked up at once when they are as much as the table that comes into the cache for them, within
+ * these bounds. The numbers found for them are then a piece of less than 128 KiB: such pieces malloc takes out of a heap,
+ * and once they are freed others, as pages of SQLite, use them again; larger ones come from the system and go back to it. */
 enum {
     LEAST_SLOTS = 16,
-    GROUP = 64,          /* rows whose slots are fetched before any is looked at */
-    PENDING = 208 << 10, /* bytes of ids that are worth being looked up at once */
+    GROUP = 64,                /* rows whose slots are fetched before any is looked at */
+    LEAST_PENDING = 48 << 10,  /* bytes */
+    MOST_PENDING = 208 << 10,
     PENDING_ROOM = 232 << 10
 };
 
@@ -55,10 +56,14 @@ size_t lapse_stage_part_bytes(const struct stage_part *part)
     return lapse_rows_bytes(&part->rows) + part->pending.size;
 }
 
+static size_t table_bytes(const struct stage_part *part)
+{
+    return part->slot_count * sizeof *part->slots + part->ids.size;
+}
+
 static size_t customer_bytes(const struct stage_part *part)
 {
-    return part->known * sizeof(uint32_t) + part->slot_count * sizeof *part->slots +
-           part->customers * sizeof *part->id_at + part->ids.size;
+    return part->known * sizeof(uint32_t) + part->customers * sizeof *part->id_at + table_bytes(part);
 }
 
 /* ---- customers ------------------------------------------------------------------------------------------ */
@@ -189,7 +194,11 @@ static bool find_all(struct stage_part *part, const struct lapse_buffer *pending
 size_t lapse_stage_part_take(struct stage_part *part, struct lapse_buffer *spare)
 {
     const size_t n = part->rows.count - part->taken;
-    if (part->finding || part->pending.size < PENDING)
+    if (part->finding) /* then its table is not to be looked at */
+        return 0;
+    size_t worth = table_bytes(part);
+    worth = worth < LEAST_PENDING ? LEAST_PENDING : worth > MOST_PENDING ? MOST_PENDING : worth;
+    if (part->pending.size < worth)
         return 0;
     struct lapse_buffer pending = part->pending;
     part->pending = *spare;
