@@ -157,6 +157,27 @@ static void check_stretches(const struct lapse_rows *compact, const struct lapse
     lapse_rows_free(&b);
 }
 
+/* The same rows in another order, to wide columns and to such as are narrow themselves. */
+static void check_order(const struct lapse_rows *compact, const struct lapse_rows *wide, const uint32_t *order)
+{
+    struct lapse_columns from_a, from_b;
+    lapse_rows_columns(compact, &from_a);
+    lapse_rows_columns(wide, &from_b);
+    for (int narrow = 0; narrow < 2; narrow++) {
+        struct lapse_rows a, b;
+        lapse_rows_init(&a, &mem);
+        lapse_rows_init(&b, &mem);
+        a.compact = narrow;
+        assert_true(lapse_rows_gather(&a, &from_b, UINT32_MAX, order, 0, 1));
+        assert_true(lapse_rows_gather(&a, &from_a, UINT32_MAX, order, 0, wide->count));
+        assert_true(lapse_rows_gather(&b, &from_b, UINT32_MAX, order, 0, 1));
+        assert_true(lapse_rows_gather(&b, &from_b, UINT32_MAX, order, 0, wide->count));
+        check_same(&a, &b);
+        lapse_rows_free(&a);
+        lapse_rows_free(&b);
+    }
+}
+
 static void compact_rows_hold_the_same(void **state)
 {
     (void)state;
@@ -193,6 +214,7 @@ static void compact_rows_hold_the_same(void **state)
             assert_true(lapse_rows_reorder(&wide, order, &scratch));
             check_same(&compact, &wide);
             check_stretches(&compact, &wide);
+            check_order(&compact, &wide, order);
             lapse_rows_clear(&compact);
             lapse_rows_clear(&wide);
         }

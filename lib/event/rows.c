@@ -308,7 +308,7 @@ static bool put_numbers(struct lapse_rows *rows, int f, size_t at, const struct 
         const uint32_t *small = (const uint32_t *)(const void *)from;
         const int64_t unit = lapse_narrow_unit(f);
         for (size_t i = 0; i < n; i++)
-            to[i] = small[constant ? 0 : order ? order[i] : first + i] * unit;
+            to[i] = small[order ? order[i] : first + i] * unit; /* such a column is never constant */
         return true;
     }
     if (!constant && !order)
