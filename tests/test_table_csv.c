@@ -336,8 +336,8 @@ static int32_t take(void *user, const char *bytes, int64_t size)
     return t->cancel_at >= 0 && (int64_t)t->all.size > t->cancel_at;
 }
 
-/* Whatever the number of threads, and after parts that were pulled before: the same bytes, on the caller's thread;
- * what failed or was cancelled ends the result, and what came before it is a beginning of the whole. */
+/* Whatever the number of threads: the same bytes, on the caller's thread; what failed or was cancelled ends the result,
+ * and what came before it is a beginning of the whole. */
 static void csv_on_threads(void **state)
 {
     (void)state;
@@ -377,25 +377,62 @@ static void csv_on_threads(void **state)
             assert_int_equal(ranges.closed, 1);
             lapse_buffer_free(&taken.all);
         }
-    /* Parts are pulled in order and whole; the rest is written. */
-    struct ranges ranges = { table, -1, 0 };
-    struct lapse_source source = { .self = &ranges, .close = ranges_close, .range = ranges_get, .rows = ROWS, .threads = 2 };
-    struct taken taken = { .caller = pthread_self(), .cancel_at = -1 };
-    lapse_result *result;
-    lapse_table *part;
-    lapse_buffer_init(&taken.all, &mem);
-    assert_int_equal(lapse_result_new(&mem, all_types, ALL, source, &result, NULL), LAPSE_OK);
-    for (int i = 0; i < 2; i++) {
-        assert_int_equal(lapse_result_next(result, &part, NULL), LAPSE_OK);
-        assert_int_equal(lapse_table_rows(part), LAPSE_TABLE_ROWS);
-        lapse_table_release(part);
-    }
-    assert_int_equal(lapse_result_write_csv(result, take, &taken, NULL), LAPSE_OK);
-    size_t rest = taken.all.size - head;
-    assert_true(rest > 0 && rest < size / 4);
-    assert_memory_equal(taken.all.data + head, whole + size - rest, rest);
-    lapse_result_free(result);
-    lapse_buffer_free(&taken.all);
+    free(whole);
+    lapse_table_release(table);
+}
+
+/* Parts are pulled in order and whole, however many are made at once; those that were not asked for are written, or are
+ * gone with the result; and what fails is told in its place, again and again. */
+static void parts_on_threads(void **state)
+{
+    (void)state;
+    lapse_allocator mem;
+    lapse_mem_init(&mem, NULL, NULL);
+    enum { ROWS = 4 * LAPSE_TABLE_ROWS + 5, PARTS = 5 };
+    lapse_table *table = rows_between(&mem, 0, ROWS, true);
+    size_t size;
+    char *whole = csv_of_table(table, &size);
+    size_t head = (size_t)(strchr(whole, '\n') + 1 - whole);
+    for (int32_t threads = 0; threads <= 6; threads += 1 + threads / 2)
+        for (int way = 0; way < 3 * PARTS; way++) {
+            const int pulled = way % PARTS + 1, fails = way / PARTS == 2 ? pulled - 1 : -1;
+            struct ranges ranges = { table, fails < 0 ? -1 : (int64_t)fails * LAPSE_TABLE_ROWS + 3, 0 };
+            struct lapse_source source = { .self = &ranges, .close = ranges_close, .range = ranges_get, .rows = ROWS,
+                                           .threads = threads };
+            struct taken taken = { .caller = pthread_self(), .cancel_at = -1 };
+            lapse_error error = { .size = sizeof error };
+            lapse_result *result;
+            lapse_table *part;
+            lapse_buffer_init(&taken.all, &mem);
+            assert_int_equal(lapse_result_new(&mem, all_types, ALL, source, &result, NULL), LAPSE_OK);
+            for (int i = 0; i < pulled; i++) {
+                lapse_status status = lapse_result_next(result, &part, &error);
+                assert_int_equal(status, i == fails ? LAPSE_OVERFLOW : LAPSE_OK);
+                if (status != LAPSE_OK)
+                    break;
+                int64_t first = i * (int64_t)LAPSE_TABLE_ROWS, left = ROWS - first;
+                lapse_table *same = rows_between(&mem, first, left < LAPSE_TABLE_ROWS ? ROWS : first + LAPSE_TABLE_ROWS, true);
+                check_same_tables(part, same);
+                lapse_table_release(same);
+                lapse_table_release(part);
+            }
+            if (fails >= 0) {
+                assert_non_null(strstr(error.message, "is too large"));
+                assert_int_equal(lapse_result_next(result, &part, NULL), LAPSE_OVERFLOW);
+                assert_int_equal(lapse_result_write_csv(result, take, &taken, NULL), LAPSE_OVERFLOW);
+                assert_int_equal(taken.all.size, 0);
+            } else if (way < PARTS) {
+                assert_int_equal(lapse_result_write_csv(result, take, &taken, NULL), LAPSE_OK);
+                size_t rest = taken.all.size - head;
+                assert_memory_equal(taken.all.data + head, whole + size - rest, rest);
+                assert_int_equal(rest == 0, pulled == PARTS);
+                assert_true(pulled == 1 ? rest > size / 2 : rest < size * 2 / 3);
+                assert_int_equal(lapse_result_next(result, &part, NULL), LAPSE_DONE);
+            }
+            lapse_result_free(result);
+            assert_int_equal(ranges.closed, 1);
+            lapse_buffer_free(&taken.all);
+        }
     free(whole);
     lapse_table_release(table);
 }
@@ -447,6 +484,7 @@ int main(void)
         cmocka_unit_test(csv_comes_in_chunks),
         cmocka_unit_test(csv_lengths),
         cmocka_unit_test(csv_on_threads),
+        cmocka_unit_test(parts_on_threads),
         cmocka_unit_test(parts_in_memory_of_parts),
     };
     return cmocka_run_group_tests_name("table_csv", tests, NULL, NULL);

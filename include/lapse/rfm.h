@@ -73,7 +73,7 @@ typedef struct lapse_rfm_options {
     uint32_t flags;             /**< LAPSE_RFM_... */
     const lapse_policy *policy; /**< NULL: defaults */
     int32_t threads;            /**< 1 (default): none beside the caller's; never changes a value; at most 64. Also for
-                                 the result, while it is written as CSV */
+                                 the result: as many of its parts, at most 16, are made at once, or pieces of CSV */
     int32_t cuts;               /**< LAPSE_CUTS_... */
     int32_t bins_r;             /**< 2 to 10, default 5, as the next two */
     int32_t bins_f;

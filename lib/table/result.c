@@ -3,11 +3,22 @@
  * answered with it again. Pulling a part costs what the source costs; collecting copies each value once. */
 #include "table/table.h"
 
+enum { THREADS_MOST = 16 };
+
+/* A part that was made ahead of being asked for. */
+struct part {
+    lapse_table *table; /* NULL: it was given, or there is none */
+    lapse_table *spare; /* the one before in this place */
+    lapse_status status;
+    lapse_error error;
+};
+
 struct lapse_result {
     lapse_allocator mem;
     struct lapse_source source;
     int64_t at;         /* rows of a source of ranges that have been given */
-    lapse_table *spare; /* the last of these, until the next */
+    struct part *parts; /* of these; as many as threads are made at once */
+    int64_t made, given; /* of parts */
     struct lapse_column_spec *columns;
     int32_t count;
     lapse_status ended; /* LAPSE_OK while there may be more */
@@ -15,6 +26,13 @@ struct lapse_result {
     char **notes;
     size_t note_count, note_capacity;
 };
+
+/* How many parts, or pieces of CSV, are made at once. */
+static int32_t width_of(const struct lapse_result *result)
+{
+    int32_t threads = result->source.threads;
+    return threads < 1 ? 1 : threads < THREADS_MOST ? threads : THREADS_MOST;
+}
 
 static void close_source(struct lapse_source *source)
 {
@@ -52,7 +70,11 @@ void lapse_result_free(lapse_result *result)
         return;
     lapse_allocator mem = result->mem;
     close_source(&result->source);
-    lapse_table_release(result->spare);
+    for (int32_t i = 0; result->parts && i < width_of(result); i++) {
+        lapse_table_release(result->parts[i].table);
+        lapse_table_release(result->parts[i].spare);
+    }
+    lapse_mem_free(&mem, result->parts);
     for (size_t i = 0; i < result->note_count; i++)
         lapse_mem_free(&mem, result->notes[i]);
     lapse_mem_free(&mem, result->notes);
@@ -66,18 +88,46 @@ static lapse_status tell_end(const lapse_result *result, lapse_error *error)
     return result->ended == LAPSE_DONE ? LAPSE_DONE : lapse_fail_again(error, &result->error);
 }
 
+/* Of the parts that follow one another from result->at on. Its memory is that of the part before in its place, once all
+ * others have released that. */
+static int make_part(void *user, int64_t index)
+{
+    struct lapse_result *result = user;
+    const struct lapse_source *source = &result->source;
+    struct part *p = &result->parts[index];
+    int64_t first = result->at + index * LAPSE_TABLE_ROWS, left = source->rows - first;
+    p->error = (lapse_error){ .size = sizeof p->error, .row = -1 };
+    p->status = source->range(source->self, first, left < LAPSE_TABLE_ROWS ? source->rows : first + LAPSE_TABLE_ROWS,
+                              p->spare, &p->table, &p->error);
+    lapse_table_release(p->spare);
+    p->spare = left > LAPSE_TABLE_ROWS ? p->table : NULL;
+    lapse_table_retain(p->spare);
+    return 0;
+}
+
 static lapse_status next_range(lapse_result *result, lapse_table **out)
 {
-    const struct lapse_source *source = &result->source;
-    int64_t first = result->at, left = source->rows - first;
+    const int32_t width = width_of(result);
+    int64_t left = result->source.rows - result->at;
     if (left == 0)
         return LAPSE_DONE;
-    result->at += left < LAPSE_TABLE_ROWS ? left : LAPSE_TABLE_ROWS;
-    lapse_status status = source->range(source->self, first, result->at, result->spare, out, &result->error);
-    lapse_table_release(result->spare);
-    result->spare = result->at < source->rows ? *out : NULL;
-    lapse_table_retain(result->spare);
-    return status;
+    if (!result->parts && !(result->parts = lapse_mem_zero(&result->mem, (size_t)width, sizeof *result->parts)))
+        return lapse_fail_memory(&result->error);
+    if (result->given == result->made) {
+        int64_t count = (left - 1) / LAPSE_TABLE_ROWS + 1;
+        result->made = count < width ? count : width;
+        result->given = 0;
+        lapse_parallel(width, result->made, make_part, result);
+    }
+    struct part *p = &result->parts[result->given++];
+    if (p->status != LAPSE_OK) {
+        lapse_fail_again(&result->error, &p->error);
+        return p->status;
+    }
+    *out = p->table;
+    p->table = NULL;
+    result->at += (*out)->rows;
+    return LAPSE_OK;
 }
 
 /* The next part, or why there is none; a failure is kept in result->error, not yet told. */
@@ -174,7 +224,7 @@ static lapse_status write_stream(const struct output *o)
 
 /* Rows that are all there are written in rounds of some pieces, each made and printed by one thread, while the
  * caller's thread hands on those of the round before. So memory is that of two rounds. */
-enum { PIECE_ROWS = 4096, PIECES_A_THREAD = 4, THREADS_MOST = 16 };
+enum { PIECE_ROWS = 4096, PIECES_A_THREAD = 4 };
 
 struct piece {
     struct lapse_csv_writer writer;
@@ -232,7 +282,7 @@ static void free_pieces(const lapse_allocator *mem, struct piece *pieces, int32_
 static lapse_status write_ranges(const struct output *o)
 {
     lapse_result *result = o->result;
-    int32_t threads = result->source.threads < THREADS_MOST ? result->source.threads : THREADS_MOST;
+    const int32_t threads = width_of(result);
     struct rounds r = { .output = o, .caller = lapse_thread_mark(), .first = result->at };
     r.width = threads > 1 ? threads * PIECES_A_THREAD : 1;
     struct piece *pieces = lapse_mem_alloc(&result->mem, 2 * (size_t)r.width * sizeof *pieces);
