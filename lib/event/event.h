@@ -143,14 +143,15 @@ static inline struct lapse_text lapse_columns_text(const struct lapse_columns *c
     size_t slot = t->code ? t->code[i] : i;
     return (struct lapse_text){ t->data + t->begin[slot], t->length[slot] };
 }
-/* A column of which text i is simply text i, as most are: for loops over many. */
+/* The same for loops over many: whether text i is simply text i, as in most columns, is asked once. */
 static inline bool lapse_columns_plain(const struct lapse_columns *c, int f)
 {
     return c->text[f].begin && c->text[f].data && !c->text[f].code && !(c->constant >> f & 1);
 }
-static inline struct lapse_text lapse_plain_text(const struct lapse_text_column *t, size_t i)
+static inline struct lapse_text lapse_columns_text_of(const struct lapse_columns *c, int f, size_t i, bool plain)
 {
-    return (struct lapse_text){ t->data + t->begin[i], t->length[i] };
+    const struct lapse_text_column *t = &c->text[f];
+    return plain ? (struct lapse_text){ t->data + t->begin[i], t->length[i] } : lapse_columns_text(c, f, i);
 }
 static inline int64_t lapse_columns_number(const struct lapse_columns *c, int f, size_t i)
 {

@@ -79,10 +79,18 @@ void lapse_rows_free(struct lapse_rows *rows)
     lapse_rows_init(rows, rows->mem);
 }
 
+/* The columns in `bits`, one after the other. */
+static int next_column(uint32_t *bits)
+{
+    int f = (int)lapse_lowest_bit(*bits);
+    *bits &= *bits - 1;
+    return f;
+}
+
 void lapse_rows_clear(struct lapse_rows *rows)
 {
-    for (int f = 0; f < LAPSE_COLUMNS; f++)
-        rows->room[f] >>= rows->narrow >> f & 1;
+    for (uint32_t bits = rows->narrow; bits;)
+        rows->room[next_column(&bits)] /= 2; /* it may become wide next time */
     rows->count = 0;
     rows->fields = rows->narrow = 0;
     rows->bytes.size = 0;
@@ -345,14 +353,6 @@ static bool put_column(struct lapse_rows *rows, int f, size_t at, const struct l
     return true;
 }
 
-/* The columns in `bits`, one after the other. */
-static int next_column(uint32_t *bits)
-{
-    int f = (int)lapse_lowest_bit(*bits);
-    *bits &= *bits - 1;
-    return f;
-}
-
 bool lapse_rows_gather(struct lapse_rows *rows, const struct lapse_columns *from, uint32_t fields,
                        const uint32_t *order, size_t first, size_t n)
 {
@@ -463,27 +463,26 @@ bool lapse_rows_reorder(struct lapse_rows *rows, const uint32_t *order, struct l
     scratch->size = 0;
     if (!lapse_buffer_room(scratch, n * sizeof(int64_t)))
         return false;
-    int64_t *number = (int64_t *)(void *)scratch->data;
-    uint32_t *small = (uint32_t *)(void *)scratch->data;
-    uint8_t *byte = (uint8_t *)scratch->data;
+    void *const copy = scratch->data; /* of a column, as it was */
     for (uint32_t bits = rows->fields; bits;) {
-        int f = next_column(&bits);
+        const int f = next_column(&bits);
         const enum lapse_field_class class = lapse_column_class(f);
-        if (class == LAPSE_CLASS_TEXT || rows->narrow >> f & 1) {
-            uint32_t *values = class == LAPSE_CLASS_TEXT ? rows->text[f].begin : narrow_of(rows, f);
-            memcpy(small, values, n * sizeof *small);
+        const bool narrow = rows->narrow >> f & 1;
+        int64_t *eights = class == LAPSE_CLASS_NUMBER && !narrow ? rows->number[f] : NULL;
+        uint32_t *fours = class == LAPSE_CLASS_TEXT ? rows->text[f].begin : narrow ? narrow_of(rows, f) : NULL;
+        uint8_t *bytes = class == LAPSE_CLASS_TEXT ? rows->text[f].length : class == LAPSE_CLASS_NAME ? rows->name[f] : NULL;
+        if (eights) {
+            const int64_t *from = memcpy(copy, eights, n * sizeof *eights);
             for (size_t i = 0; i < n; i++)
-                values[i] = small[order[i]];
-        } else if (class == LAPSE_CLASS_NUMBER) {
-            memcpy(number, rows->number[f], n * sizeof *number);
-            for (size_t i = 0; i < n; i++)
-                rows->number[f][i] = number[order[i]];
+                eights[i] = from[order[i]];
         }
-        if (class == LAPSE_CLASS_NUMBER)
-            continue;
-        uint8_t *bytes = class == LAPSE_CLASS_NAME ? rows->name[f] : rows->text[f].length;
-        memcpy(byte, bytes, n);
-        put_names(bytes, byte, false, order, 0, n);
+        if (fours) {
+            const uint32_t *from = memcpy(copy, fours, n * sizeof *fours);
+            for (size_t i = 0; i < n; i++)
+                fours[i] = from[order[i]];
+        }
+        if (bytes)
+            put_names(bytes, memcpy(copy, bytes, n), false, order, 0, n);
     }
     return true;
 }

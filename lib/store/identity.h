@@ -1,4 +1,4 @@
-/* What identity is decided by; shared by the files that decide it, run.c, store.c and writer.c only. */
+/* What identity is decided by; shared by the files that decide it, run.c, store.c, without.c and writer.c only. */
 #ifndef LAPSE_LIB_STORE_IDENTITY_H
 #define LAPSE_LIB_STORE_IDENTITY_H
 
@@ -11,7 +11,7 @@ struct lapse_bloom {
     size_t words;
     uint64_t *word;
 };
-struct lapse_bloom *lapse_bloom_new(const lapse_allocator *mem, size_t bytes); /* NULL: no memory */
+struct lapse_bloom *lapse_bloom_new(const lapse_allocator *mem, size_t bytes); /* 8 at least. NULL: no memory */
 void lapse_bloom_free(const lapse_allocator *mem, struct lapse_bloom *bloom);  /* NULL is fine */
 /* Keys are spread evenly; those that ascend are faster. */
 void lapse_bloom_add(struct lapse_bloom *bloom, const uint64_t *keys, size_t n);

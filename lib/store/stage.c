@@ -83,8 +83,7 @@ lapse_status lapse_stage_put(struct lapse_stage *s, struct lapse_stage_hand *han
         return lapse_fail_memory(error);
     const bool plain = lapse_columns_plain(rows, LAPSE_F_CUSTOMER);
     for (size_t i = 0; i < n; i++) {
-        struct lapse_text id = plain ? lapse_plain_text(&rows->text[LAPSE_F_CUSTOMER], i)
-                                     : lapse_columns_text(rows, LAPSE_F_CUSTOMER, i);
+        struct lapse_text id = lapse_columns_text_of(rows, LAPSE_F_CUSTOMER, i, plain);
         hand->hash[i] = lapse_hash(id.data, id.size, s->seed);
         begin[(hand->hash[i] & mask) + 1]++;
         bytes[hand->hash[i] & mask] += id.size;

@@ -26,8 +26,8 @@ struct stage_part {
     struct stage_found {
         uint32_t *customer;     /* of so many rows: the number of their customer in this part */
         size_t rows;
-    } *found;                   /* of the first `known` rows, as they were looked up */
-    size_t known, found_count, found_room;
+    } *found;                   /* of the rows that were taken, in their order */
+    size_t found_count, found_room;
     uint64_t *slots;            /* high half of the hash << 32 | place in `ids` + 1; 0: free */
     size_t slot_count;          /* a power of two, at least twice the customers */
     struct lapse_buffer ids;    /* of each customer its number (4 bytes), the size of its id (1) and the id */

@@ -28,7 +28,7 @@ static void free_found(struct stage_part *part)
         lapse_mem_free(part->mem, part->found[i].customer);
     lapse_mem_free(part->mem, part->found);
     part->found = NULL;
-    part->known = part->found_count = part->found_room = 0;
+    part->found_count = part->found_room = 0;
 }
 
 void lapse_stage_part_free(struct stage_part *part)
@@ -63,7 +63,7 @@ static size_t table_bytes(const struct stage_part *part)
 
 static size_t customer_bytes(const struct stage_part *part)
 {
-    return part->known * sizeof(uint32_t) + part->customers * sizeof *part->id_at + table_bytes(part);
+    return part->customers * sizeof *part->id_at + table_bytes(part);
 }
 
 /* ---- customers ------------------------------------------------------------------------------------------ */
@@ -172,7 +172,7 @@ static bool find_group(struct stage_part *part, const char **at, uint32_t *out, 
     return true;
 }
 
-/* Of the n rows after the known. */
+/* Of the next n rows. */
 static bool find_all(struct stage_part *part, const struct lapse_buffer *pending, size_t n)
 {
     const char *at = pending->data;
@@ -182,7 +182,6 @@ static bool find_all(struct stage_part *part, const struct lapse_buffer *pending
     if (!customer)
         return false;
     part->found[part->found_count++] = (struct stage_found){ customer, n };
-    part->known += n;
     bool ok = true;
     for (size_t group; ok && n > 0; n -= group, customer += group) {
         group = n < GROUP ? n : GROUP;
@@ -212,7 +211,7 @@ bool lapse_stage_part_find(struct stage_part *part, const struct lapse_buffer *t
 {
     const size_t before = customer_bytes(part);
     bool ok = find_all(part, taken, n);
-    *more = customer_bytes(part) - before;
+    *more = customer_bytes(part) - before + n * sizeof *part->found->customer;
     lapse_lock_take(part->lock);
     part->finding = false;
     lapse_lock_give(part->lock);
@@ -230,8 +229,7 @@ bool lapse_stage_part_put(struct stage_part *part, const struct lapse_columns *f
     part->pending.size += bytes;
     const bool plain = lapse_columns_plain(from, LAPSE_F_CUSTOMER);
     for (size_t i = 0; i < n; i++) {
-        struct lapse_text id = plain ? lapse_plain_text(&from->text[LAPSE_F_CUSTOMER], order[i])
-                                     : lapse_columns_text(from, LAPSE_F_CUSTOMER, order[i]);
+        struct lapse_text id = lapse_columns_text_of(from, LAPSE_F_CUSTOMER, order[i], plain);
         uint32_t high = (uint32_t)(hash[order[i]] >> 32);
         memcpy(to, &high, sizeof high);
         to[STAGE_ID - 1] = (char)(uint8_t)id.size;
@@ -362,7 +360,7 @@ bool lapse_stage_part_sort(struct stage_part *part, const struct lapse_columns *
 {
     if (part->rows.count == 0)
         return true;
-    if (!find_all(part, &part->pending, part->rows.count - part->known))
+    if (!find_all(part, &part->pending, part->rows.count - part->taken))
         return false;
     uint32_t *rank = room(&scratch->rank, part->customers, sizeof *rank);
     bool ok = rank && sort_customers(part, rank, scratch) && sort_rows(part, rank, constants, digits, scratch);

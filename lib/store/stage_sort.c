@@ -42,7 +42,14 @@ struct writing {
     struct lapse_filter *filter;
 };
 
-/* Each task is one thread's share: parts are taken until there are none. */
+/* One thread's share of `tasks`, each. No more threads than there are tasks. */
+static void share_out(int threads, size_t tasks, int (*share)(void *user, int64_t thread), struct writing *w)
+{
+    atomic_store(&w->next, 0);
+    lapse_parallel(threads, (size_t)threads < tasks ? threads : (int64_t)tasks, share, w);
+}
+
+/* Parts are taken until there are none. */
 static int sort_parts(void *user, int64_t task)
 {
     struct writing *w = user;
@@ -318,7 +325,7 @@ static lapse_status write_range(struct writing *w, struct gathering *g, size_t r
     return status;
 }
 
-/* Each task is one thread's share, as above. A range that fails is the last: those before it are with some thread. */
+/* Ranges, likewise. One that fails is the last: those before it are with some thread. */
 static int write_ranges(void *user, int64_t task)
 {
     struct writing *w = user;
@@ -351,8 +358,7 @@ static int settle(void *user, int64_t task)
 
 static lapse_status write_all(struct writing *w, int threads, struct lapse_run **out, lapse_error *error)
 {
-    atomic_store(&w->next, 0);
-    lapse_parallel(threads, threads, write_ranges, w);
+    share_out(threads, w->count, write_ranges, w);
     struct lapse_run *run = w->ranges[0].run;
     lapse_status status = LAPSE_OK;
     for (size_t r = 0; r < w->count && status == LAPSE_OK; r++) {
@@ -384,7 +390,7 @@ lapse_status lapse_stage_write(struct lapse_stage *s, int threads, struct lapse_
     if (!w)
         return lapse_fail_memory(error);
     w->stage = s;
-    lapse_parallel(threads, threads, sort_parts, w);
+    share_out(threads, s->part_count, sort_parts, w);
     bool ok = !atomic_load(&w->no_memory) && choose_ranges(w, threads) && open_notes(w);
     lapse_status status = ok ? write_all(w, threads, out, error) : lapse_fail_memory(error);
     lapse_prints_free(w->notes.prints);

@@ -226,7 +226,7 @@ static void destroy(struct lapse_store *store)
     lapse_tombs_release(store->tombs);
     lapse_file_close(store->file);
     lapse_cache_free(store->cache);
-    lapse_bloom_free(&store->mem, store->bloom);
+    lapse_bloom_free(&mem, store->bloom);
     lapse_lock_free(&mem, store->writer);
     lapse_lock_free(&mem, store->guard);
     lapse_mem_free(&mem, (void *)(uintptr_t)store->zone.starts);

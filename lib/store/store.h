@@ -296,7 +296,8 @@ struct lapse_run_writer {
 };
 lapse_status lapse_run_writer_open(struct lapse_run_writer *w, struct lapse_store *store, int family,
                                    lapse_error *error);
-/* About how many rows will come: of many events a filter is made on the way. */
+/* About how many rows will come: of many events a filter is made on the way, of many fingerprints the store's Bloom filter
+ * has the keys. */
 void lapse_run_writer_expect(struct lapse_run_writer *w, int64_t rows);
 /* Rows first .. first + n of `from`, all of one key and in canonical order; may be called again with the same key
  * for rows that follow. */
@@ -317,7 +318,12 @@ lapse_status lapse_run_writer_finish(struct lapse_run_writer *w, struct lapse_ru
 /* The same of a part of a run: instead of a filter, *recent gets the latest rows, for one of the whole. */
 lapse_status lapse_run_writer_finish_part(struct lapse_run_writer *w, struct lapse_recent *recent, struct lapse_run **out,
                                           lapse_error *error);
+/* A block of another run goes on behind what was written, as it is. */
+lapse_status lapse_run_writer_keep(struct lapse_run_writer *w, const struct lapse_run_block *block, lapse_error *error);
 void lapse_run_writer_abort(struct lapse_run_writer *w); /* NULL run is fine */
+
+/* ---- without.c: a run without some of its rows ------------------------------------------------------------------------- */
+
 /* The run without the rows whose bits are set, of which row 0 has bit `first`. Blocks that keep all rows are taken over,
  * others are deleted. */
 lapse_status lapse_run_without(struct lapse_store *store, struct lapse_run *run, const uint8_t *bits, int64_t first,

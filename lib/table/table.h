@@ -87,8 +87,8 @@ lapse_status lapse_builder_finish(struct lapse_builder *b, lapse_table **out, la
 
 /* Where an answer's parts come from, and what frees it, once. Either `next` makes them one after another: LAPSE_OK
  * with a table of at least one row, or LAPSE_DONE. Or all `rows` are there and `range` makes a table of any of them,
- * on any thread and on several at once; then the answer may be written on `threads` threads. `spare` is one that it
- * made before, or NULL, for lapse_builder_again(). */
+ * on any thread and on several at once; then parts are made, and the answer is written, on `threads` threads. `spare` is
+ * one that it made before, or NULL, for lapse_builder_again(). */
 struct lapse_source {
     void *self;
     lapse_status (*next)(void *self, lapse_table **out, lapse_error *error);
