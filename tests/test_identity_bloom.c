@@ -145,26 +145,15 @@ static void stores_take_the_same_with_it(void **state)
 
 static void *all_but_it(void *user, size_t n)
 {
-    (void)user;
-    return n == (64 << 20) / 8 ? NULL : malloc(n);
-}
-
-static void *resize(void *user, void *p, size_t n)
-{
-    (void)user;
-    return realloc(p, n);
-}
-
-static void release(void *user, void *p)
-{
-    (void)user;
-    free(p);
+    return n == (64 << 20) / 8 ? NULL : heap_alloc(user, n);
 }
 
 static void stores_do_without_it(void **state)
 {
     (void)state;
-    static const lapse_allocator hooks = { sizeof hooks, 0, NULL, all_but_it, resize, release };
+    static struct heap heap;
+    lapse_allocator hooks = heap_hooks(&heap);
+    hooks.alloc = all_but_it;
     struct model m;
     struct event *events = malloc(MANY * sizeof *events);
     lapse_store *store;
@@ -179,6 +168,7 @@ static void stores_do_without_it(void **state)
     check_append(store, &m, events, MANY, 0);
     check_store(store, &m);
     lapse_store_close(store);
+    assert_int_equal(heap.live, 0);
     close_model(&m);
     free(events);
 }

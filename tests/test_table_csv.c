@@ -1,6 +1,7 @@
 /* lib/table, CSV: golden values, all strings of characters that matter, times and numbers against their formatters,
  * chunks; and on threads the same bytes. */
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "tables.h"
 
@@ -322,6 +323,15 @@ static void ranges_close(void *self)
     ((struct ranges *)self)->closed++;
 }
 
+static lapse_result *result_of_ranges(const lapse_allocator *mem, struct ranges *ranges, int64_t rows, int32_t threads)
+{
+    const struct lapse_source source = { .self = ranges, .close = ranges_close, .range = ranges_get, .rows = rows,
+                                         .threads = threads };
+    lapse_result *result;
+    assert_int_equal(lapse_result_new(mem, all_types, ALL, source, &result, NULL), LAPSE_OK);
+    return result;
+}
+
 struct taken {
     struct lapse_buffer all;
     pthread_t caller;
@@ -352,14 +362,11 @@ static void csv_on_threads(void **state)
     for (int32_t threads = 0; threads <= 5; threads++)
         for (int way = 0; way < 8; way++) {
             struct ranges ranges = { table, way == 5 ? 70000 : way == 6 ? 0 : -1, 0 };
-            struct lapse_source source = { .self = &ranges, .close = ranges_close, .range = ranges_get,
-                                           .rows = row_counts[way < 5 ? way : 4], .threads = threads };
             struct taken taken = { .caller = pthread_self(), .cancel_at = way == 7 ? (int64_t)size / 2 : -1 };
             lapse_error error = { .size = sizeof error };
-            lapse_result *result;
+            lapse_result *result = result_of_ranges(&mem, &ranges, row_counts[way < 5 ? way : 4], threads);
             lapse_table *part;
             lapse_buffer_init(&taken.all, &mem);
-            assert_int_equal(lapse_result_new(&mem, all_types, ALL, source, &result, NULL), LAPSE_OK);
             lapse_status status = lapse_result_write_csv(result, take, &taken, &error);
             assert_int_equal(status, way == 7 ? LAPSE_CANCELLED : way > 4 ? LAPSE_OVERFLOW : LAPSE_OK);
             assert_true(taken.all.size >= (way == 6 ? 0 : head) && taken.all.size <= size);
@@ -397,14 +404,11 @@ static void parts_on_threads(void **state)
         for (int way = 0; way < 3 * PARTS; way++) {
             const int pulled = way % PARTS + 1, fails = way / PARTS == 2 ? pulled - 1 : -1;
             struct ranges ranges = { table, fails < 0 ? -1 : (int64_t)fails * LAPSE_TABLE_ROWS + 3, 0 };
-            struct lapse_source source = { .self = &ranges, .close = ranges_close, .range = ranges_get, .rows = ROWS,
-                                           .threads = threads };
             struct taken taken = { .caller = pthread_self(), .cancel_at = -1 };
             lapse_error error = { .size = sizeof error };
-            lapse_result *result;
+            lapse_result *result = result_of_ranges(&mem, &ranges, ROWS, threads);
             lapse_table *part;
             lapse_buffer_init(&taken.all, &mem);
-            assert_int_equal(lapse_result_new(&mem, all_types, ALL, source, &result, NULL), LAPSE_OK);
             for (int i = 0; i < pulled; i++) {
                 lapse_status status = lapse_result_next(result, &part, &error);
                 assert_int_equal(status, i == fails ? LAPSE_OVERFLOW : LAPSE_OK);
@@ -437,6 +441,49 @@ static void parts_on_threads(void **state)
     lapse_table_release(table);
 }
 
+/* Each of 20 parts is made once; *user counts them. */
+static lapse_status count_part(void *user, int64_t first, int64_t end, lapse_table *spare, lapse_table **out,
+                               lapse_error *error)
+{
+    static const struct lapse_column_spec number = { "n", LAPSE_TYPE_INT64, 0 };
+    lapse_allocator mem;
+    lapse_mem_init(&mem, NULL, NULL);
+    struct lapse_builder *b = lapse_builder_again(&mem, &number, 1, end - first, spare);
+    for (int64_t i = first; i < end; i++)
+        lapse_builder_int(b, 0, i);
+    atomic_fetch_add((atomic_int *)user, 1);
+    return lapse_builder_finish(b, out, error);
+}
+
+/* As many parts are made at once as there are threads, at most 16, and none that is not there. */
+static void parts_made_at_once(void **state)
+{
+    (void)state;
+    static const int32_t threads[] = { 0, 1, 2, 7, 16, 64 }, at_once[] = { 1, 1, 2, 7, 16, 16 };
+    enum { PARTS = 20 };
+    lapse_allocator mem;
+    lapse_mem_init(&mem, NULL, NULL);
+    for (size_t k = 0; k < sizeof threads / sizeof *threads; k++) {
+        static const struct lapse_column_spec number = { "n", LAPSE_TYPE_INT64, 0 };
+        atomic_int made = 0;
+        struct lapse_source source = { .self = &made, .range = count_part, .rows = PARTS * (int64_t)LAPSE_TABLE_ROWS,
+                                       .threads = threads[k] };
+        lapse_result *result;
+        lapse_table *part;
+        assert_int_equal(lapse_result_new(&mem, &number, 1, source, &result, NULL), LAPSE_OK);
+        for (int i = 0; i < PARTS; i++) {
+            int expected = (i / at_once[k] + 1) * at_once[k];
+            assert_int_equal(lapse_result_next(result, &part, NULL), LAPSE_OK);
+            lapse_column c = column_of(part, 0);
+            assert_int_equal(int_of(&c, 0), i * LAPSE_TABLE_ROWS);
+            assert_int_equal(made, expected < PARTS ? expected : PARTS);
+            lapse_table_release(part);
+        }
+        assert_int_equal(lapse_result_next(result, &part, NULL), LAPSE_DONE);
+        lapse_result_free(result);
+    }
+}
+
 /* Memory of a part that was released serves the next one; a part that is kept stays as it was. */
 static void parts_in_memory_of_parts(void **state)
 {
@@ -447,10 +494,8 @@ static void parts_in_memory_of_parts(void **state)
     lapse_table *table = rows_between(&mem, 0, ROWS, true), *parts[PARTS] = { NULL };
     for (int keep = -1; keep < PARTS; keep++) {
         struct ranges ranges = { table, -1, 0 };
-        struct lapse_source source = { .self = &ranges, .close = ranges_close, .range = ranges_get, .rows = ROWS };
         const void *before = NULL;
-        lapse_result *result;
-        assert_int_equal(lapse_result_new(&mem, all_types, ALL, source, &result, NULL), LAPSE_OK);
+        lapse_result *result = result_of_ranges(&mem, &ranges, ROWS, 0);
         for (int i = 0; i < PARTS; i++) {
             assert_int_equal(lapse_result_next(result, &parts[i], NULL), LAPSE_OK);
             const void *data = column_of(parts[i], 1).data;
@@ -485,6 +530,7 @@ int main(void)
         cmocka_unit_test(csv_lengths),
         cmocka_unit_test(csv_on_threads),
         cmocka_unit_test(parts_on_threads),
+        cmocka_unit_test(parts_made_at_once),
         cmocka_unit_test(parts_in_memory_of_parts),
     };
     return cmocka_run_group_tests_name("table_csv", tests, NULL, NULL);
