@@ -150,7 +150,7 @@ static lapse_status put_block(struct lapse_file *file, const void *data, size_t 
     if (q) {
         sqlite3_bind_blob64(q, 1, data, n, SQLITE_STATIC);
         code = sqlite3_step(q);
-        *id = sqlite3_last_insert_rowid(file->db);
+        *id = code == SQLITE_DONE ? sqlite3_last_insert_rowid(file->db) : 0; /* else of what went in before */
     }
     return done(file, PUT_BLOCK, code, error);
 }
@@ -264,7 +264,7 @@ lapse_status lapse_file_put_run(struct lapse_file *file, int family, const void 
         sqlite3_bind_int(q, 1, family);
         sqlite3_bind_blob64(q, 2, data, n, SQLITE_STATIC);
         code = sqlite3_step(q);
-        *id = sqlite3_last_insert_rowid(file->db);
+        *id = code == SQLITE_DONE ? sqlite3_last_insert_rowid(file->db) : 0; /* else of what went in before */
     }
     return done(file, PUT_RUN, code, error);
 }
