@@ -34,13 +34,13 @@ def store(*words):
     return Words([path("store"), *map(str, words)])
 
 
-def ingest(orders, rows, batch):
+def ingest(orders, rows, batch, threads):
     """Everything kept, synchronous=FULL; DuckDB has the orders in memory too and inserts as many at a time."""
     ours, theirs, middle = [], [], []
     for turn in range(ROUNDS + 1):
         remove("ingest.lapse")
         remove("ingest.duckdb")
-        one = store("append", path("ingest.lapse"), orders, batch, rows)
+        one = store("append", path("ingest.lapse"), orders, batch, rows, threads)
         two = Sample([sys.executable, os.path.join(HERE, "ingest_peer.py"), orders, path("ingest.duckdb"), str(batch),
                       str(rows)])
         if turn > 0:
@@ -48,7 +48,7 @@ def ingest(orders, rows, batch):
             theirs.append(two.inside)
             middle.append(one.value["commit_p50_us"] * 1e-6)
     rate = rows / statistics.median(ours) / 1e6
-    print(f"batches of {batch:,}, {rows:,} orders: lapse {rate:.2f} M/s with all merging, "
+    print(f"batches of {batch:,}, {rows:,} orders, {threads} thread{'s' * (threads > 1)}: lapse {rate:.2f} M/s with all merging, "
           f"{batch / statistics.median(middle) / 1e6:.2f} M/s the median commit; "
           f"DuckDB {rows / statistics.median(theirs) / 1e6:.2f} M/s, ratio {compare(ours, theirs)}; "
           f"file {os.path.getsize(path('ingest.lapse')) / rows:.1f} bytes an order")
@@ -72,8 +72,8 @@ def histories(orders, rows):
     """Before: as batches of 1,000 have left it. After: everything in one run."""
     remove("before.lapse")
     remove("after.lapse")
-    store("append", path("before.lapse"), orders, 1000, rows)
-    store("append", path("after.lapse"), orders, rows, rows)
+    store("append", path("before.lapse"), orders, 1000, rows, 1)
+    store("append", path("after.lapse"), orders, rows, rows, 1)
     for name in ("before", "after"):
         samples = [store("history", path(f"{name}.lapse"), rows // 10, QUESTIONS).value for _ in range(ROUNDS)]
         p50, p99 = (statistics.median(s[f"history_{p}_us"] for s in samples) for p in ("p50", "p99"))
@@ -85,7 +85,8 @@ def main():
     orders = path(f"orders-{rows}.csv")
     print(machine(), time.strftime("%Y-%m-%d"))
     print(f"medians of {ROUNDS} interleaved rounds; ratio: theirs / lapse")
-    ingest(orders, rows, 10000)
+    ingest(orders, rows, 10000, 1)
+    ingest(orders, rows, 10000, 2)
     single(orders)
     histories(orders, rows)
 

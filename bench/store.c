@@ -1,6 +1,6 @@
 /* Measurements of a store file, through the public functions of lapse and, for the peer, of SQLite:
  *
- *   store append STORE ORDERS BATCH ROWS   the first ROWS orders of a file, BATCH a commit, everything kept
+ *   store append STORE ORDERS BATCH ROWS THREADS   the first ROWS orders of a file, BATCH a commit, everything kept
  *   store single STORE ORDERS COMMITS      one order a commit, to lapse and to a table of SQLite by turns
  *   store history STORE QUESTIONS          the history of one random customer after the other
  *   store held STORE THREADS               RFM scores of all customers, every part pulled
@@ -99,7 +99,7 @@ static void free_orders(struct orders *o)
     free(o->amount);
 }
 
-static void append(lapse_store *store, const struct orders *o, int64_t first, int64_t n)
+static void append(lapse_store *store, const struct orders *o, int64_t first, int64_t n, int32_t threads)
 {
     lapse_batch batch;
     lapse_append_options options;
@@ -114,6 +114,7 @@ static void append(lapse_store *store, const struct orders *o, int64_t first, in
     batch.amount = o->amount + first;
     lapse_append_options_init(&options, sizeof options);
     options.flags = LAPSE_IMPORT_KEEP_ALL;
+    options.threads = threads;
     check(lapse_store_append(store, &batch, &options, NULL, &error), &error);
 }
 
@@ -144,7 +145,7 @@ static double sum(const double *seconds, int64_t n)
 
 /* ---- the measurements ---------------------------------------------------------------------------------------- */
 
-static void run_append(const char *path, const char *file, int64_t batch, int64_t rows)
+static void run_append(const char *path, const char *file, int64_t batch, int64_t rows, int32_t threads)
 {
     struct orders o = read_orders(file, rows);
     int64_t commits = (o.count + batch - 1) / batch;
@@ -161,7 +162,7 @@ static void run_append(const char *path, const char *file, int64_t batch, int64_
     for (int64_t i = 0; i < commits; i++) {
         double start = now();
 
-        append(store, &o, i * batch, o.count - i * batch < batch ? o.count - i * batch : batch);
+        append(store, &o, i * batch, o.count - i * batch < batch ? o.count - i * batch : batch, threads);
         seconds[i] = now() - start;
     }
     all = now() - begin;
@@ -222,7 +223,7 @@ static void run_single(const char *path, const char *file, int64_t commits)
         for (int64_t i = from; i < to; i++) {
             double start = now();
 
-            append(store, &o, i, 1);
+            append(store, &o, i, 1, 1);
             ours[i] = now() - start;
         }
         for (int64_t i = from; i < to; i++) {
@@ -327,8 +328,8 @@ int main(int count, char **words)
 {
     const char *what = count > 2 ? words[1] : "";
 
-    if (strcmp(what, "append") == 0 && count == 6 && atoll(words[4]) > 0)
-        run_append(words[2], words[3], atoll(words[4]), atoll(words[5]));
+    if (strcmp(what, "append") == 0 && count == 7 && atoll(words[4]) > 0)
+        run_append(words[2], words[3], atoll(words[4]), atoll(words[5]), (int32_t)atoll(words[6]));
     else if (strcmp(what, "single") == 0 && count == 5 && atoll(words[4]) > 0)
         run_single(words[2], words[3], atoll(words[4]));
     else if (strcmp(what, "history") == 0 && count == 5 && atoll(words[3]) > 0 && atoll(words[4]) > 0)
@@ -336,7 +337,7 @@ int main(int count, char **words)
     else if (strcmp(what, "held") == 0 && count == 4)
         run_held(words[2], (int32_t)atoll(words[3]));
     else {
-        fputs("usage: store append STORE ORDERS BATCH ROWS | single STORE ORDERS COMMITS | history STORE CUSTOMERS QUESTIONS | "
+        fputs("usage: store append STORE ORDERS BATCH ROWS THREADS | single STORE ORDERS COMMITS | history STORE CUSTOMERS QUESTIONS | "
               "held STORE THREADS\n", stderr);
         return 2;
     }

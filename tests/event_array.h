@@ -10,7 +10,7 @@ enum { MOST = 400000, CUSTOMERS = 3000, NAME = 24 };
 
 static int32_t customer_of[MOST];
 static int64_t time_of[MOST], amount_of[MOST];
-static int32_t count;
+static int32_t count, append_threads = 1;
 
 /* Ids of several lengths, one a prefix of another; customer 0 is a giant. */
 static inline void name_of(int32_t customer, char out[NAME])
@@ -49,6 +49,7 @@ static inline lapse_status append(lapse_store *store, int32_t first, int32_t n)
                       .time = time_of + first, .amount = amount_of + first };
     lapse_append_options_init(&o, sizeof o);
     o.flags = LAPSE_IMPORT_KEEP_ALL;
+    o.threads = append_threads;
     lapse_status status = lapse_store_append(store, &b, &o, NULL, &error);
     if (status != LAPSE_OK)
         print_error("%s\n", error.message);
@@ -146,7 +147,7 @@ static inline void check_store(lapse_store *store, int32_t n, int histories)
 static inline void be_small(lapse_store *store)
 {
     store->limits = (struct lapse_merging_limits){ .small = 60, .tail_runs = 7, .tail_rows = 200, .runs = 3,
-                                                   .runs_behind = 30, .share = 1, .least_share = 1 };
+                                                   .runs_behind = 30, .share = 1, .least_share = 1, .range = 40 };
 }
 
 #endif

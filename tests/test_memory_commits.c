@@ -11,7 +11,7 @@ struct rows {
     const char *ids; /* NULL: none */
     uint32_t flags;
     const char *customers;
-    int32_t outcomes[4];
+    int32_t threads, outcomes[4];
 };
 
 static lapse_status append_rows(lapse_store *store, void *user, lapse_error *error)
@@ -30,6 +30,7 @@ static lapse_status append_rows(lapse_store *store, void *user, lapse_error *err
         b.event_id_offsets = offsets;
     }
     o.flags = LAPSE_IMPORT_SKIP_BAD_ROWS | r->flags;
+    o.threads = r->threads;
     o.outcomes = r->outcomes;
     lapse_counts counts = { .size = sizeof counts };
     lapse_status status = lapse_store_append(store, &b, &o, &counts, error);
@@ -46,8 +47,9 @@ static void appending(void **state)
     (void)state;
     for (int for_good = 0; for_good < 2; for_good++) {
         lapse_store *store = memory_store();
-        struct rows plain = { .customers = "abcd" }, ids = { .customers = "abcd", .ids = "1234" };
-        struct rows again = { .customers = "aaxd", .ids = "1134" }, kept = { .customers = "abcd", .flags = LAPSE_IMPORT_KEEP_ALL };
+        struct rows plain = { .customers = "abcd", .threads = 1 }, ids = { .customers = "abcd", .ids = "1234", .threads = 2 };
+        struct rows again = { .customers = "aaxd", .ids = "1134", .threads = 1 };
+        struct rows kept = { .customers = "abcd", .flags = LAPSE_IMPORT_KEEP_ALL, .threads = 1 };
         fail_each(store, append_rows, &plain, for_good, true);
         assert_int_equal(plain.outcomes[1], LAPSE_ROW_ACCEPTED);
         fail_each(store, append_rows, &plain, for_good, true);
@@ -80,7 +82,7 @@ static void merging(void **state)
             bool for_good = way % 2;
             lapse_store *store = memory_store();
             lapse_view *view;
-            struct rows rows = { .ids = "1234" };
+            struct rows rows = { .ids = "1234", .threads = 1 + way / 2 }; /* ranges of keys: one, two, three */
             char customers[5] = "aqrs", ids[5] = "0123", *before = NULL, *after;
             store->limits = ways_to_merge[way / 2];
             rows.customers = customers;

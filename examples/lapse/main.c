@@ -123,7 +123,7 @@ const struct command command_table[] = {
     { "backup", "STORE FILE", run_backup, GROUPS_STORE | GROUP_BACKUP, "a copy of a store that is in use",
       "Copies what STORE holds at one moment into the new store FILE, while others go on reading and writing. FILE "
       "appears when it is whole and on the disk, and can be read by its owner alone. Prints its bytes." },
-    { "compact", "STORE", run_compact, GROUP_OUTPUT | GROUP_COMPACT, "a smaller file, and faster answers",
+    { "compact", "STORE", run_compact, GROUP_OUTPUT | GROUP_COMPACT | GROUP_THREADS, "a smaller file, and faster answers",
       "Merges what was stored bit by bit, and gives the space that is free then back. Answers do not change. Others can "
       "read meanwhile; who writes has to wait. Needs, for a time, free space of about three times the store, once "
       "that in the folder for temporary files. Interrupted, the store is whole, and the next time goes on from there. "

@@ -74,6 +74,7 @@ int run_compact(struct work *work)
     if (code != EXIT_DONE)
         return code;
     fill_options(&options, work->args->upgrade ? LAPSE_COMPACT_UPGRADE : 0u);
+    options.threads = (int32_t)work->args->threads;
     numbers[0].value = bytes_of(path);
     progress_begin("compacting");
     code = work_check(work, lapse_store_compact(work->store, &options, &work->error));

@@ -132,6 +132,9 @@ typedef struct lapse_append_options {
     int32_t *outcomes;         /**< NULL, or room for `rows` LAPSE_ROW_ values */
     lapse_reject_fn on_reject; /**< NULL: nobody is told */
     void *reject_user;
+    int32_t threads;           /**< 1 (default) or 0: none beside the caller's; at most 64. For the share of merging that is
+                                    done after the commit, and for batches of 32,768 rows or more */
+    int32_t reserved;          /**< 0 */
 } lapse_append_options;
 
 /** As lapse_store_options_init(). @since 0.9 */

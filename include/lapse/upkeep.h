@@ -23,6 +23,8 @@ typedef struct lapse_upkeep_options {
     uint32_t flags;                /**< those of the function that is called */
     lapse_progress_fn on_progress; /**< rows gone through; may cancel. NULL: nobody is told */
     void *progress_user;
+    int32_t threads;               /**< of lapse_store_compact(): 1 (default) or 0: none beside the caller's; at most 64 */
+    int32_t reserved;              /**< 0 */
 } lapse_upkeep_options;
 
 /** As lapse_store_options_init(). @since 0.9 */
@@ -47,7 +49,7 @@ LAPSE_API lapse_status lapse_store_backup(lapse_store *store, const char *path, 
  *  a crash at any moment leaves the store whole. After LAPSE_CANCELLED, LAPSE_BUSY or LAPSE_IO (no room on the disk, say)
  *  the runs may be merged already and the file larger than before; nothing is lost, and calling again goes on from there.
  *  Needs on the disk, for a time, about three times what the store holds: beside the file, and once that in the folder for
- *  temporary files that SQLite chooses. Memory: a decoded block a run. In memory only the merging is done. `options` may
+ *  temporary files that SQLite chooses. Memory: a decoded block a run and thread. In memory only the merging is done. `options` may
  *  be NULL. Threads: any. @since 0.9 */
 LAPSE_API lapse_status lapse_store_compact(lapse_store *store, const lapse_upkeep_options *options, lapse_error *error);
 

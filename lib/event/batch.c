@@ -3,14 +3,15 @@
 #include "event/event.h"
 
 static const lapse_append_options append_defaults = { .size = sizeof(lapse_append_options),
-                                                      .received_at = INT64_MAX };
+                                                      .received_at = INT64_MAX, .threads = 1 };
+static const size_t append_oldest = offsetof(lapse_append_options, reject_user) + sizeof(void *);
 static const lapse_import_options import_defaults = {
     .size = sizeof(lapse_import_options), .threads = 1, .delimiter = ',', .received_at = INT64_MAX
 };
 
 lapse_status lapse_append_options_init(lapse_append_options *options, uint32_t size)
 {
-    return lapse_options_write(options, size, &append_defaults, sizeof append_defaults, sizeof append_defaults);
+    return lapse_options_write(options, size, &append_defaults, sizeof append_defaults, append_oldest);
 }
 
 lapse_status lapse_import_options_init(lapse_import_options *options, uint32_t size)

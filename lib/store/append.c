@@ -32,7 +32,7 @@ static int take_rows(void *user, const struct lapse_columns *rows, size_t n)
     struct append *a = user;
     a->status = lapse_stage_put(a->stage, &a->hand, rows, n, a->error);
     if (a->status == LAPSE_OK && lapse_stage_full(a->stage))
-        a->status = lapse_stage_flush(a->stage, 1, a->error);
+        a->status = lapse_stage_flush(a->stage, a->options.threads, a->error);
     return a->status != LAPSE_OK;
 }
 
@@ -80,7 +80,7 @@ static lapse_status fill(void *user, struct lapse_commit *commit, lapse_error *e
     if (a->reader.failed)
         a->status = lapse_fail_memory(error);
     if (a->status == LAPSE_OK)
-        a->status = lapse_stage_flush(a->stage, 1, error);
+        a->status = lapse_stage_flush(a->stage, a->options.threads, error);
     a->counts->read = a->batch.rows;
     if (a->stage)
         commit->staged_count = lapse_stage_runs(a->stage, &commit->staged);
@@ -105,6 +105,8 @@ lapse_status lapse_store_append(lapse_store *store, const lapse_batch *batch, co
                                                    !lapse_utf8_valid(a.options.source, strlen(a.options.source))))
         status = lapse_fail(error, LAPSE_INVALID, "a source is at most 255 bytes of UTF-8");
     if (status == LAPSE_OK)
+        status = lapse_settle_threads(&a.options.threads, error);
+    if (status == LAPSE_OK)
         status = lapse_batch_check(batch, &a.batch, error);
     if (status != LAPSE_OK)
         return status;
@@ -115,7 +117,7 @@ lapse_status lapse_store_append(lapse_store *store, const lapse_batch *batch, co
     for (int64_t i = 0; a.options.outcomes && i < a.batch.rows; i++)
         a.options.outcomes[i] = LAPSE_ROW_ACCEPTED;
     struct lapse_commit commit = { .store = store, .flags = a.options.flags, .counts = a.counts,
-                                   .dropped = set_outcome, .user = &a };
+                                   .threads = a.options.threads, .dropped = set_outcome, .user = &a };
     a.reader.batch = &a.batch;
     a.reader.source = a.options.source;
     a.reader.lines = a.batch.event_id_offsets || a.options.outcomes;

@@ -43,7 +43,8 @@ static lapse_status merge_all(struct compact *c, lapse_error *error)
         if (n < 2 && !(n && upgrades(c)))
             continue;
         c->old_count += n;
-        status = lapse_runs_merge(store, runs, n, go_on, &c->upkeep, &c->merged[c->merged_count], error);
+        status = lapse_runs_merge(store, runs, n, c->upkeep.options.threads, go_on, &c->upkeep,
+                                  &c->merged[c->merged_count], error);
         c->merged_count += status == LAPSE_OK;
     }
     if (status == LAPSE_OK && upgrades(c))

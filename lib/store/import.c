@@ -33,8 +33,9 @@ static lapse_status check_options(struct import *im, const lapse_import_options 
         return status;
     if (o->flags & ~known)
         return lapse_fail(error, LAPSE_INVALID, "lapse_import_options has flags that this library does not know");
-    if (o->threads < 1 || o->threads > LAPSE_IMPORT_THREADS)
-        return lapse_fail(error, LAPSE_INVALID, "threads are 1 to %d", LAPSE_IMPORT_THREADS);
+    status = lapse_check_threads(o->threads, error);
+    if (status != LAPSE_OK)
+        return status;
     if (o->delimiter < 1 || o->delimiter > 127 || o->delimiter == '"' || o->delimiter == '\r' || o->delimiter == '\n')
         return lapse_fail(error, LAPSE_INVALID, "a delimiter is one ASCII character, no quote and no line end");
     im->threads = o->threads;
@@ -60,7 +61,7 @@ lapse_status lapse_import_run(struct import *im, lapse_counts *counts, lapse_err
     struct lapse_store *store = im->store;
     lapse_counts own = { 0 };
     struct lapse_commit commit = { .store = store, .flags = im->options.flags, .counts = &own,
-                                   .dropped = lapse_import_note_conflict, .stop = lapse_import_told_to_stop,
+                                   .threads = im->threads, .dropped = lapse_import_note_conflict, .stop = lapse_import_told_to_stop,
                                    .resolved = lapse_import_tell_conflicts, .user = im };
     im->counts = &own;
     lapse_store_check_of(store, im->options.received_at, im->options.policy, &im->check);

@@ -5,8 +5,7 @@
 #include "store/input.h"
 
 enum {
-    LAPSE_CHUNK = 1 << 18, /* bytes: it and the columns of its rows are to stay in the cache */
-    LAPSE_IMPORT_THREADS = 64
+    LAPSE_CHUNK = 1 << 18 /* bytes: it and the columns of its rows are to stay in the cache */
 };
 
 struct import_frame; /* an array of a stream (import_arrow.c) */

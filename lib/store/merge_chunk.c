@@ -348,7 +348,8 @@ static lapse_status take_many(struct lapse_merge *m, lapse_error *error)
             if (status == LAPSE_OK && m->wanted < r->block.keys.count - r->key_no)
                 lower(m, &bound, lapse_keys_text(&r->block.keys, r->key_no + (uint32_t)m->wanted));
         }
-        m->wanted = m->wanted * 8 < LAPSE_BLOCK_ROWS ? m->wanted * 8 : LAPSE_BLOCK_ROWS;
+        size_t most = LAPSE_BLOCK_ROWS / m->live; /* so that the chunk stays in the cache */
+        m->wanted = m->wanted * 8 < most ? m->wanted * 8 : most > STRETCH ? most : STRETCH;
     }
     for (size_t i = 0; i < m->live && status == LAPSE_OK; i++)
         if (merge_order(&m->places[i].key, &bound) < 0)

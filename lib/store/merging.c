@@ -5,112 +5,23 @@
  * folded, until it is in a run of a block or more.
  *
  * Larger runs: when more than `runs` are free, the smallest are merged, and on while the next is no larger than those
- * before it together. So run sizes are like binomial coefficients: a row is merged 2 or 3 times among 1,000 runs.
+ * before it together. So run sizes are like binomial coefficients: a row is merged once or twice among 1,000 runs.
  * Such a merge goes on for a bounded number of rows after each commit, in a transaction of its own. Its finished blocks
  * are in the file but in no run; it is thrown away when the process ends, when another process commits (which may sweep
  * these blocks), or when a run it reads is no longer published. Where merges fall behind nevertheless, because every
  * process commits once only, one is done as a whole. */
-#include "store/telling.h"
+#include "store/merging.h"
 
 const struct lapse_merging_limits lapse_merging_defaults = {
     .small = LAPSE_BLOCK_ROWS,
     .tail_runs = 256,
     .tail_rows = 4 * LAPSE_BLOCK_ROWS,
-    .runs = 20,
-    .runs_behind = 30,
+    .runs = 32,
+    .runs_behind = 48,
     .share = 8,
     .least_share = 32 * LAPSE_BLOCK_ROWS,
+    .range = 8 * LAPSE_BLOCK_ROWS,
 };
-
-struct lapse_merging {
-    struct lapse_merge *merge;
-    struct lapse_run_writer writer;
-    struct lapse_run **runs; /* retained */
-    size_t count;
-    int64_t rows, version; /* version: of the manifest when it began */
-};
-
-/* ---- writing one run of many ------------------------------------------------------------------------------- */
-
-/* How many of the first rows of a key are of versions that a later one has taken the place of. */
-static size_t outdated(const struct lapse_chunk *chunk, size_t k)
-{
-    size_t first = chunk->start[k], last = chunk->start[k + 1] - 1, at = first;
-#define VERSION(i) (lapse_columns_number(chunk->columns, LAPSE_F_TIME, chunk->order ? chunk->order[i] : chunk->first + (i)) >> \
-                    LAPSE_VERSION_SHIFT)
-    while (VERSION(at) != VERSION(last))
-        at++;
-#undef VERSION
-    return at - first;
-}
-
-static lapse_status hand_over(struct lapse_run_writer *writer, const struct lapse_chunk *chunk, size_t from,
-                              lapse_error *error)
-{
-    return lapse_run_writer_rows(writer, chunk->columns, LAPSE_ALL_FIELDS, chunk->order ? chunk->order + from : NULL,
-                                 chunk->first + from, error);
-}
-
-lapse_status lapse_run_writer_chunk(struct lapse_run_writer *writer, const struct lapse_chunk *chunk, lapse_error *error)
-{
-    const bool latest = lapse_families[writer->run->family].latest;
-    size_t given = 0; /* rows handed over */
-    lapse_status status = LAPSE_OK;
-    for (size_t k = 0; k < chunk->keys && status == LAPSE_OK; k++) {
-        size_t at = chunk->start[k], end = chunk->start[k + 1], skipped = latest ? outdated(chunk, k) : 0, fit;
-        if (skipped) {
-            status = hand_over(writer, chunk, given, error);
-            given = at += skipped;
-        }
-        while (at < end && status == LAPSE_OK) {
-            status = lapse_run_writer_key(writer, chunk->text[k], end - at, &fit, error);
-            at += fit;
-            if (at < end && status == LAPSE_OK) { /* the block is full */
-                status = hand_over(writer, chunk, given, error);
-                given = at;
-            }
-        }
-    }
-    return status == LAPSE_OK ? hand_over(writer, chunk, given, error) : status;
-}
-
-/* Deletes what a writer or a run has put into the file, as far as possible. */
-static void drop_written(struct lapse_run *run)
-{
-    if (run)
-        lapse_run_drop_blocks(run, NULL);
-}
-
-lapse_status lapse_runs_merge(struct lapse_store *store, struct lapse_run *const *runs, size_t n,
-                              lapse_status (*go_on)(void *user, int64_t rows, lapse_error *error), void *user,
-                              struct lapse_run **out, lapse_error *error)
-{
-    struct lapse_merge *merge;
-    struct lapse_run_writer writer;
-    const struct lapse_chunk *chunk;
-    *out = NULL;
-    lapse_status status = lapse_merge_open(store, runs, n, LAPSE_ALL_FIELDS, NULL, NULL, &merge, error);
-    if (status != LAPSE_OK)
-        return status;
-    status = lapse_run_writer_open(&writer, store, runs[0]->family, error);
-    int64_t rows = 0;
-    for (size_t i = 0; i < n; i++)
-        rows += runs[i]->rows;
-    if (status == LAPSE_OK)
-        lapse_run_writer_expect(&writer, rows);
-    while (status == LAPSE_OK && (status = lapse_merge_chunk(merge, &chunk, error)) == LAPSE_OK) {
-        status = lapse_run_writer_chunk(&writer, chunk, error);
-        if (status == LAPSE_OK && go_on)
-            status = go_on(user, chunk->start[chunk->keys] - chunk->start[0], error);
-    }
-    if (status == LAPSE_DONE)
-        status = lapse_run_writer_finish(&writer, out, error);
-    if (status != LAPSE_OK)
-        drop_written(writer.run);
-    lapse_run_writer_abort(&writer);
-    lapse_merge_close(merge);
-    return status;
-}
 
 /* ---- the tail --------------------------------------------------------------------------------------------------- */
 
@@ -141,26 +52,16 @@ size_t lapse_tail_choose(const struct lapse_store *store, const struct lapse_man
 
 /* ---- larger runs ------------------------------------------------------------------------------------------------ */
 
-static void end_merging(struct lapse_store *store, struct lapse_merging *g)
-{
-    lapse_merge_close(g->merge);
-    lapse_run_writer_abort(&g->writer);
-    for (size_t i = 0; i < g->count; i++)
-        lapse_run_release(g->runs[i]);
-    lapse_mem_free(&store->mem, g->runs);
-    lapse_mem_free(&store->mem, g);
-}
-
 static void forget_merging(struct lapse_store *store, size_t i)
 {
-    end_merging(store, store->merging[i]);
+    lapse_merging_end(store->merging[i]);
     store->merging[i] = store->merging[--store->merging_count];
 }
 
 /* In a transaction: its blocks go with it. */
 static void abandon(struct lapse_store *store, size_t i)
 {
-    drop_written(store->merging[i]->writer.run);
+    lapse_merging_drop(store->merging[i]);
     forget_merging(store, i);
 }
 
@@ -245,34 +146,6 @@ static size_t choose(const struct lapse_store *store, struct lapse_run **runs, s
     return kept;
 }
 
-static lapse_status begin_merging(struct lapse_store *store, const struct lapse_manifest *m,
-                                  struct lapse_run **runs, size_t n)
-{
-    struct lapse_merging *g = lapse_mem_zero(&store->mem, 1, sizeof *g);
-    lapse_status status = g ? LAPSE_OK : LAPSE_NO_MEMORY;
-    if (!g)
-        return status;
-    g->version = m->version;
-    g->runs = lapse_mem_zero(&store->mem, n, sizeof(struct lapse_run *));
-    for (; g->runs && g->count < n; g->count++) {
-        g->runs[g->count] = runs[g->count];
-        g->rows += runs[g->count]->rows;
-        lapse_run_retain(runs[g->count]);
-    }
-    status = g->runs ? lapse_merge_open(store, runs, n, LAPSE_ALL_FIELDS, NULL, NULL, &g->merge, NULL)
-                     : LAPSE_NO_MEMORY;
-    if (status == LAPSE_OK)
-        status = lapse_run_writer_open(&g->writer, store, runs[0]->family, NULL);
-    if (status == LAPSE_OK)
-        lapse_run_writer_expect(&g->writer, g->rows);
-    if (status != LAPSE_OK) {
-        end_merging(store, g);
-        return status;
-    }
-    store->merging[store->merging_count++] = g;
-    return LAPSE_OK;
-}
-
 static size_t smallest(const struct lapse_store *store)
 {
     size_t least = 0;
@@ -284,34 +157,22 @@ static size_t smallest(const struct lapse_store *store)
 
 /* Merges up to *budget rows, the smallest merge first. In a transaction, which is ended when a run becomes whole: then
  * *ended. What fails is abandoned. */
-static lapse_status go_on(struct lapse_store *store, const struct lapse_manifest *m, int64_t *budget,
+static lapse_status go_on(struct lapse_store *store, const struct lapse_manifest *m, int threads, int64_t *budget,
                           bool *ended)
 {
     size_t i = smallest(store);
     struct lapse_merging *g = store->merging[i];
-    const struct lapse_chunk *chunk;
     struct lapse_run *merged = NULL;
-    lapse_status status = LAPSE_OK;
-    while (status == LAPSE_OK && *budget > 0) {
-        status = lapse_merge_chunk(g->merge, &chunk, NULL);
-        if (status == LAPSE_OK) {
-            *budget -= chunk->start[chunk->keys];
-            status = lapse_run_writer_chunk(&g->writer, chunk, NULL);
-        }
-    }
+    int64_t rows;
+    lapse_status status = lapse_merging_go_on(g, threads, *budget, &rows, NULL);
+    *budget -= rows;
     if (status == LAPSE_OK)
         return LAPSE_OK;
-    if (status == LAPSE_DONE) {
-        struct lapse_run *written = g->writer.run;
-        lapse_run_retain(written);
-        status = lapse_run_writer_finish(&g->writer, &merged, NULL);
-        if (status != LAPSE_OK)
-            drop_written(written);
-        lapse_run_release(written);
-    } else {
-        drop_written(g->writer.run);
-    }
-    if (status == LAPSE_OK) {
+    if (status == LAPSE_DONE)
+        status = lapse_merging_finish(g, &merged, NULL);
+    if (status != LAPSE_OK)
+        lapse_merging_drop(g);
+    else {
         *ended = true;
         status = lapse_store_publish(store, m, &merged, 1, g->runs, g->count, NULL);
     }
@@ -321,15 +182,18 @@ static lapse_status go_on(struct lapse_store *store, const struct lapse_manifest
 }
 
 /* Begins what should be merged; *behind: all of it is to be done now. */
-static lapse_status begin(struct lapse_store *store, const struct lapse_manifest *m, bool *behind)
+static lapse_status begin(struct lapse_store *store, const struct lapse_manifest *m, int threads, bool *behind)
 {
     struct lapse_run **runs = lapse_mem_zero(&store->mem, m->count + 1, sizeof(struct lapse_run *));
     lapse_status status = runs ? LAPSE_OK : LAPSE_NO_MEMORY;
     for (int f = 0; f < LAPSE_FAMILIES && status == LAPSE_OK && store->merging_count < LAPSE_MERGINGS; f++) {
         size_t free = free_runs(store, m, f, runs), n = choose(store, runs, free);
         *behind |= free > store->limits.runs_behind;
-        if (n)
-            status = begin_merging(store, m, runs, n);
+        if (n == 0)
+            continue;
+        status = lapse_merging_begin(store, runs, n, threads, &store->merging[store->merging_count], NULL);
+        if (status == LAPSE_OK)
+            store->merging[store->merging_count++]->version = m->version;
     }
     lapse_mem_free(&store->mem, runs);
     return status;
@@ -349,7 +213,7 @@ static bool idle(struct lapse_store *store)
     return !some;
 }
 
-void lapse_merging_share(struct lapse_store *store, int64_t rows)
+void lapse_merging_share(struct lapse_store *store, int64_t rows, int threads)
 {
     int64_t budget = rows < INT64_MAX / store->limits.share ? rows * store->limits.share : INT64_MAX;
     budget = budget < store->limits.least_share ? store->limits.least_share : budget;
@@ -362,11 +226,11 @@ void lapse_merging_share(struct lapse_store *store, int64_t rows)
         status = lapse_store_manifest(store, &m, NULL);
         if (status == LAPSE_OK) {
             abandon_stale(store, m);
-            status = begin(store, m, &behind);
+            status = begin(store, m, threads, &behind);
         }
         budget = behind ? INT64_MAX : budget;
         if (status == LAPSE_OK && store->merging_count)
-            status = go_on(store, m, &budget, &ended);
+            status = go_on(store, m, threads, &budget, &ended);
         store->damaged |= status == LAPSE_DAMAGED;
         if (!ended && lapse_file_commit(store->file, NULL) != LAPSE_OK) {
             lapse_file_rollback(store->file); /* and with it blocks that merges count on */

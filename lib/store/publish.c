@@ -156,7 +156,7 @@ lapse_status lapse_change_fold(struct lapse_store *store, const struct lapse_man
         n = c->removed[i]->family == family ? 0 : n;
     if (n == 0 || store->damaged)
         return LAPSE_OK;
-    lapse_status status = lapse_runs_merge(store, c->tail, n, NULL, NULL, folded, NULL);
+    lapse_status status = lapse_runs_merge(store, c->tail, n, 1, NULL, NULL, folded, NULL);
     store->damaged |= status == LAPSE_DAMAGED;
     if (status != LAPSE_OK && lapse_file_in_transaction(store->file))
         return LAPSE_OK;
@@ -259,6 +259,19 @@ static lapse_status publish_commit(struct lapse_store *store, struct lapse_commi
     return status;
 }
 
+lapse_status lapse_check_threads(int32_t threads, lapse_error *error)
+{
+    if (threads >= 1 && threads <= LAPSE_WRITE_THREADS)
+        return LAPSE_OK;
+    return lapse_fail(error, LAPSE_INVALID, "threads are 1 to %d", LAPSE_WRITE_THREADS);
+}
+
+lapse_status lapse_settle_threads(int32_t *threads, lapse_error *error)
+{
+    *threads = *threads ? *threads : 1;
+    return lapse_check_threads(*threads, error);
+}
+
 lapse_status lapse_store_commit(struct lapse_store *store, struct lapse_commit *commit,
                                 lapse_status (*fill)(void *user, struct lapse_commit *commit, lapse_error *error),
                                 void *user, lapse_error *error)
@@ -278,7 +291,7 @@ lapse_status lapse_store_commit(struct lapse_store *store, struct lapse_commit *
         lapse_manifest_release(m);
     }
     if (status == LAPSE_OK && !(commit->flags & LAPSE_IMPORT_DRY_RUN))
-        lapse_merging_share(store, commit->counts->accepted);
+        lapse_merging_share(store, commit->counts->accepted, commit->threads);
     lapse_lock_give(store->writer);
     return status;
 }

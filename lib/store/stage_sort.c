@@ -233,7 +233,9 @@ static bool collect(struct gathering *g, size_t r)
     for (uint32_t p = 0; p < s->part_count; p++)
         for (uint32_t c = first[p]; c < end[p]; c++)
             g->places[g->count++] = (struct place){ p, c };
-    if (n == 0)
+    for (uint32_t i = 0; i < n; i++)
+        g->order[i] = i;
+    if (n == 0 || s->part_count == 1) /* it is sorted */
         return true;
     size_t skip = common_prefix(g);
     for (uint32_t i = 0; i < n; i++)

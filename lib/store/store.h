@@ -17,7 +17,8 @@
 
 enum {
     LAPSE_BLOCK_ROWS = 8192,
-    LAPSE_FORMAT = 1            /* of the files that this library makes, and the latest that it reads */
+    LAPSE_FORMAT = 1,           /* of the files that this library makes, and the latest that it reads */
+    LAPSE_WRITE_THREADS = 64    /* of a call that writes, at most */
 };
 
 struct lapse_store;
@@ -315,7 +316,7 @@ lapse_status lapse_run_writer_stretches(struct lapse_run_writer *w, const struct
                                         uint32_t fields, const struct lapse_columns *constants, lapse_error *error);
 /* Ends the writer; *out is the run, of 0 rows perhaps. The writer is freed in any case. */
 lapse_status lapse_run_writer_finish(struct lapse_run_writer *w, struct lapse_run **out, lapse_error *error);
-/* The same of a part of a run: instead of a filter, *recent gets the latest rows, for one of the whole. */
+/* The same of a part of a run: *recent gets the latest rows, for a filter of the whole. */
 lapse_status lapse_run_writer_finish_part(struct lapse_run_writer *w, struct lapse_recent *recent, struct lapse_run **out,
                                           lapse_error *error);
 /* A block of another run goes on behind what was written, as it is. */
@@ -463,21 +464,25 @@ uint64_t lapse_digest_add(uint64_t digest, int64_t id, uint64_t checksum); /* of
 uint64_t lapse_manifest_digest(const struct lapse_manifest *m); /* of ids and checksums; 0: no runs */
 size_t lapse_manifest_family(const struct lapse_manifest *m, int family, struct lapse_run **out); /* room for count */
 
-/* ---- merging.c: which runs are merged, and when --------------------------------------------------------------- */
+/* ---- merge_runs.c: runs become one ------------------------------------------------------------------------------ */
 
 /* Whole keys, in order after those before; of families with versions only the latest of each. */
 lapse_status lapse_run_writer_chunk(struct lapse_run_writer *w, const struct lapse_chunk *chunk, lapse_error *error);
 
-/* One run of all rows of n >= 1 runs of one family. In a transaction. */
-lapse_status lapse_runs_merge(struct lapse_store *store, struct lapse_run *const *runs, size_t n,
+/* One run of all rows of n >= 1 runs of one family. `go_on`, which may be NULL, is told now and then how many rows more
+ * are done. In a transaction. */
+lapse_status lapse_runs_merge(struct lapse_store *store, struct lapse_run *const *runs, size_t n, int threads,
                               lapse_status (*go_on)(void *user, int64_t rows, lapse_error *error), void *user,
                               struct lapse_run **out, lapse_error *error);
+
+/* ---- merging.c: which runs are merged, and when --------------------------------------------------------------- */
+
 /* The runs of a family that a commit which adds `added` should fold into one; out has room for all. 0: none. */
 size_t lapse_tail_choose(const struct lapse_store *store, const struct lapse_manifest *m, int family,
                          struct lapse_run *const *added, size_t added_count, struct lapse_run **out);
 /* A share of merging after a commit of `rows`, outside of a transaction. What was committed stays committed when it
  * fails. These three with the writer lock held. */
-void lapse_merging_share(struct lapse_store *store, int64_t rows);
+void lapse_merging_share(struct lapse_store *store, int64_t rows, int threads);
 /* Gives up all merges under way, and in a transaction deletes what they have written. */
 void lapse_merging_abandon(struct lapse_store *store);
 /* The same without touching the file. What they have written is swept when the store is opened again. */
@@ -485,7 +490,7 @@ void lapse_merging_forget(struct lapse_store *store);
 
 /* ---- store.c -------------------------------------------------------------------------------------------------------- */
 
-struct lapse_merging;              /* a merge under way (merging.c) */
+struct lapse_merging;              /* a merge under way (merging.h) */
 struct lapse_tombs;
 enum { LAPSE_MERGINGS = 4 };       /* at once */
 struct lapse_merging_limits {
@@ -495,6 +500,7 @@ struct lapse_merging_limits {
     size_t runs;                   /* larger ones, of a family; with more some are merged */
     size_t runs_behind;            /* with more a merge is done as a whole */
     int64_t share, least_share;    /* rows merged after a commit: for each of its rows, and at least */
+    int64_t range;                 /* rows that are worth a thread */
 };
 extern const struct lapse_merging_limits lapse_merging_defaults;
 
@@ -561,6 +567,7 @@ struct lapse_commit {
     struct lapse_run **staged;
     size_t staged_count;
     lapse_counts *counts;
+    int threads;                   /* for the share of merging; 0: none beside the caller's */
     /* Told of each row that is not kept, in any order; line -1: not known. May be NULL. Non-zero cancels. */
     int (*dropped)(void *user, int64_t line, int outcome);
     /* Asked now and then while rows are judged, and before they are published; non-zero cancels. May be NULL. */
@@ -569,6 +576,10 @@ struct lapse_commit {
     lapse_status (*resolved)(void *user, lapse_error *error);
     void *user;
 };
+/* How many threads a call that writes may use: LAPSE_INVALID unless it is a number that there can be. */
+lapse_status lapse_check_threads(int32_t threads, lapse_error *error);
+/* The same in options that had none at first: 0, which was there before, becomes 1. */
+lapse_status lapse_settle_threads(int32_t *threads, lapse_error *error);
 /* LAPSE_CANCELLED when the host says stop. */
 lapse_status lapse_commit_go_on(const struct lapse_commit *commit, lapse_error *error);
 /* Decides which staged rows are new and counts them. events[i] is the run of those of staged run i that stay, perhaps

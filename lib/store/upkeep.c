@@ -3,7 +3,7 @@
 
 enum { TOLD_EVERY = LAPSE_BLOCK_ROWS }; /* rows */
 
-static const lapse_upkeep_options defaults = { .size = sizeof defaults };
+static const lapse_upkeep_options defaults = { .size = sizeof defaults, .threads = 1 };
 static const size_t oldest = offsetof(lapse_upkeep_options, progress_user) + sizeof(void *);
 
 lapse_status lapse_upkeep_options_init(lapse_upkeep_options *options, uint32_t size)
@@ -20,7 +20,7 @@ lapse_status lapse_upkeep_begin(struct lapse_upkeep *u, const lapse_upkeep_optio
         status = lapse_options_read(&u->options, sizeof u->options, options, oldest, "lapse_upkeep_options", error);
     if (status == LAPSE_OK && u->options.flags & ~known)
         return lapse_fail(error, LAPSE_INVALID, "lapse_upkeep_options has flags that this function does not know");
-    return status;
+    return status == LAPSE_OK ? lapse_settle_threads(&u->options.threads, error) : status;
 }
 
 lapse_status lapse_upkeep_go_on(struct lapse_upkeep *u, int64_t rows, lapse_error *error)

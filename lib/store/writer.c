@@ -255,9 +255,9 @@ static lapse_status finish(struct lapse_run_writer *w, struct lapse_recent *rece
     if (recent) {
         *recent = w->recent;
         w->recent = (struct lapse_recent){ 0 };
-    } else if (status == LAPSE_OK && !finish_filter(w)) {
-        status = lapse_fail_memory(error);
     }
+    if (status == LAPSE_OK && !finish_filter(w))
+        status = lapse_fail_memory(error);
     if (status == LAPSE_OK) {
         *out = w->run;
         w->run = NULL;

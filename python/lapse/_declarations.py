@@ -316,7 +316,7 @@ STRUCTS = {'ArrowSchema': [('format', 'const char *', ''), ('name', 'const char 
  'lapse_append_options': [('size', 'uint32_t', ''), ('flags', 'uint32_t', ''), ('received_at', 'int64_t', ''),
                           ('source', 'const char *', ''), ('policy', 'const lapse_policy *', ''),
                           ('outcomes', 'int32_t *', ''), ('on_reject', 'lapse_reject_fn', ''),
-                          ('reject_user', 'void *', '')],
+                          ('reject_user', 'void *', ''), ('threads', 'int32_t', ''), ('reserved', 'int32_t', '')],
  'lapse_import_options': [('size', 'uint32_t', ''), ('flags', 'uint32_t', ''), ('threads', 'int32_t', ''),
                           ('delimiter', 'int32_t', ''), ('received_at', 'int64_t', ''), ('name', 'const char *', ''),
                           ('source', 'const char *', ''), ('kind', 'const char *', ''), ('map', 'const char *', ''),
@@ -328,7 +328,8 @@ STRUCTS = {'ArrowSchema': [('format', 'const char *', ''), ('name', 'const char 
                   ('offsets', 'const int64_t *', ''), ('data', 'const void *', ''), ('digits', 'int32_t', ''),
                   ('reserved', 'int32_t', '')],
  'lapse_upkeep_options': [('size', 'uint32_t', ''), ('flags', 'uint32_t', ''),
-                          ('on_progress', 'lapse_progress_fn', ''), ('progress_user', 'void *', '')]}
+                          ('on_progress', 'lapse_progress_fn', ''), ('progress_user', 'void *', ''),
+                          ('threads', 'int32_t', ''), ('reserved', 'int32_t', '')]}
 
 FUNCTIONS = {'lapse_result_export': ('lapse_status',
                          ['lapse_result *', 'uint32_t', 'struct ArrowArrayStream *', 'lapse_error *']),

@@ -295,9 +295,10 @@ class Store:
         del keep
         return Forgotten(out.customers, out.events)
 
-    def _upkeep(self, function: Callable, arguments: tuple, flags: int, progress: Optional[Progress], also: tuple = ()) -> int:
+    def _upkeep(self, function: Callable, arguments: tuple, flags: int, progress: Optional[Progress], also: tuple = (),
+                threads: int = 1) -> int:
         options, raised = new_struct('lapse_upkeep_options'), Raised()
-        options.flags = flags
+        options.flags, options.threads = flags, threads
         keep = progress_into(options, progress, raised)
         with self._handle as pointer:
             before, after = arguments
@@ -310,9 +311,10 @@ class Store:
         flags = declared.CONSTANTS['LAPSE_BACKUP_REPLACE'] if replace else 0
         self._upkeep(lib.store_backup, ((os.fsencode(os.fspath(path)),), ()), flags, progress)
 
-    def compact(self, *, upgrade: bool = False, progress: Optional[Progress] = None) -> None:
+    def compact(self, *, upgrade: bool = False, threads: int = 1, progress: Optional[Progress] = None) -> None:
         """Brings the store to its best speed, and gives free pages back. upgrade: to this library's latest format."""
-        self._upkeep(lib.store_compact, ((), ()), declared.CONSTANTS['LAPSE_COMPACT_UPGRADE'] if upgrade else 0, progress)
+        flags = declared.CONSTANTS['LAPSE_COMPACT_UPGRADE'] if upgrade else 0
+        self._upkeep(lib.store_compact, ((), ()), flags, progress, threads=threads)
 
     def verify(self, *, progress: Optional[Progress] = None) -> Verification:
         """Reads and checks everything. Damage is told, not raised. A file so damaged that it cannot be opened:
