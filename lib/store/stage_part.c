@@ -9,7 +9,7 @@ enum {
     GROUP = 64,                /* rows whose slots are fetched before any is looked at */
     LEAST_PENDING = 48 << 10,  /* bytes */
     MOST_PENDING = 208 << 10,
-    PENDING_ROOM = 232 << 10
+    PENDING_ROOM = 64 << 10    /* at first: it grows where the table does */
 };
 
 void lapse_stage_part_init(struct stage_part *part, const lapse_allocator *mem, bool compact)
