@@ -316,16 +316,23 @@ static void keys_are_found_where_they_lie(void **state)
         struct lapse_text key = lapse_keys_text(&b.keys, k);
         char text[LAPSE_TEXT_MAX], other[20];
         uint32_t found;
+        bool equal;
         assert_true(lapse_block_key(&b, k, text, &entry));
         assert_int_equal(entry.key.size, key.size);
         assert_memory_equal(entry.key.data, key.data, key.size);
         assert_int_equal(entry.first, b.keys.start[k]);
         assert_int_equal(entry.rows, b.keys.start[k + 1] - b.keys.start[k]);
-        assert_true(lapse_block_find(&b, key, &found));
+        assert_true(lapse_block_find(&b, key, &found, &equal));
         assert_int_equal(found, k);
+        assert_true(equal);
         snprintf(other, sizeof other, "%.*s!", (int)key.size, key.data); /* between this one and the next */
-        assert_true(lapse_block_find(&b, (struct lapse_text){ other, key.size + 1 }, &found));
+        assert_true(lapse_block_find(&b, (struct lapse_text){ other, key.size + 1 }, &found, &equal));
         assert_int_equal(found, k + 1);
+        assert_false(equal);
+        struct lapse_text less = { key.data, key.size - 1 }; /* perhaps a key, perhaps the beginning of some */
+        assert_true(lapse_block_find(&b, less, &found, &equal));
+        assert_int_equal(found, lapse_keys_find(&b.keys, 0, less));
+        assert_int_equal(equal, found < b.keys.count && lapse_text_equal(lapse_keys_text(&b.keys, found), less));
         assert_int_equal(lapse_keys_find(&b.keys, 0, (struct lapse_text){ other, key.size + 1 }), k + 1);
     }
     struct lapse_columns all = b.columns;

@@ -248,7 +248,7 @@ bool lapse_block_keys(struct lapse_block *b)
 
 /* A key that shares more with the key before than that shares with the one looked for is below it too, and one that
  * shares less is above: so most keys cost one comparison of two small numbers. */
-bool lapse_block_find(const struct lapse_block *b, struct lapse_text key, uint32_t *out)
+bool lapse_block_find(const struct lapse_block *b, struct lapse_text key, uint32_t *out, bool *equal)
 {
     struct key_section s;
     uint32_t common = 0, k = 0; /* bytes that `key` and the key before have in common */
@@ -266,6 +266,7 @@ bool lapse_block_find(const struct lapse_block *b, struct lapse_text key, uint32
             break;
     }
     *out = k;
+    *equal = k < b->keys.count && common == key.size && (uint32_t)s.shared[k] + s.own[k] == key.size;
     return true;
 }
 

@@ -54,6 +54,7 @@ static bool is_last(const struct lapse_merge *m, struct lapse_text key)
 
 lapse_status lapse_merge_move(struct lapse_merge *m, const struct merge_key *key, lapse_error *error)
 {
+    const bool only = key && is_last(m, key->text); /* of runs that do not have it nothing is wanted */
     size_t kept = 0;
     for (size_t i = 0; i < m->live; i++) {
         struct merge_place p = m->places[i];
@@ -61,7 +62,7 @@ lapse_status lapse_merge_move(struct lapse_merge *m, const struct merge_key *key
         if (key ? merge_order(&p.key, key) < 0 : p.taken) {
             if (!key && is_last(m, r->entry.key))
                 continue;
-            lapse_status status = key ? lapse_reader_seek(r, key->text, error) : lapse_reader_next(r, error);
+            lapse_status status = key ? lapse_reader_seek(r, key->text, only, error) : lapse_reader_next(r, error);
             if (status != LAPSE_OK)
                 return status;
             p.key = merge_key(m, r->entry.key);

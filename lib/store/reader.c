@@ -213,9 +213,10 @@ uint32_t lapse_keys_find(const struct lapse_keys *keys, uint32_t from, struct la
     return low;
 }
 
-lapse_status lapse_reader_seek(struct lapse_reader *r, struct lapse_text key, lapse_error *error)
+lapse_status lapse_reader_seek(struct lapse_reader *r, struct lapse_text key, bool only, lapse_error *error)
 {
     lapse_status status = LAPSE_OK;
+    bool equal = true;
     uint32_t k;
     if (lapse_reader_at_end(r) || lapse_text_order(r->entry.key, key) >= 0)
         return LAPSE_OK;
@@ -234,8 +235,12 @@ lapse_status lapse_reader_seek(struct lapse_reader *r, struct lapse_text key, la
         return status;
     if (r->has_keys)
         k = lapse_keys_find(&r->block.keys, r->key_no, key);
-    else if (!lapse_block_find(&r->block, key, &k))
+    else if (!lapse_block_find(&r->block, key, &k, &equal))
         return damaged(r, error);
+    if (only && !equal) {
+        enter(r, r->run->block_count);
+        return LAPSE_OK;
+    }
     /* There is one: the last key of the block is not below. */
     return k < r->block.keys.count ? set(r, k, error) : damaged(r, error);
 }

@@ -102,13 +102,13 @@ bool lapse_block_keys(struct lapse_block *block); /* all keys, about 8 ns each *
 /* The columns in `fields`: rows first .. first + n in their places, the others undefined. About 1 ns a value. */
 bool lapse_block_rows(struct lapse_block *block, uint32_t fields, uint32_t first, uint32_t n);
 bool lapse_block_decode(struct lapse_block *block, uint32_t fields); /* all of that */
-/* Without the keys having been read: the number of the first key that is not below `key`, or the count of keys; about
- * 1 ns for each key before it. And key k with its rows, written where `key` points. */
+/* Without the keys having been read: the number of the first key that is not below `key`, or the count of keys, and whether it
+ * is that key; about 1 ns for each key before it. And key k with its rows, written where `key` points. */
 struct lapse_entry {
     struct lapse_text key;
     uint32_t first, rows;
 };
-bool lapse_block_find(const struct lapse_block *block, struct lapse_text key, uint32_t *k);
+bool lapse_block_find(const struct lapse_block *block, struct lapse_text key, uint32_t *k, bool *equal);
 bool lapse_block_key(const struct lapse_block *block, uint32_t k, char key[LAPSE_TEXT_MAX], struct lapse_entry *out);
 void lapse_block_free(struct lapse_block *block);
 
@@ -374,7 +374,8 @@ void lapse_reader_close(struct lapse_reader *r);
 /* After a failure of any of these only close. LAPSE_STALE, LAPSE_DAMAGED. Those but load and seek: only when loaded. */
 lapse_status lapse_reader_load(struct lapse_reader *r, lapse_error *error);
 lapse_status lapse_reader_next(struct lapse_reader *r, lapse_error *error);
-lapse_status lapse_reader_seek(struct lapse_reader *r, struct lapse_text key, lapse_error *error);
+/* To the first key that is not below `key`; with `only` to the end, if it is not that key itself. */
+lapse_status lapse_reader_seek(struct lapse_reader *r, struct lapse_text key, bool only, lapse_error *error);
 lapse_status lapse_reader_keys(struct lapse_reader *r, lapse_error *error); /* all of the block, decoded */
 /* Of the entry, into block.columns; which may be lengthened over the keys that follow in the block. */
 lapse_status lapse_reader_rows(struct lapse_reader *r, uint32_t fields, lapse_error *error);
