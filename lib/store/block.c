@@ -166,7 +166,8 @@ void lapse_block_free(struct lapse_block *block)
         lapse_buffer_free(&block->arrays[i]);
 }
 
-/* Room for one column's arrays, reused from block to block. */
+/* Room for one column's arrays, reused from block to block. Of rows no more than up to the last one wanted, since whoever asks
+ * about one customer opens many blocks at once. */
 static void *array_room(struct lapse_block *b, int i, size_t bytes)
 {
     struct lapse_buffer *a = &b->arrays[i];
@@ -344,7 +345,7 @@ static bool get_texts(struct lapse_block *b, int f, uint8_t encoding, const uint
 static bool get_names(struct lapse_block *b, int f, const uint8_t *at, const uint8_t *end, uint32_t first,
                       uint32_t count)
 {
-    uint8_t *v = array_room(b, f, b->rows);
+    uint8_t *v = array_room(b, f, (size_t)first + count);
     if (!v || !lapse_unpack_names(&at, end, b->rows, first, count, v))
         return false;
     uint8_t seen[256] = { 0 };
@@ -372,7 +373,7 @@ static bool get_column(struct lapse_block *b, int f, uint32_t first, uint32_t co
         return false;
     if (lapse_column_class(f) == LAPSE_CLASS_NAME)
         return get_names(b, f, at, end, first, count);
-    int64_t *v = array_room(b, f, (size_t)b->rows * 8);
+    int64_t *v = array_room(b, f, (size_t)(first + count) * 8);
     b->columns.number[f] = v;
     return v && lapse_unpack(&at, end, b->rows, first, count, v);
 }
