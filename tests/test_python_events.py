@@ -4,7 +4,7 @@ import io
 import os
 from decimal import Decimal
 
-from python_suite import EXAMPLE, UTC, lapse, raises, suite
+from python_suite import EXAMPLE, UTC, example, lapse, raises, suite
 
 
 # ---- events in -----------------------------------------------------------------------------------------------------------
@@ -143,6 +143,23 @@ def case_exceptions_of_callbacks_come_through():
         told = []
         store.append(many, progress=lambda done, total: told.append((done, total)))
         assert told and all(0 <= done <= 80000 and total == -1 for done, total in told), told
+
+
+def case_numbers_are_not_cut_to_what_fits():
+    rows = [{'customer': 'ann', 'time': '2024-01-01', 'amount': 1}]
+    with example() as store:
+        before = len(store.everything().events().table())
+        for threads in (1 << 32, (1 << 32) + 2, 1 << 64, -(1 << 40)):
+            for function in (lambda: store.append(rows, threads=threads), lambda: store.compact(threads=threads),
+                             lambda: store.view().rfm(threads=threads)):
+                assert 'threads: %d is out of range' % threads == str(raises(OverflowError, function))
+        for threads in (-1, 65):
+            for function in (lambda: store.append(rows, threads=threads), lambda: store.compact(threads=threads)):
+                assert 'threads is %d, not from 1 to 64' % threads in str(raises(lapse.Invalid, function))
+        assert 'threads: ' in str(raises(TypeError, store.compact, threads='2'))
+        assert len(store.everything().events().table()) == before
+        store.compact(threads=2)
+        assert store.append(rows, threads=2).accepted == 1
 
 
 suite.run_all(globals())

@@ -198,11 +198,20 @@ static void numbers_of_threads(void **state)
         lapse_append_options_init(&append, sizeof append);
         lapse_upkeep_options_init(&upkeep, sizeof upkeep);
         append.threads = upkeep.threads = bad[i];
+        char expected[80];
+        snprintf(expected, sizeof expected, "threads is %d, not from 1 to 64", (int)bad[i]);
         assert_int_equal(lapse_store_append(store, &b, &append, NULL, &error), LAPSE_INVALID);
-        assert_string_equal(error.message, "threads are 1 to 64");
+        assert_string_equal(error.message, expected);
         assert_int_equal(lapse_store_compact(store, &upkeep, &error), LAPSE_INVALID);
-        assert_string_equal(error.message, "threads are 1 to 64");
+        assert_string_equal(error.message, expected);
     }
+    lapse_append_options append;
+    lapse_upkeep_options upkeep;
+    lapse_append_options_init(&append, sizeof append);
+    lapse_upkeep_options_init(&upkeep, sizeof upkeep);
+    append.reserved = upkeep.reserved = 1;
+    assert_int_equal(lapse_store_append(store, &b, &append, NULL, NULL), LAPSE_INVALID);
+    assert_int_equal(lapse_store_compact(store, &upkeep, NULL), LAPSE_INVALID);
     /* Hosts that were made before there were threads. */
     const lapse_upkeep_options plain = { .size = sizeof plain };
     lapse_append_options old;

@@ -121,7 +121,8 @@ enum {
     LAPSE_IMPORT_KEEP_ALL = 16         /**< keep every row that has no event_id, also one that is already there */
 };
 
-/** @since 0.9 */
+/** How to store a batch. Fill with lapse_append_options_init(): zeros would refuse all events after 1970. All pointers stay
+ *  the caller's and are used during the call only. @since 0.9 */
 typedef struct lapse_append_options {
     uint32_t size;
     uint32_t flags;            /**< LAPSE_IMPORT_SKIP_BAD_ROWS, _DRY_RUN, _KEEP_ALL */

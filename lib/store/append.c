@@ -101,6 +101,8 @@ lapse_status lapse_store_append(lapse_store *store, const lapse_batch *batch, co
     const uint32_t known = LAPSE_IMPORT_SKIP_BAD_ROWS | LAPSE_IMPORT_DRY_RUN | LAPSE_IMPORT_KEEP_ALL;
     if (status == LAPSE_OK && a.options.flags & ~known)
         status = lapse_fail(error, LAPSE_INVALID, "append takes no flags but skip, dry run and keep all");
+    if (status == LAPSE_OK && a.options.reserved)
+        status = lapse_fail(error, LAPSE_INVALID, "lapse_append_options: reserved is 0");
     if (status == LAPSE_OK && a.options.source && (strlen(a.options.source) > 255 ||
                                                    !lapse_utf8_valid(a.options.source, strlen(a.options.source))))
         status = lapse_fail(error, LAPSE_INVALID, "a source is at most 255 bytes of UTF-8");

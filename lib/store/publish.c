@@ -263,7 +263,7 @@ lapse_status lapse_check_threads(int32_t threads, lapse_error *error)
 {
     if (threads >= 1 && threads <= LAPSE_WRITE_THREADS)
         return LAPSE_OK;
-    return lapse_fail(error, LAPSE_INVALID, "threads are 1 to %d", LAPSE_WRITE_THREADS);
+    return lapse_fail(error, LAPSE_INVALID, "threads is %d, not from 1 to %d", (int)threads, LAPSE_WRITE_THREADS);
 }
 
 lapse_status lapse_settle_threads(int32_t *threads, lapse_error *error)

@@ -20,6 +20,8 @@ lapse_status lapse_upkeep_begin(struct lapse_upkeep *u, const lapse_upkeep_optio
         status = lapse_options_read(&u->options, sizeof u->options, options, oldest, "lapse_upkeep_options", error);
     if (status == LAPSE_OK && u->options.flags & ~known)
         return lapse_fail(error, LAPSE_INVALID, "lapse_upkeep_options has flags that this function does not know");
+    if (status == LAPSE_OK && u->options.reserved)
+        return lapse_fail(error, LAPSE_INVALID, "lapse_upkeep_options: reserved is 0");
     return status == LAPSE_OK ? lapse_settle_threads(&u->options.threads, error) : status;
 }
 

@@ -53,9 +53,22 @@ def c_type(text: str, sized: bool = False) -> Any:
     return kind
 
 
+class _Struct(ctypes.Structure):
+    """ctypes cuts a number to the bits of its field; here it is refused, by name."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        try:
+            super().__setattr__(name, value)
+        except TypeError as error:
+            raise TypeError('%s: %s' % (name, error)) from None
+        taken = getattr(self, name)
+        if isinstance(value, int) and isinstance(taken, int) and taken != value:
+            raise OverflowError('%s: %d is out of range' % (name, value))
+
+
 def _declare() -> None:
     for name in declared.STRUCTS:
-        STRUCTS[name] = type(name, (ctypes.Structure,), {'__doc__': 'As in the public headers.'})
+        STRUCTS[name] = type(name, (_Struct,), {'__doc__': 'As in the public headers.'})
     for name, (result, kinds) in declared.CALLBACKS.items():
         CALLBACKS[name] = ctypes.CFUNCTYPE(c_type(result, True), *(c_type(kind, True) for kind in kinds))
     left = dict(declared.STRUCTS)

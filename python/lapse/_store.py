@@ -120,7 +120,8 @@ class Store:
         '%m/%d/%Y %H:%M'. source_name: of rows without event_id where the file has no source column (the base name of the
         path). skip_bad_rows: store the good rows; on_reject, which implies it, is told of each other as a Reject.
         negative: 'refund' takes a negative order line as a refund. received_at: later events are bad rows.
-        progress(bytes_read, bytes_or_-1): something true cancels. See docs/events.md.
+        progress(bytes_read, bytes_or_-1): something true cancels. threads: to parse, sort and merge with, 1 to 64. See
+        docs/events.md.
         """
         mapping = ','.join('%s=%s' % pair for pair in map.items()) if map else None
         if len(delimiter) != 1 or ord(delimiter) > 127:
@@ -312,7 +313,8 @@ class Store:
         self._upkeep(lib.store_backup, ((os.fsencode(os.fspath(path)),), ()), flags, progress)
 
     def compact(self, *, upgrade: bool = False, threads: int = 1, progress: Optional[Progress] = None) -> None:
-        """Brings the store to its best speed, and gives free pages back. upgrade: to this library's latest format."""
+        """Brings the store to its best speed, and gives free pages back. upgrade: to this library's latest format. threads: to
+        merge with, 1 to 64. progress(rows, total)."""
         flags = declared.CONSTANTS['LAPSE_COMPACT_UPGRADE'] if upgrade else 0
         self._upkeep(lib.store_compact, ((), ()), flags, progress, threads=threads)
 
