@@ -107,7 +107,7 @@ static void stores_take_the_same_with_it(void **state)
     assert_null(store->bloom); /* few fingerprints do without */
     append_mixed(store, &m, first, NULL, MANY);
     assert_non_null(store->bloom);
-    assert_int_equal(store->bloom->words, (64 << 20) / 8 / 8);
+    assert_int_equal(store->bloom->words, (64 << 20) / 4 / 8);
     for (int round = 0; round < 5; round++)
         append_mixed(store, &m, more, first, SOME);
     count_runs(store, &behind, &others);
@@ -145,7 +145,7 @@ static void stores_take_the_same_with_it(void **state)
 
 static void *all_but_it(void *user, size_t n)
 {
-    return n == (64 << 20) / 8 ? NULL : heap_alloc(user, n);
+    return n == (64 << 20) / 4 ? NULL : heap_alloc(user, n);
 }
 
 static void stores_do_without_it(void **state)

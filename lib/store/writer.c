@@ -115,7 +115,7 @@ void lapse_run_writer_expect(struct lapse_run_writer *w, int64_t rows)
     if (filter == LAPSE_FILTER_OF_LATEST)
         lapse_recent_init(&w->recent, store);
     else if (filter == LAPSE_FILTER_OF_KEYS && !store->bloom) /* no memory for it: then each filter is asked */
-        store->bloom = lapse_bloom_new(&store->mem, (size_t)store->memory_limit / 8);
+        store->bloom = lapse_bloom_new(&store->mem, (size_t)store->memory_limit / 4);
 }
 
 /* Stores the blocks that wait, once the file is free. While another thread is there they wait on, up to a few, unless all
