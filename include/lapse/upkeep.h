@@ -49,8 +49,8 @@ LAPSE_API lapse_status lapse_store_backup(lapse_store *store, const char *path, 
  *  a crash at any moment leaves the store whole. After LAPSE_CANCELLED, LAPSE_BUSY or LAPSE_IO (no room on the disk, say)
  *  the runs may be merged already and the file larger than before; nothing is lost, and calling again goes on from there.
  *  Needs on the disk, for a time, about three times what the store holds: beside the file, and once that in the folder for
- *  temporary files that SQLite chooses. Memory: a decoded block a run and thread. In memory only the merging is done. `options` may
- *  be NULL. Threads: any. @since 0.9 */
+ *  temporary files that SQLite chooses. Memory: a decoded block a run and thread. In memory only the merging is
+ *  done. `options` may be NULL. Threads: any. @since 0.9 */
 LAPSE_API lapse_status lapse_store_compact(lapse_store *store, const lapse_upkeep_options *options, lapse_error *error);
 
 /** Reads everything that the store holds, as it is at one moment, and checks it: the pages of the file (SQLite's own check),

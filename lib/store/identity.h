@@ -1,4 +1,4 @@
-/* What identity is decided by; shared by the files that decide it, run.c, store.c, without.c and writer.c only. */
+/* What identity is decided by; shared by files of lib/store only: those that decide it, and those that write, merge, check and erase runs. */
 #ifndef LAPSE_LIB_STORE_IDENTITY_H
 #define LAPSE_LIB_STORE_IDENTITY_H
 

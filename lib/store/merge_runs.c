@@ -1,8 +1,7 @@
 /* Runs of a family become one.
  *
- * Their keys are cut into ranges of about as many rows, one for each thread. A range is merged by itself and is a part of
- * the new run; a part's last block is not full. Bounds are first keys of blocks, so a run is read twice only where it has
- * no block that begins there. Fingerprints are one range, since the filters of theirs are made in the order of keys. */
+ * Their keys are cut into ranges of about as many rows (cut.c), one for each thread. A range is merged by itself and is a
+ * part of the new run, whose last block is not full. Where a block goes on at a bound it is read twice. Fingerprints are one range, since the filters of theirs are made in the order of keys. */
 #include "store/merging.h"
 
 #include "store/identity.h"
@@ -64,55 +63,32 @@ lapse_status lapse_run_writer_chunk(struct lapse_run_writer *writer, const struc
     return status == LAPSE_OK ? hand_over(writer, chunk, given, error) : status;
 }
 
-/* ---- where ranges begin ---------------------------------------------------------------------------------------- */
-
-static int order_blocks(const void *user, uint32_t a, uint32_t b)
-{
-    const struct lapse_run_block *const *blocks = user;
-    return lapse_text_order(blocks[a]->first_key, blocks[b]->first_key);
-}
+/* ---- beginning and ending ------------------------------------------------------------------------------------------ */
 
 /* How many ranges are worth a thread each. */
-static size_t count_ranges(const struct lapse_merging *g, int threads)
+static int64_t count_ranges(const struct lapse_merging *g, int threads)
 {
-    size_t count = 1;
+    int64_t count = 1;
     if (lapse_families[g->runs[0]->family].filter != LAPSE_FILTER_OF_KEYS)
-        while (count < (size_t)threads && (int64_t)(count + 1) * g->store->limits.range <= g->rows)
+        while (count < threads && (count + 1) * g->store->limits.range <= g->rows)
             count++;
     return count;
 }
 
-/* Chooses the bounds: of all blocks by their first keys, those with a range's rows before them; of the blocks that go on at
- * such a key, one of each run, half the rows lie before it. There may be fewer ranges than `count`, for lack of keys. */
-static bool choose_bounds(struct lapse_merging *g, size_t count)
+static lapse_status make_ranges(struct lapse_merging *g, int threads, lapse_error *error)
 {
     const lapse_allocator *mem = &g->store->mem;
-    size_t n = 0;
-    for (size_t i = 0; i < g->count; i++)
-        n += g->runs[i]->block_count;
-    const struct lapse_run_block **blocks = lapse_mem_alloc(mem, (n + 1) * sizeof *blocks);
-    uint32_t *order = lapse_mem_alloc(mem, (2 * n + 1) * sizeof *order);
-    bool ok = blocks && order;
-    for (size_t i = 0, k = 0; ok && i < g->count; i++)
-        for (size_t b = 0; b < g->runs[i]->block_count; b++, k++) {
-            blocks[k] = &g->runs[i]->blocks[b];
-            order[k] = (uint32_t)k;
-        }
-    if (ok)
-        lapse_sort_indices(order, n, order + n, order_blocks, blocks);
-    int64_t before = n ? -g->rows / (int64_t)n * (int64_t)g->count / 2 : 0;
-    for (size_t k = 0; ok && k < n && g->range_count < count; before += blocks[order[k++]]->rows) {
-        struct lapse_text key = blocks[order[k]]->first_key;
-        struct lapse_text last = g->range_count > 1 ? g->ranges[g->range_count - 1].from : blocks[order[0]]->first_key;
-        if (before >= g->rows / (int64_t)count * (int64_t)g->range_count && lapse_text_order(key, last) > 0)
-            g->ranges[g->range_count++].from = key;
-    }
-    lapse_mem_free(mem, blocks);
-    lapse_mem_free(mem, order);
-    return ok;
+    struct lapse_text *from;
+    int64_t count;
+    lapse_status status = lapse_runs_cut(mem, g->runs, g->count, count_ranges(g, threads), &from, &count, error);
+    if (status != LAPSE_OK)
+        return status;
+    g->ranges = lapse_mem_zero(mem, (size_t)count, sizeof *g->ranges);
+    for (int64_t r = 0; g->ranges && r < count; r++)
+        g->ranges[g->range_count++].from = from[r];
+    lapse_mem_free(mem, from);
+    return g->ranges ? LAPSE_OK : lapse_fail_memory(error);
 }
-
-/* ---- beginning and ending ------------------------------------------------------------------------------------------ */
 
 static int order_latest(const void *user, uint32_t a, uint32_t b)
 {
@@ -174,11 +150,7 @@ lapse_status lapse_merging_begin(struct lapse_store *store, struct lapse_run *co
         g->rows += runs[g->count]->rows;
         lapse_run_retain(runs[g->count]);
     }
-    const size_t count = g->runs ? count_ranges(g, threads) : 1;
-    g->ranges = lapse_mem_zero(mem, count, sizeof *g->ranges);
-    g->range_count = g->ranges ? 1 : 0;
-    lapse_status status = g->runs && g->ranges && (count == 1 || choose_bounds(g, count)) ? LAPSE_OK
-                                                                                         : lapse_fail_memory(error);
+    lapse_status status = g->runs ? make_ranges(g, threads, error) : lapse_fail_memory(error);
     for (size_t r = 0; r < g->range_count && status == LAPSE_OK; r++)
         status = open_range(g, r, error);
     if (status != LAPSE_OK) {

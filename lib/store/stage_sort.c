@@ -233,10 +233,13 @@ static bool collect(struct gathering *g, size_t r)
     for (uint32_t p = 0; p < s->part_count; p++)
         for (uint32_t c = first[p]; c < end[p]; c++)
             g->places[g->count++] = (struct place){ p, c };
-    for (uint32_t i = 0; i < n; i++)
-        g->order[i] = i;
-    if (n == 0 || s->part_count == 1) /* it is sorted */
+    if (n == 0)
         return true;
+    if (s->part_count == 1) { /* it is sorted */
+        for (uint32_t i = 0; i < n; i++)
+            g->order[i] = i;
+        return true;
+    }
     size_t skip = common_prefix(g);
     for (uint32_t i = 0; i < n; i++)
         g->keys[i] = (struct lapse_sort_key){ lapse_text_eight(id_of(g, i), skip), i };

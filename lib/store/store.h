@@ -465,6 +465,13 @@ uint64_t lapse_digest_add(uint64_t digest, int64_t id, uint64_t checksum); /* of
 uint64_t lapse_manifest_digest(const struct lapse_manifest *m); /* of ids and checksums; 0: no runs */
 size_t lapse_manifest_family(const struct lapse_manifest *m, int family, struct lapse_run **out); /* room for count */
 
+/* ---- cut.c: the keys of runs in parts ---------------------------------------------------------------------------- */
+
+/* Parts of about equally many rows, that begin where blocks of the runs do: *count of them, at most `parts` and 1 at least, fewer
+ * for lack of blocks. (*keys)[1 ...] is where each but the first begins; the caller frees them, the texts are the runs'. */
+lapse_status lapse_runs_cut(const lapse_allocator *mem, struct lapse_run *const *runs, size_t run_count, int64_t parts,
+                            struct lapse_text **keys, int64_t *count, lapse_error *error);
+
 /* ---- merge_runs.c: runs become one ------------------------------------------------------------------------------ */
 
 /* Whole keys, in order after those before; of families with versions only the latest of each. */

@@ -1,5 +1,5 @@
-/* What was told to the host, and what is still to be confirmed, as rows of runs; shared by telling.c, sorter.c, touched.c,
- * publish.c, verify*.c and lib/state.
+/* What was told to the host, and what is still to be confirmed, as rows of runs; shared by files of
+ * lib/store, those that merge, check and erase such runs among them, and lib/state.
  *
  * Families, beside events (family.c): customers that commits have TOUCHED since the last call; of each customer what was
  * TOLD last; the DEADLINES at which time alone changes it, which are derived from that; the CHANGES of a call under way;

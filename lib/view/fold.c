@@ -1,7 +1,7 @@
 /* The loop over all customers, on one thread or several.
  *
- * The key space is cut where the blocks of all runs begin, into parts of about equally many rows, so that threads
- * take parts as they come and every part lies between its neighbours. Which thread takes which part changes nothing. */
+ * The keys are cut into parts (store/cut.c), so that threads take parts as they come and every part lies between its
+ * neighbours. Which thread takes which part changes nothing. */
 #include "view/private.h"
 
 enum { PARTS_A_THREAD = 8, TOLD_EVERY = 1 << 16 };
@@ -18,12 +18,6 @@ struct folding {
     atomic_llong done;
     atomic_bool stop;
 };
-
-static int order_keys(const void *user, uint32_t a, uint32_t b)
-{
-    const struct lapse_run_block *const *blocks = user;
-    return lapse_text_order(blocks[a]->first_key, blocks[b]->first_key);
-}
 
 int64_t lapse_view_rows(const lapse_view *view)
 {
@@ -52,44 +46,7 @@ int32_t lapse_fold_parts(int32_t threads)
 
 lapse_status lapse_view_cut(lapse_view *view, int64_t parts, struct lapse_text **keys, int64_t *count, lapse_error *error)
 {
-    const lapse_allocator *mem = lapse_view_memory(view);
-    int64_t events = lapse_view_rows(view);
-    size_t n = 0, k = 0;
-    for (size_t i = 0; i < view->run_count; i++)
-        n += view->runs[i]->block_count;
-    if (parts > (int64_t)n) /* cuts are where blocks begin */
-        parts = n ? (int64_t)n : 1;
-    struct lapse_text *cuts = *keys = lapse_mem_zero(mem, (size_t)parts, sizeof *cuts);
-    *count = 1;
-    if (!cuts)
-        return lapse_fail_memory(error);
-    if (parts == 1)
-        return LAPSE_OK;
-    const struct lapse_run_block **blocks = lapse_mem_alloc(mem, n * sizeof *blocks);
-    uint32_t *order = lapse_mem_alloc(mem, 2 * n * sizeof *order);
-    lapse_status status = blocks && order ? LAPSE_OK : lapse_fail_memory(error);
-    for (size_t i = 0; status == LAPSE_OK && i < view->run_count; i++)
-        for (size_t b = 0; b < view->runs[i]->block_count; b++, k++) {
-            blocks[k] = &view->runs[i]->blocks[b];
-            order[k] = (uint32_t)k;
-        }
-    if (status == LAPSE_OK) {
-        lapse_sort_indices(order, n, order + n, order_keys, blocks);
-        int64_t rows = 0;
-        for (size_t i = 0; i < n; i++) {
-            struct lapse_text key = blocks[order[i]]->first_key, last = cuts[*count - 1];
-            bool above = *count == 1 ? i > 0 : lapse_text_order(key, last) > 0;
-            if (above && *count < parts && rows >= events / parts * *count)
-                cuts[(*count)++] = key;
-            rows += blocks[order[i]]->rows;
-        }
-    } else {
-        lapse_mem_free(mem, cuts);
-        *keys = NULL;
-    }
-    lapse_mem_free(mem, blocks);
-    lapse_mem_free(mem, order);
-    return status;
+    return lapse_runs_cut(lapse_view_memory(view), view->runs, view->run_count, parts, keys, count, error);
 }
 
 static bool tell(struct folding *f, int64_t events)
