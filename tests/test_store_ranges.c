@@ -46,6 +46,31 @@ static void random_commits(void **state)
     append_threads = 1;
 }
 
+/* Batches that are sorted and written on threads too. */
+static void large_batches(void **state)
+{
+    char *before = NULL;
+    (void)state;
+    count = 0;
+    draw_events(3 * 70000, 10);
+    for (int threads = 1; threads <= 3; threads++) {
+        lapse_store *store = opened(NULL, 0);
+        append_threads = threads;
+        for (int i = 0; i < 3; i++)
+            assert_int_equal(append(store, i * 70000, 70000), LAPSE_OK);
+        check_store(store, count, 20);
+        check_sound(store);
+        char *after = export_of(store);
+        if (before)
+            assert_string_equal(after, before);
+        free(before);
+        before = after;
+        lapse_store_close(store);
+    }
+    free(before);
+    append_threads = 1;
+}
+
 /* ---- the ranges themselves ------------------------------------------------------------------------------------- */
 
 static size_t events_of(lapse_store *store, struct lapse_manifest **m, struct lapse_run **runs)
@@ -212,6 +237,9 @@ static void numbers_of_threads(void **state)
     append.reserved = upkeep.reserved = 1;
     assert_int_equal(lapse_store_append(store, &b, &append, NULL, NULL), LAPSE_INVALID);
     assert_int_equal(lapse_store_compact(store, &upkeep, NULL), LAPSE_INVALID);
+    /* Zeros: nothing is later than 1970. */
+    const lapse_append_options zeros = { .size = sizeof zeros };
+    assert_int_equal(lapse_store_append(store, &b, &zeros, NULL, NULL), LAPSE_BAD_INPUT);
     /* Hosts that were made before there were threads. */
     const lapse_upkeep_options plain = { .size = sizeof plain };
     lapse_append_options old;
@@ -228,6 +256,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(random_commits),
+        cmocka_unit_test(large_batches),
         cmocka_unit_test(ranges_are_alike),
         cmocka_unit_test(one_customer),
         cmocka_unit_test(filters),
