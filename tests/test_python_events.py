@@ -2,6 +2,7 @@
 import datetime
 import io
 import os
+import re
 from decimal import Decimal
 
 from python_suite import EXAMPLE, UTC, example, lapse, raises, suite
@@ -155,7 +156,7 @@ def case_numbers_are_not_cut_to_what_fits():
                 assert 'threads: %d is out of range' % threads == str(raises(OverflowError, function))
         for threads in (-1, 65):
             for function in (lambda: store.append(rows, threads=threads), lambda: store.compact(threads=threads)):
-                assert 'threads is %d, not from 1 to 64' % threads in str(raises(lapse.Invalid, function))
+                assert re.search(r'threads is %d, not from [01] to 64$' % threads, str(raises(lapse.Invalid, function)))
         assert 'threads: ' in str(raises(TypeError, store.compact, threads='2'))
         assert len(store.everything().events().table()) == before
         store.compact(threads=2)

@@ -224,11 +224,11 @@ static void numbers_of_threads(void **state)
         lapse_upkeep_options_init(&upkeep, sizeof upkeep);
         append.threads = upkeep.threads = bad[i];
         char expected[80];
-        snprintf(expected, sizeof expected, "threads is %d, not from 1 to 64", (int)bad[i]);
+        snprintf(expected, sizeof expected, "lapse_append_options: threads is %d, not from 0 to 64", (int)bad[i]);
         assert_int_equal(lapse_store_append(store, &b, &append, NULL, &error), LAPSE_INVALID);
         assert_string_equal(error.message, expected);
         assert_int_equal(lapse_store_compact(store, &upkeep, &error), LAPSE_INVALID);
-        assert_string_equal(error.message, expected);
+        assert_string_equal(strstr(error.message, ": "), strstr(expected, ": "));
     }
     lapse_append_options append;
     lapse_upkeep_options upkeep;

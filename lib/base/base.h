@@ -71,6 +71,12 @@ lapse_status lapse_fail_again(lapse_error *error, const lapse_error *kept);
  * refuses a size below `oldest`, and bytes beyond ours that are not zero. `what` names the struct. */
 lapse_status lapse_options_read(void *ours, size_t ours_size, const void *theirs, size_t oldest,
                                 const char *what, lapse_error *error);
+/* Numbers of such a struct and what they may be. LAPSE_INVALID names the first that is something else. */
+struct lapse_option_range {
+    const char *name;
+    int64_t value, least, most;
+};
+lapse_status lapse_options_check(const char *what, const struct lapse_option_range *ranges, size_t n, lapse_error *error);
 /* The other way: writes the first min(size, defaults_size) bytes of defaults, zeros beyond, and the size. */
 lapse_status lapse_options_write(void *theirs, uint32_t size, const void *defaults, size_t defaults_size,
                                  size_t oldest);
@@ -345,6 +351,7 @@ void lapse_sort_settled(struct lapse_sort_key *keys, uint32_t *v, size_t n, uint
 /* Calls work(user, i) for i in [0, tasks), each once, on up to `threads` threads, the caller's among them, which does
  * task 0; workers block all signals and are joined before return. With threads <= 1, or when none can be started, all
  * run in order on the caller's. A non-zero return keeps tasks that have not begun from beginning. */
+enum { LAPSE_THREADS_MOST = 64 };
 void lapse_parallel(int threads, int64_t tasks, int (*work)(void *user, int64_t task), void *user);
 const void *lapse_thread_mark(void); /* differs from thread to thread */
 

@@ -227,6 +227,15 @@ lapse_status lapse_options_read(void *ours, size_t ours_size, const void *theirs
     return LAPSE_OK;
 }
 
+lapse_status lapse_options_check(const char *what, const struct lapse_option_range *ranges, size_t n, lapse_error *error)
+{
+    for (size_t i = 0; i < n; i++)
+        if (ranges[i].value < ranges[i].least || ranges[i].value > ranges[i].most)
+            return lapse_fail(error, LAPSE_INVALID, "%s: %s is %lld, not from %lld to %lld", what, ranges[i].name,
+                              (long long)ranges[i].value, (long long)ranges[i].least, (long long)ranges[i].most);
+    return LAPSE_OK;
+}
+
 lapse_status lapse_options_write(void *theirs, uint32_t size, const void *defaults, size_t defaults_size,
                                  size_t oldest)
 {

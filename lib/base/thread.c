@@ -7,8 +7,6 @@
 #include <signal.h>
 #include <stdatomic.h>
 
-#define WORKERS_MOST 64
-
 struct crew {
     int (*work)(void *user, int64_t task);
     void *user;
@@ -34,12 +32,12 @@ static void *worker(void *crew)
 void lapse_parallel(int threads, int64_t tasks, int (*work)(void *user, int64_t task), void *user)
 {
     struct crew crew = { work, user, tasks, 1 }; /* the first is the caller's */
-    pthread_t workers[WORKERS_MOST];
+    pthread_t workers[LAPSE_THREADS_MOST];
     int started = 0, wanted = threads > 1 ? threads - 1 : 0;
     sigset_t all, before;
 
-    if (wanted > WORKERS_MOST)
-        wanted = WORKERS_MOST;
+    if (wanted > LAPSE_THREADS_MOST)
+        wanted = LAPSE_THREADS_MOST;
     if (wanted > tasks - 1)
         wanted = (int)(tasks - 1);
     if (wanted > 0) {

@@ -28,11 +28,8 @@ lapse_status lapse_churn_options_init(lapse_churn_options *options, uint32_t siz
 
 static lapse_status check_ranges(const lapse_churn_options *o, lapse_error *error)
 {
-    const struct {
-        const char *name;
-        int64_t value, least, most;
-    } ranges[] = {
-        { "threads", o->threads, 1, 64 },
+    const struct lapse_option_range ranges[] = {
+        { "threads", o->threads, 1, LAPSE_THREADS_MOST },
         { "basis", o->basis, LAPSE_CHURN_PURCHASE, LAPSE_CHURN_ACTIVITY },
         { "lost", o->lost, LAPSE_CHURN_LOST, LAPSE_CHURN_INACTIVE },
         { "every", o->every, LAPSE_EVERY_NONE, LAPSE_EVERY_YEAR },
@@ -40,11 +37,9 @@ static lapse_status check_ranges(const lapse_churn_options *o, lapse_error *erro
         { "quantile_count", o->quantile_count, o->quantiles ? 1 : 0, o->quantiles ? QUANTILES_MOST : 0 },
         { "reserved", o->reserved, 0, 0 },
     };
-    for (size_t i = 0; i < sizeof ranges / sizeof *ranges; i++)
-        if (ranges[i].value < ranges[i].least || ranges[i].value > ranges[i].most)
-            return lapse_fail(error, LAPSE_INVALID, "lapse_churn_options: %s is %lld, not from %lld to %lld",
-                              ranges[i].name, (long long)ranges[i].value, (long long)ranges[i].least,
-                              (long long)ranges[i].most);
+    lapse_status status = lapse_options_check("lapse_churn_options", ranges, sizeof ranges / sizeof *ranges, error);
+    if (status != LAPSE_OK)
+        return status;
     for (int32_t i = 0; i < o->quantile_count; i++)
         if (o->quantiles[i] < 1 || o->quantiles[i] > MILLION)
             return lapse_fail(error, LAPSE_INVALID,

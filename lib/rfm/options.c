@@ -28,11 +28,8 @@ lapse_status lapse_rfm_options_init(lapse_rfm_options *options, uint32_t size)
 
 static lapse_status check_ranges(const lapse_rfm_options *o, lapse_error *error)
 {
-    const struct {
-        const char *name;
-        int64_t value, least, most;
-    } ranges[] = {
-        { "threads", o->threads, 1, 64 },
+    const struct lapse_option_range ranges[] = {
+        { "threads", o->threads, 1, LAPSE_THREADS_MOST },
         { "cuts", o->cuts, LAPSE_CUTS_QUANTILE, LAPSE_CUTS_FIXED },
         { "bins_r", o->bins_r, LAPSE_BINS_MIN, LAPSE_BINS_MAX },
         { "bins_f", o->bins_f, LAPSE_BINS_MIN, LAPSE_BINS_MAX },
@@ -46,12 +43,7 @@ static lapse_status check_ranges(const lapse_rfm_options *o, lapse_error *error)
         { "reserved", o->reserved, 0, 0 },
         { "segments_size", o->segments_size, 0, o->segments ? INT64_MAX : 0 },
     };
-    for (size_t i = 0; i < sizeof ranges / sizeof *ranges; i++)
-        if (ranges[i].value < ranges[i].least || ranges[i].value > ranges[i].most)
-            return lapse_fail(error, LAPSE_INVALID, "lapse_rfm_options: %s is %lld, not from %lld to %lld",
-                              ranges[i].name, (long long)ranges[i].value, (long long)ranges[i].least,
-                              (long long)ranges[i].most);
-    return LAPSE_OK;
+    return lapse_options_check("lapse_rfm_options", ranges, sizeof ranges / sizeof *ranges, error);
 }
 
 /* What excludes each other (R11, R12); fixed cuts bring their bins with them. */

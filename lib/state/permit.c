@@ -80,12 +80,11 @@ lapse_status lapse_permit_options_init(lapse_permit_options *options, uint32_t s
 
 static lapse_status check_options(const lapse_permit_options *o, lapse_error *error)
 {
-    if (o->flags || o->reserved)
-        return lapse_fail(error, LAPSE_INVALID, "lapse_permit_options: flags and reserved are 0");
-    if (o->threads < 1 || o->threads > 64)
-        return lapse_fail(error, LAPSE_INVALID, "lapse_permit_options: threads is %lld, not from 1 to 64",
-                          (long long)o->threads);
-    return check_question(o->channel, o->purpose, o->topic, error);
+    const struct lapse_option_range ranges[] = {
+        { "flags", o->flags, 0, 0 }, { "reserved", o->reserved, 0, 0 }, { "threads", o->threads, 1, LAPSE_THREADS_MOST }
+    };
+    lapse_status status = lapse_options_check("lapse_permit_options", ranges, sizeof ranges / sizeof *ranges, error);
+    return status != LAPSE_OK ? status : check_question(o->channel, o->purpose, o->topic, error);
 }
 
 lapse_status lapse_view_permit(lapse_view *view, const lapse_permit_options *options, lapse_result **out,

@@ -304,11 +304,12 @@ static lapse_status read_options(lapse_view *view, lapse_state_options *ours, co
     *ours = defaults;
     if (status == LAPSE_OK && theirs)
         status = lapse_options_read(ours, sizeof *ours, theirs, OLDEST, "lapse_state_options", error);
-    if (status == LAPSE_OK && (ours->flags || ours->reserved))
-        status = lapse_fail(error, LAPSE_INVALID, "lapse_state_options: flags and reserved are 0");
-    if (status == LAPSE_OK && (ours->threads < 1 || ours->threads > 64))
-        status = lapse_fail(error, LAPSE_INVALID, "lapse_state_options: threads is %lld, not from 1 to 64",
-                            (long long)ours->threads);
+    const struct lapse_option_range ranges[] = {
+        { "flags", ours->flags, 0, 0 }, { "reserved", ours->reserved, 0, 0 },
+        { "threads", ours->threads, 1, LAPSE_THREADS_MOST }
+    };
+    if (status == LAPSE_OK)
+        status = lapse_options_check("lapse_state_options", ranges, sizeof ranges / sizeof *ranges, error);
     if (status == LAPSE_OK)
         lapse_rules_read(rules, view, ours->policy);
     return status;

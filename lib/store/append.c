@@ -101,13 +101,14 @@ lapse_status lapse_store_append(lapse_store *store, const lapse_batch *batch, co
     const uint32_t known = LAPSE_IMPORT_SKIP_BAD_ROWS | LAPSE_IMPORT_DRY_RUN | LAPSE_IMPORT_KEEP_ALL;
     if (status == LAPSE_OK && a.options.flags & ~known)
         status = lapse_fail(error, LAPSE_INVALID, "append takes no flags but skip, dry run and keep all");
-    if (status == LAPSE_OK && a.options.reserved)
-        status = lapse_fail(error, LAPSE_INVALID, "lapse_append_options: reserved is 0");
     if (status == LAPSE_OK && a.options.source && (strlen(a.options.source) > 255 ||
                                                    !lapse_utf8_valid(a.options.source, strlen(a.options.source))))
         status = lapse_fail(error, LAPSE_INVALID, "a source is at most 255 bytes of UTF-8");
+    const struct lapse_option_range ranges[] = { { "threads", a.options.threads, 0, LAPSE_THREADS_MOST },
+                                                 { "reserved", a.options.reserved, 0, 0 } };
     if (status == LAPSE_OK)
-        status = lapse_settle_threads(&a.options.threads, error);
+        status = lapse_options_check("lapse_append_options", ranges, sizeof ranges / sizeof *ranges, error);
+    a.options.threads += a.options.threads == 0; /* options that were made before there were threads */
     if (status == LAPSE_OK)
         status = lapse_batch_check(batch, &a.batch, error);
     if (status != LAPSE_OK)

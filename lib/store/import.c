@@ -33,7 +33,8 @@ static lapse_status check_options(struct import *im, const lapse_import_options 
         return status;
     if (o->flags & ~known)
         return lapse_fail(error, LAPSE_INVALID, "lapse_import_options has flags that this library does not know");
-    status = lapse_check_threads(o->threads, error);
+    const struct lapse_option_range threads = { "threads", o->threads, 1, LAPSE_THREADS_MOST };
+    status = lapse_options_check("lapse_import_options", &threads, 1, error);
     if (status != LAPSE_OK)
         return status;
     if (o->delimiter < 1 || o->delimiter > 127 || o->delimiter == '"' || o->delimiter == '\r' || o->delimiter == '\n')

@@ -259,19 +259,6 @@ static lapse_status publish_commit(struct lapse_store *store, struct lapse_commi
     return status;
 }
 
-lapse_status lapse_check_threads(int32_t threads, lapse_error *error)
-{
-    if (threads >= 1 && threads <= LAPSE_WRITE_THREADS)
-        return LAPSE_OK;
-    return lapse_fail(error, LAPSE_INVALID, "threads is %d, not from 1 to %d", (int)threads, LAPSE_WRITE_THREADS);
-}
-
-lapse_status lapse_settle_threads(int32_t *threads, lapse_error *error)
-{
-    *threads = *threads ? *threads : 1;
-    return lapse_check_threads(*threads, error);
-}
-
 lapse_status lapse_store_commit(struct lapse_store *store, struct lapse_commit *commit,
                                 lapse_status (*fill)(void *user, struct lapse_commit *commit, lapse_error *error),
                                 void *user, lapse_error *error)

@@ -17,8 +17,7 @@
 
 enum {
     LAPSE_BLOCK_ROWS = 8192,
-    LAPSE_FORMAT = 1,           /* of the files that this library makes, and the latest that it reads */
-    LAPSE_WRITE_THREADS = 64    /* of a call that writes, at most */
+    LAPSE_FORMAT = 1            /* of the files that this library makes, and the latest that it reads */
 };
 
 struct lapse_store;
@@ -584,10 +583,6 @@ struct lapse_commit {
     lapse_status (*resolved)(void *user, lapse_error *error);
     void *user;
 };
-/* How many threads a call that writes may use: LAPSE_INVALID unless it is a number that there can be. */
-lapse_status lapse_check_threads(int32_t threads, lapse_error *error);
-/* The same in options that had none at first: 0, which was there before, becomes 1. */
-lapse_status lapse_settle_threads(int32_t *threads, lapse_error *error);
 /* LAPSE_CANCELLED when the host says stop. */
 lapse_status lapse_commit_go_on(const struct lapse_commit *commit, lapse_error *error);
 /* Decides which staged rows are new and counts them. events[i] is the run of those of staged run i that stay, perhaps

@@ -20,9 +20,12 @@ lapse_status lapse_upkeep_begin(struct lapse_upkeep *u, const lapse_upkeep_optio
         status = lapse_options_read(&u->options, sizeof u->options, options, oldest, "lapse_upkeep_options", error);
     if (status == LAPSE_OK && u->options.flags & ~known)
         return lapse_fail(error, LAPSE_INVALID, "lapse_upkeep_options has flags that this function does not know");
-    if (status == LAPSE_OK && u->options.reserved)
-        return lapse_fail(error, LAPSE_INVALID, "lapse_upkeep_options: reserved is 0");
-    return status == LAPSE_OK ? lapse_settle_threads(&u->options.threads, error) : status;
+    const struct lapse_option_range ranges[] = { { "threads", u->options.threads, 0, LAPSE_THREADS_MOST },
+                                                 { "reserved", u->options.reserved, 0, 0 } };
+    if (status == LAPSE_OK)
+        status = lapse_options_check("lapse_upkeep_options", ranges, sizeof ranges / sizeof *ranges, error);
+    u->options.threads += u->options.threads == 0; /* options that were made before there were threads */
+    return status;
 }
 
 lapse_status lapse_upkeep_go_on(struct lapse_upkeep *u, int64_t rows, lapse_error *error)
