@@ -50,6 +50,18 @@ static inline bool lapse_text_equal(struct lapse_text a, struct lapse_text b)
     const uint32_t n = a.size; /* those that differ do so most often in their last bytes */
     return n == b.size && (n == 0 || (a.data[n - 1] == b.data[n - 1] && memcmp(a.data, b.data, n) == 0));
 }
+/* The first of ascending texts from `low` on and before `high` that is not below `text`; `high`: there is none. */
+static inline size_t lapse_texts_find(const struct lapse_text *texts, size_t low, size_t high, struct lapse_text text)
+{
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (lapse_text_order(texts[middle], text) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
 /* Most texts are short; their two words may overlap. */
 static inline void lapse_text_copy(char *to, struct lapse_text text)
 {

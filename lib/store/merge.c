@@ -183,16 +183,8 @@ lapse_status lapse_merge_seek(struct lapse_merge *m, struct lapse_text key, laps
 {
     const struct lapse_text *text = m->chunk.text;
     if (m->chunk.keys && lapse_text_order(text[m->chunk.keys - 1], key) >= 0) {
-        size_t low = m->chunk_at, high = m->chunk.keys - 1;
-        while (low < high) {
-            size_t middle = low + (high - low) / 2;
-            if (lapse_text_order(text[middle], key) < 0)
-                low = middle + 1;
-            else
-                high = middle;
-        }
-        m->wanted = low < m->chunk.keys ? m->wanted : 1;
-        m->chunk_at = low; /* never back */
+        m->chunk_at = lapse_texts_find(text, m->chunk_at, m->chunk.keys, key); /* never back */
+        m->wanted = m->chunk_at < m->chunk.keys ? m->wanted : 1;
         return LAPSE_OK;
     }
     struct merge_key to = any_key(m, key);

@@ -45,15 +45,9 @@ lapse_status lapse_touched_put(struct lapse_sorter *sorter, struct lapse_text cu
 static lapse_status put_sharer(void *user, struct lapse_text customer, lapse_error *error)
 {
     struct sharers *s = user;
-    size_t low = 0, high = s->count;
-    int order = 1;
-    while (low < high && order != 0) {
-        size_t middle = low + (high - low) / 2;
-        order = lapse_text_order(s->without[middle], customer);
-        low = order < 0 ? middle + 1 : low;
-        high = order < 0 ? high : middle;
-    }
-    return order == 0 ? LAPSE_OK : lapse_touched_put(&s->sorter, customer, error);
+    size_t i = lapse_texts_find(s->without, 0, s->count, customer);
+    return i < s->count && lapse_text_equal(s->without[i], customer) ? LAPSE_OK
+                                                                      : lapse_touched_put(&s->sorter, customer, error);
 }
 
 lapse_status lapse_touched_sharers(struct lapse_store *store, const struct lapse_manifest *m, const struct lapse_text *addresses,

@@ -78,22 +78,9 @@ lapse_status lapse_run_without(struct lapse_store *store, struct lapse_run *run,
     return status;
 }
 
-/* The first of ascending texts from `low` on that is not below `key`. */
-static size_t find_text(const struct lapse_text *texts, size_t low, size_t high, struct lapse_text key)
-{
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (lapse_text_order(texts[middle], key) < 0)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
-}
-
 static bool owned(const struct lapse_key_set *set, struct lapse_text owner)
 {
-    size_t i = find_text(set->owners, 0, set->owner_count, owner);
+    size_t i = lapse_texts_find(set->owners, 0, set->owner_count, owner);
     return i < set->owner_count && lapse_text_equal(set->owners[i], owner);
 }
 
@@ -102,7 +89,7 @@ static bool concerns(const struct lapse_key_set *set, const struct lapse_run_blo
 {
     if (!set->keys)
         return true;
-    size_t low = *k = find_text(set->keys, *k, set->count, b->first_key);
+    size_t low = *k = lapse_texts_find(set->keys, *k, set->count, b->first_key);
     return low < set->count && lapse_text_order(set->keys[low], b->last_key) <= 0;
 }
 
