@@ -173,13 +173,13 @@ static lapse_status put_summary(const lapse_allocator *mem, const struct set *al
     };
     int64_t lost = total(&all->lost), censored = total(&all->censored), count = 0, left = lost + censored;
     double *v = lapse_mem_alloc(mem, (4 * end_of(all) + 1) * sizeof *v), mean, variance, median;
-    double *time = v, *survival = time + end_of(all), *at_risk = survival + end_of(all),
-           *losses = at_risk + end_of(all);
     int32_t has_median;
     struct lapse_curve curve;
     *out = NULL;
     if (!v)
         return lapse_fail_memory(error);
+    double *time = v, *survival = time + end_of(all), *at_risk = survival + end_of(all),
+           *losses = at_risk + end_of(all);
     lapse_curve_begin(&curve);
     for (size_t day = 0; day < end_of(all); day++) {
         if (of_day(&all->lost, day)) {

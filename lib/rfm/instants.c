@@ -312,7 +312,8 @@ static void copy_rows(const struct lapse_rfm_instants *s, const struct part *p, 
             }
             n++;
         }
-        from += size;
+        if (s->with_ids)
+            from += size;
     }
     rows->ids.size = s->with_ids ? (size_t)(to - rows->ids.data) : 0;
     rows->count = n;

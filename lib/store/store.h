@@ -49,7 +49,7 @@ struct lapse_family {
     bool published;           /* runs of it are in manifests */
     bool latest;              /* of a key only the rows of the latest version count (telling.h); merges drop the others */
     uint32_t rows;            /* of a block at most; 0: LAPSE_BLOCK_ROWS. Fewer where few rows are asked for */
-    enum { LAPSE_FILTER_NONE, LAPSE_FILTER_OF_KEYS, LAPSE_FILTER_OF_LATEST } filter; /* recent.c, filter.c */
+    enum lapse_filter_kind { LAPSE_FILTER_NONE, LAPSE_FILTER_OF_KEYS, LAPSE_FILTER_OF_LATEST } filter; /* recent.c, filter.c */
     /* What goes with a customer who is forgotten: nothing; rows whose keys are customers, or numbers and customers, or
      * fingerprints of their events, or addresses that name them; all of it, because it is derived and made anew when it
      * is asked for. See erase.c. */

@@ -109,7 +109,7 @@ static bool finish_filter(struct lapse_run_writer *w)
 void lapse_run_writer_expect(struct lapse_run_writer *w, int64_t rows)
 {
     struct lapse_store *store = w->store;
-    const int filter = lapse_families[w->run->family].filter;
+    const enum lapse_filter_kind filter = lapse_families[w->run->family].filter;
     if (rows < LAPSE_FILTER_KEYS)
         return;
     if (filter == LAPSE_FILTER_OF_LATEST)
@@ -123,10 +123,11 @@ void lapse_run_writer_expect(struct lapse_run_writer *w, int64_t rows)
 static lapse_status store_blocks(struct lapse_run_writer *w, bool all, lapse_error *error)
 {
     struct lapse_run *run = w->run;
-    struct lapse_run_block *b = run->blocks + (run->block_count - w->waiting_count);
+    const size_t first = run->block_count - w->waiting_count;
     const char *data = w->encoded.data;
     all |= w->waiting_count == sizeof w->waiting / sizeof *w->waiting;
-    for (size_t i = 0; i < w->waiting_count; i++, b++) {
+    for (size_t i = 0; i < w->waiting_count; i++) {
+        struct lapse_run_block *b = &run->blocks[first + i];
         const size_t size = w->waiting[i];
         lapse_status status = all || i > 0 ? lapse_file_put_block(run->file, data, size, &b->id, error)
                                            : lapse_file_offer_block(run->file, data, size, &b->id, error);

@@ -70,8 +70,8 @@ static bool make_schemas(const lapse_allocator *mem, const struct lapse_column_s
     out->flags = 0;
     memcpy(own->format, "+s", 3);
     own->pointers = lapse_mem_zero(mem, (size_t)count + 1, sizeof *own->pointers + sizeof **own->pointers);
-    struct ArrowSchema *children = (struct ArrowSchema *)(void *)(own->pointers + count + 1);
     bool good = own->pointers != NULL;
+    struct ArrowSchema *children = good ? (struct ArrowSchema *)(void *)(own->pointers + count + 1) : NULL;
     out->children = own->pointers;
     for (int32_t i = 0; good && i < count; i++) {
         own->pointers[i] = &children[i];
@@ -161,8 +161,8 @@ static bool make_arrays(lapse_table *table, uint32_t flags, struct ArrowArray *o
         return false;
     size_t count = (size_t)table->count;
     own->pointers = lapse_mem_zero(&own->mem, count + 1, sizeof *own->pointers + sizeof **own->pointers);
-    struct ArrowArray *children = (struct ArrowArray *)(void *)(own->pointers + count + 1);
     bool good = own->pointers != NULL;
+    struct ArrowArray *children = good ? (struct ArrowArray *)(void *)(own->pointers + count + 1) : NULL;
     out->children = own->pointers;
     for (int32_t i = 0; good && i < table->count; i++) {
         own->pointers[i] = &children[i];

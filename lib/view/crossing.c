@@ -359,7 +359,7 @@ static bool concerns(const struct lapse_crossing *x, const struct lapse_hold *ho
                      const struct lapse_columns *own, uint32_t entry)
 {
     const struct entry *e = &x->entries[entry];
-    struct lapse_text owner = { x->ids.data + e->owner, e->owner_size };
+    struct lapse_text owner = { e->owner_size ? x->ids.data + e->owner : "", e->owner_size };
     if ((e->channel && e->channel != hold->channel) ||
         (owner.size && lapse_text_equal(owner, h->customer)))
         return false;

@@ -192,7 +192,7 @@ static bool take_out(struct lapse_cursor *c, const struct lapse_columns *from, s
 /* Numbers of LAPSE_MISSING, or names of 0, for a column that no run has. */
 static bool stand_in(struct lapse_cursor *c, size_t n)
 {
-    if (n <= c->missing_count)
+    if (c->missing && n <= c->missing_count)
         return true;
     const lapse_allocator *mem = lapse_view_memory(c->view);
     size_t count = n + n / 2;

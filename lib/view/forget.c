@@ -163,7 +163,7 @@ static lapse_status read_ids(struct forget *f, const char *customers, const int6
     lapse_status status = LAPSE_OK;
     if (count > UINT32_MAX / 4)
         return lapse_fail(error, LAPSE_INVALID, "so many customers cannot be forgotten in one call");
-    struct lapse_text *ids = lapse_mem_alloc(mem, 2 * (size_t)count * sizeof *ids), *sorted = ids + count;
+    struct lapse_text *ids = lapse_mem_alloc(mem, 2 * (size_t)count * sizeof *ids);
     uint32_t *order = lapse_mem_alloc(mem, 2 * (size_t)count * sizeof *order);
     if (!ids || !order)
         status = lapse_fail_memory(error);
@@ -172,13 +172,14 @@ static lapse_status read_ids(struct forget *f, const char *customers, const int6
         ids[i] = (struct lapse_text){ customers + offsets[i], (uint32_t)(offsets[i + 1] - offsets[i]) };
         order[i] = (uint32_t)i;
     }
-    if (status == LAPSE_OK)
+    if (status == LAPSE_OK) {
+        struct lapse_text *sorted = ids + count;
         lapse_sort_indices(order, (size_t)count, order + count, order_ids, ids);
-    for (int64_t i = 0; i < count && status == LAPSE_OK; i++)
-        if (i == 0 || order_ids(ids, order[i - 1], order[i]) != 0)
-            sorted[f->count++] = ids[order[i]];
-    if (status == LAPSE_OK)
+        for (int64_t i = 0; i < count; i++)
+            if (i == 0 || order_ids(ids, order[i - 1], order[i]) != 0)
+                sorted[f->count++] = ids[order[i]];
         memcpy(ids, sorted, (size_t)f->count * sizeof *ids);
+    }
     f->ids = ids;
     lapse_mem_free(mem, order);
     return status;
