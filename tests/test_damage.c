@@ -426,6 +426,11 @@ static void what_is_saved(void **state)
     assert_int_equal(notes, 1);
     raw("DELETE FROM run");
     assert_int_equal(salvage(-1, MOST, &notes), 0);
+    /* A run that lists the blocks of another: these once. */
+    write_file(path, &image);
+    raw("UPDATE run SET directory = (SELECT directory FROM run WHERE id = 1) WHERE family = 1 AND id > 1");
+    assert_int_equal(salvage(-1, MOST, &notes), ROWS);
+    assert_int_equal(notes, 1 + 2 * ((ROWS - 1) / BLOCK + 1)); /* of the list, and of each block in each of two runs */
     /* Fingerprints are no events: nothing is lost that could be exported. */
     write_file(path, &image);
     raw("UPDATE run SET directory = zeroblob(90) WHERE family = 2");

@@ -102,14 +102,14 @@ typedef struct lapse_reject {
     int32_t outcome;    /**< LAPSE_ROW_REJECTED or LAPSE_ROW_CONFLICT */
     int64_t line;       /**< physical line where the row begins, header = 1; of a batch the row, from 0 */
     const char *column; /**< as the input names it; "" if none */
-    const char *text;   /**< the text found */
+    const char *text;   /**< the text found; of a conflict in anything but a file "" */
     const char *rule;   /**< the rule broken */
-    const char *row;    /**< the row as it stood, without its line end; of a batch "" */
+    const char *row;    /**< the row as it stood, without its line end; "" of a batch, and of a conflict as `text` */
     int64_t row_size;   /**< bytes of `row`, which may hold NUL */
 } lapse_reject;
 
-/** Returns 0 to go on, anything else to cancel. Bad rows come in the order of their lines, then conflicts in
- *  the order of customers. @since 0.9 */
+/** Returns 0 to go on, anything else to cancel. Bad rows come in the order of their lines, then conflicts: of an import in
+ *  that order too, of lapse_store_append() in the order of customers. @since 0.9 */
 typedef int32_t (*lapse_reject_fn)(void *user, const lapse_reject *reject);
 
 /** Flags of lapse_append_options and lapse_import_options. @since 0.9 */

@@ -95,6 +95,46 @@ static lapse_status find_runs(struct lapse_verify *v, lapse_error *error)
     return status;
 }
 
+/* The first of ascending ids that is not below `id`, which is among them. */
+static size_t place_of(const int64_t *ids, size_t n, int64_t id)
+{
+    size_t low = 0, high = n;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (ids[middle] < id)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+/* Only damage lists a block twice. It is left in the first run that has it, so that its events are there once. */
+static lapse_status keep_once(struct lapse_verify *v, lapse_error *error)
+{
+    size_t n;
+    int64_t *ids = lapse_runs_ids(&v->store.mem, v->runs, v->run_count, &n);
+    bool *kept = ids ? lapse_mem_zero(&v->store.mem, n, sizeof *kept) : NULL;
+    lapse_status status = kept ? LAPSE_OK : lapse_fail_memory(error);
+    for (size_t r = 0; r < v->run_count && status == LAPSE_OK; r++) {
+        struct lapse_run *run = v->runs[r];
+        for (size_t b = 0; run->family == LAPSE_RUN_EVENTS && b < run->block_count && status == LAPSE_OK;) {
+            const int64_t id = run->blocks[b].id;
+            bool *once = &kept[place_of(ids, n, id)];
+            if (*once) {
+                lapse_run_lose_block(run, b);
+                status = lapse_verify_note(v, error, "block %lld is listed twice", (long long)id);
+            } else {
+                *once = true;
+                b++;
+            }
+        }
+    }
+    lapse_mem_free(&v->store.mem, kept);
+    lapse_mem_free(&v->store.mem, ids);
+    return status;
+}
+
 /* The runs of events with the blocks that are sound. */
 static lapse_status find_sound(struct lapse_verify *v, const struct lapse_store *store, lapse_error *error)
 {
@@ -109,7 +149,7 @@ static lapse_status find_sound(struct lapse_verify *v, const struct lapse_store 
     for (size_t i = 0; i < v->run_count && status == LAPSE_OK; i++)
         if (v->runs[i]->family == LAPSE_RUN_EVENTS)
             status = lapse_verify_run(v, v->runs[i], error);
-    return status;
+    return status == LAPSE_OK ? keep_once(v, error) : status;
 }
 
 /* Moves file, values and runs of events out of v. */

@@ -123,7 +123,7 @@ lapse_status lapse_verify_list(struct lapse_verify *v, lapse_error *error)
     if (lapse_manifest_digest(m) != digest)
         status = lapse_verify_note(v, error, "the store's list of runs is damaged: one is lost, or there is one too many");
     lapse_manifest_release(m);
-    return status == LAPSE_OK ? check_sharing(v, error) : status;
+    return status == LAPSE_OK && !v->salvage ? check_sharing(v, error) : status;
 }
 
 /* An id that is given a second time would lead a reader who comes late to something else. */

@@ -90,10 +90,11 @@ static int32_t note(void *user, const lapse_reject *r)
     snprintf(place, sizeof place, "%d,%lld,", (int)r->outcome, (long long)r->line);
     text_put(&o->rejects, place, strlen(place));
     text_put(&o->rejects, r->column, strlen(r->column) + 1);
-    text_put(&o->rejects, r->text, strlen(r->text) + 1);
     text_put(&o->rejects, r->rule, strlen(r->rule) + 1);
-    if (rejected) /* a stream cannot be read again for the rows of conflicts */
+    if (rejected) { /* a stream cannot be read again for the rows of conflicts */
+        text_put(&o->rejects, r->text, strlen(r->text) + 1);
         text_put(&o->rejects, r->row, (size_t)r->row_size);
+    }
     return 0;
 }
 
