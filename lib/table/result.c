@@ -222,97 +222,113 @@ static lapse_status write_stream(const struct output *o)
     return status;
 }
 
-/* Rows that are all there are written in rounds of some pieces, each made and printed by one thread, while the
- * caller's thread hands on those of the round before. So memory is that of two rounds. */
-enum { PIECE_ROWS = 4096, PIECES_A_THREAD = 4 };
+/* Rows that are all there are printed in pieces, which any thread takes in their order; the caller's thread hands them on
+ * in that order too, and prints others while the next one is not ready. No more than `width` are at hand. */
+enum { PIECE_ROWS = 2048, PIECES_A_THREAD = 4 };
 
 struct piece {
-    struct lapse_csv_writer writer;
+    struct lapse_buffer text;
     lapse_status status;
     lapse_error error;
+    bool ready;
 };
-struct rounds {
+struct printing {
     const struct output *output;
-    const void *caller;
-    int32_t width;                    /* pieces of a round */
-    struct piece *made, *being_made;  /* the round before, this round */
-    int64_t made_count, first;        /* first: row of this round */
+    struct lapse_csv_writer *writers; /* one a thread */
+    int64_t first, count, width;      /* the row they begin with, pieces in all, those that are at hand at once */
+    struct lapse_lock *lock;          /* of all that follows */
+    struct piece *pieces;             /* number i at i % width, until it is handed on */
+    int64_t begun, handed_on;
     lapse_status status;              /* of what was handed on */
 };
 
-/* On the caller's thread. */
-static lapse_status hand_on(struct rounds *r)
+static void print_piece(const struct printing *p, struct lapse_csv_writer *writer, int64_t number)
 {
-    for (int64_t i = 0; i < r->made_count && r->status == LAPSE_OK; i++) {
-        r->status = r->made[i].status;
-        if (r->status == LAPSE_OK)
-            r->status = flush(r->output, &r->made[i].writer.out);
-        else
-            r->output->result->error = r->made[i].error;
-    }
-    r->made_count = 0;
-    return r->status;
-}
-
-static int make_piece(void *user, int64_t index)
-{
-    struct rounds *r = user;
-    const struct lapse_source *source = &r->output->result->source;
-    struct piece *p = &r->being_made[index];
+    const struct lapse_source *source = &p->output->result->source;
+    struct piece *piece = &p->pieces[number % p->width];
+    const int64_t first = p->first + number * PIECE_ROWS, left = source->rows - first;
     lapse_table *table;
-    if (lapse_thread_mark() == r->caller && hand_on(r) != LAPSE_OK)
-        return 1;
-    int64_t first = r->first + index * PIECE_ROWS, left = source->rows - first;
-    p->status = source->range(source->self, first, first + (left < PIECE_ROWS ? left : PIECE_ROWS), NULL, &table,
-                              &p->error);
-    if (p->status != LAPSE_OK)
-        return 1;
-    lapse_csv_rows(&p->writer, table, 0, SIZE_MAX);
+    piece->error = (lapse_error){ .size = sizeof piece->error, .row = -1 };
+    piece->status = source->range(source->self, first, first + (left < PIECE_ROWS ? left : PIECE_ROWS), NULL, &table,
+                                  &piece->error);
+    if (piece->status != LAPSE_OK)
+        return;
+    writer->out = piece->text;
+    lapse_csv_rows(writer, table, 0, SIZE_MAX);
+    piece->text = writer->out;
+    lapse_buffer_init(&writer->out, piece->text.mem);
     lapse_table_release(table);
-    return 0;
 }
 
-static void free_pieces(const lapse_allocator *mem, struct piece *pieces, int32_t count)
+/* On the caller's thread. */
+static lapse_status hand_on(const struct output *o, struct piece *piece)
 {
-    for (int32_t i = 0; pieces && i < count; i++)
-        lapse_csv_writer_free(&pieces[i].writer);
-    lapse_mem_free(mem, pieces);
+    if (piece->status == LAPSE_OK)
+        return flush(o, &piece->text);
+    o->result->error = piece->error;
+    return piece->status;
+}
+
+/* Thread 0 is the caller's. */
+static int print_pieces(void *user, int64_t thread)
+{
+    struct printing *p = user;
+    lapse_lock_take(p->lock);
+    while (p->status == LAPSE_OK && (thread == 0 ? p->handed_on : p->begun) < p->count) {
+        struct piece *next = &p->pieces[p->handed_on % p->width];
+        const bool hands_on = thread == 0 && next->ready;
+        if (!hands_on && (p->begun == p->count || p->begun == p->handed_on + p->width)) {
+            lapse_lock_wait(p->lock);
+            continue;
+        }
+        const int64_t number = hands_on ? p->handed_on : p->begun++;
+        lapse_lock_give(p->lock);
+        lapse_status status = LAPSE_OK;
+        if (hands_on)
+            status = hand_on(p->output, next);
+        else
+            print_piece(p, &p->writers[thread], number);
+        lapse_lock_take(p->lock);
+        p->pieces[number % p->width].ready = !hands_on;
+        p->handed_on += hands_on;
+        p->status = hands_on ? status : p->status;
+        lapse_lock_wake(p->lock);
+    }
+    lapse_lock_give(p->lock);
+    return 0;
 }
 
 static lapse_status write_ranges(const struct output *o)
 {
     lapse_result *result = o->result;
+    const lapse_allocator *mem = &result->mem;
     const int32_t threads = width_of(result);
-    struct rounds r = { .output = o, .caller = lapse_thread_mark(), .first = result->at };
-    r.width = threads > 1 ? threads * PIECES_A_THREAD : 1;
-    struct piece *pieces = lapse_mem_alloc(&result->mem, 2 * (size_t)r.width * sizeof *pieces);
-    if (!pieces)
-        return lapse_fail_memory(&result->error);
-    for (int32_t i = 0; i < 2 * r.width; i++) {
-        lapse_csv_writer_init(&pieces[i].writer, &result->mem);
-        pieces[i].error = (lapse_error){ .size = sizeof pieces[i].error, .row = -1 };
+    struct printing p = { .output = o, .first = result->at, .width = threads > 1 ? threads * PIECES_A_THREAD : 1 };
+    p.count = (result->source.rows - p.first + PIECE_ROWS - 1) / PIECE_ROWS;
+    p.writers = lapse_mem_alloc(mem, (size_t)threads * sizeof *p.writers);
+    p.pieces = lapse_mem_zero(mem, (size_t)p.width, sizeof *p.pieces);
+    p.lock = lapse_lock_new(mem);
+    if (p.writers && p.pieces && p.lock) {
+        for (int32_t i = 0; i < threads; i++)
+            lapse_csv_writer_init(&p.writers[i], mem);
+        for (int64_t i = 0; i < p.width; i++)
+            lapse_buffer_init(&p.pieces[i].text, mem);
+        lapse_csv_header(&p.pieces[0].text, result);
+        lapse_parallel(threads, threads, print_pieces, &p);
+        if (p.count == 0) /* no row is left: the header alone */
+            p.status = flush(o, &p.pieces[0].text);
+        result->at = result->source.rows;
+        for (int32_t i = 0; i < threads; i++)
+            lapse_csv_writer_free(&p.writers[i]);
+        for (int64_t i = 0; i < p.width; i++)
+            lapse_buffer_free(&p.pieces[i].text);
+    } else {
+        p.status = lapse_fail_memory(&result->error);
     }
-    r.made = pieces;
-    r.being_made = pieces + r.width;
-    lapse_csv_header(&r.being_made->writer.out, result);
-    while (r.status == LAPSE_OK && r.first < result->source.rows) {
-        int64_t count = (result->source.rows - r.first - 1) / PIECE_ROWS + 1;
-        count = count < r.width ? count : r.width;
-        for (int64_t i = 0; i < count; i++)
-            r.being_made[i].status = LAPSE_OK;
-        lapse_parallel(threads, count, make_piece, &r);
-        hand_on(&r);
-        struct piece *swap = r.made;
-        r.made = r.being_made;
-        r.being_made = swap;
-        r.made_count = count;
-        r.first += count * PIECE_ROWS;
-    }
-    if (hand_on(&r) == LAPSE_OK && result->at == result->source.rows) /* no row is left: the header alone */
-        r.status = flush(o, &r.being_made->writer.out);
-    result->at = result->source.rows;
-    free_pieces(&result->mem, pieces, 2 * r.width);
-    return r.status == LAPSE_OK ? LAPSE_DONE : r.status;
+    lapse_lock_free(mem, p.lock);
+    lapse_mem_free(mem, p.pieces);
+    lapse_mem_free(mem, p.writers);
+    return p.status == LAPSE_OK ? LAPSE_DONE : p.status;
 }
 
 lapse_status lapse_result_write_csv(lapse_result *result, lapse_write_fn write, void *user, lapse_error *error)
