@@ -125,17 +125,21 @@ static size_t probe(const struct stage_part *part, uint32_t hash, size_t i)
     return i;
 }
 
+/* Of the customer of a slot that is not free: is it `id`, and what is her number? */
+static bool is_customer(const struct stage_part *part, uint64_t slot, struct lapse_text id, uint32_t *customer)
+{
+    const char *at = part->ids.data + ((uint32_t)slot - 1);
+    memcpy(customer, at, sizeof *customer);
+    return (uint8_t)at[STAGE_ID - 1] == id.size && same(at + STAGE_ID, id.data, id.size);
+}
+
 /* The number of a customer, a new one if need be; there is room, and `i` is a slot that probe() found. */
 static uint32_t find(struct stage_part *part, struct lapse_text id, uint32_t hash, size_t i)
 {
     uint32_t customer;
-    for (i = probe(part, hash, i); part->slots[i]; i = probe(part, hash, i + 1)) {
-        const char *at = part->ids.data + ((uint32_t)part->slots[i] - 1);
-        if ((uint8_t)at[STAGE_ID - 1] != id.size || !same(at + STAGE_ID, id.data, id.size))
-            continue;
-        memcpy(&customer, at, sizeof customer);
-        return customer;
-    }
+    for (i = probe(part, hash, i); part->slots[i]; i = probe(part, hash, i + 1))
+        if (is_customer(part, part->slots[i], id, &customer))
+            return customer;
     size_t place = part->ids.size;
     char *to = part->ids.data + place;
     customer = part->customers++;
@@ -153,7 +157,8 @@ static bool find_group(struct stage_part *part, const char **at, uint32_t *out, 
 {
     struct lapse_text id[GROUP];
     uint32_t hash[GROUP];
-    size_t slot[GROUP];
+    size_t place[GROUP];
+    uint64_t slot[GROUP]; /* as it was before this group */
     if (!customer_room(part, n) || !lapse_buffer_room(&part->ids, n * (STAGE_ID + LAPSE_TEXT_MAX)) ||
         part->ids.size > UINT32_MAX - n * (STAGE_ID + LAPSE_TEXT_MAX))
         return false;
@@ -164,11 +169,13 @@ static bool find_group(struct stage_part *part, const char **at, uint32_t *out, 
         lapse_prefetch(&part->slots[hash[i] & (part->slot_count - 1)]);
     }
     for (size_t i = 0; i < n; i++) {
-        slot[i] = probe(part, hash[i], hash[i]);
-        lapse_prefetch(part->ids.data + (uint32_t)part->slots[slot[i]]); /* one byte too far, which does not matter */
+        place[i] = probe(part, hash[i], hash[i]);
+        slot[i] = part->slots[place[i]];
+        lapse_prefetch(part->ids.data + (uint32_t)slot[i]); /* one byte too far, which does not matter */
     }
     for (size_t i = 0; i < n; i++)
-        out[i] = find(part, id[i], hash[i], slot[i]);
+        if (!slot[i] || !is_customer(part, slot[i], id[i], &out[i]))
+            out[i] = find(part, id[i], hash[i], place[i]);
     return true;
 }
 
@@ -307,12 +314,22 @@ static bool sort_customers(struct stage_part *part, uint32_t *rank, struct stage
 
 struct row_order {
     const struct lapse_columns *columns;
+    const int64_t *time;
+    const uint32_t *narrow; /* or these, in seconds */
     int digits;
 };
+
+static int64_t time_of(const struct row_order *o, size_t row)
+{
+    return o->narrow ? o->narrow[row] : o->time[row];
+}
 
 static int order_rows(const void *user, uint32_t a, uint32_t b)
 {
     const struct row_order *o = user;
+    int64_t x = time_of(o, a), y = time_of(o, b);
+    if (x != y)
+        return x < y ? -1 : 1;
     return lapse_columns_compare(o->columns, a, o->columns, b, o->digits);
 }
 
@@ -325,7 +342,6 @@ static bool sort_rows(struct stage_part *part, const uint32_t *rank, const struc
     uint32_t *order = room(&scratch->order, 2 * rows, sizeof *order);
     int64_t *last = room(&scratch->keys, n, sizeof *last); /* time of each rank; INT64_MAX: not all ascended */
     struct lapse_columns columns;
-    struct row_order row_order = { &columns, digits };
     part->start = start;
     if (!start || !order || !last)
         return false;
@@ -338,15 +354,16 @@ static bool sort_rows(struct stage_part *part, const uint32_t *rank, const struc
             start[rank[part->found[f].customer[i]] + 2]++;
     for (uint32_t k = 0; k < n; k++)
         start[k + 2] += start[k + 1];
+    const bool narrow = columns.narrow & LAPSE_FIELD_BIT(LAPSE_F_TIME);
     const int64_t *time = columns.number[LAPSE_F_TIME];
-    const uint32_t *narrow = columns.narrow & LAPSE_FIELD_BIT(LAPSE_F_TIME) ? (const uint32_t *)(const void *)time : NULL;
+    const struct row_order row_order = { &columns, time, narrow ? (const uint32_t *)(const void *)time : NULL, digits };
     for (uint32_t k = 0; k < n; k++)
         last[k] = INT64_MIN;
     for (size_t f = 0, r = 0; f < part->found_count; f++)
         for (size_t i = 0; i < part->found[f].rows; i++, r++) {
             uint32_t k = rank[part->found[f].customer[i]];
             order[start[k + 1]++] = (uint32_t)r;
-            int64_t t = narrow ? narrow[r] : time[r];
+            int64_t t = time_of(&row_order, r);
             last[k] = t > last[k] ? t : INT64_MAX;
         }
     for (uint32_t k = 0; k < n; k++)
