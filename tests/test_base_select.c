@@ -183,6 +183,34 @@ static void a_failed_task_is_the_last_to_begin(void **state)
     assert_int_equal(heap.live, 0);
 }
 
+static void a_crew_runs_again_and_again(void **state)
+{
+    static const int threads[] = { INT32_MIN, 0, 1, 2, 5, INT32_MAX };
+    struct heap heap = { 0 };
+    lapse_allocator mem = heap_hooks(&heap);
+
+    (void)state;
+    for (size_t t = 0; t < COUNT(threads); t++) {
+        struct lapse_crew *crew = lapse_crew_new(&mem, threads[t]);
+
+        assert_int_equal(crew != NULL, threads[t] > 1);
+        assert_int_equal(lapse_crew_threads(crew), threads[t] < 1 ? 1 : threads[t] > 64 ? 64 : threads[t]);
+        for (int64_t run = 0; run < 300; run++) {
+            struct crew c = { .lock = lapse_lock_new(&mem), .stop_at = -1, .caller = pthread_self() };
+            const int64_t tasks = run * 7 % 11;
+
+            lapse_crew_run(crew, tasks, work, &c);
+            assert_int_equal(c.begun, tasks);
+            assert_int_equal(c.exposed, 0);
+            assert_int_equal(c.sum, tasks * (tasks - 1) / 2);
+            lapse_lock_free(&mem, c.lock);
+        }
+        lapse_crew_free(crew);
+    }
+    lapse_crew_free(lapse_crew_new(&mem, 4)); /* which never ran */
+    assert_int_equal(heap.live, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -190,6 +218,7 @@ int main(void)
         cmocka_unit_test(selection_survives_lack_of_memory),
         cmocka_unit_test(tasks_are_done_once),
         cmocka_unit_test(a_failed_task_is_the_last_to_begin),
+        cmocka_unit_test(a_crew_runs_again_and_again),
     };
 
     return cmocka_run_group_tests_name("base: selection, threads", tests, NULL, NULL);

@@ -210,7 +210,7 @@ static void staging(void **state)
             status = lapse_stage_put(stage, &hand, &rows, EACH, NULL);
         }
         if (status == LAPSE_OK)
-            status = lapse_stage_flush(stage, 1, NULL);
+            status = lapse_stage_flush(stage, NULL, NULL);
         bool fired = heap_stop_failing(&heap);
         assert_int_equal(status, fired ? LAPSE_NO_MEMORY : LAPSE_OK);
         lapse_stage_free(stage);

@@ -89,6 +89,7 @@ static void ranges_are_alike(void **state)
     int64_t rows, all = 0, rounds = 0;
     (void)state;
     lapse_store *store = opened(NULL, 0);
+    struct lapse_crew *crew = lapse_crew_new(&store->mem, THREADS);
     count = 0;
     for (int i = 0; i < RUNS; i++)
         append_drawn(store, ROWS, 1 << 30);
@@ -96,16 +97,16 @@ static void ranges_are_alike(void **state)
     assert_int_equal(lapse_file_begin(store->file, NULL), LAPSE_OK);
 
     store->limits.range = RUNS * ROWS / 2; /* worth two threads */
-    assert_int_equal(lapse_merging_begin(store, runs, RUNS, THREADS, &g, NULL), LAPSE_OK);
+    assert_int_equal(lapse_merging_begin(store, runs, RUNS, crew, &g, NULL), LAPSE_OK);
     assert_int_equal(g->range_count, 2);
     lapse_merging_end(g);
 
     store->limits.range = 1;
-    assert_int_equal(lapse_merging_begin(store, runs, RUNS, THREADS, &g, NULL), LAPSE_OK);
+    assert_int_equal(lapse_merging_begin(store, runs, RUNS, crew, &g, NULL), LAPSE_OK);
     assert_int_equal(g->range_count, THREADS);
     lapse_status status;
     do {
-        status = lapse_merging_go_on(g, 2, ROWS, &rows, NULL);
+        status = lapse_merging_go_on(g, crew, ROWS, &rows, NULL);
         all += rows;
         rounds++;
     } while (status == LAPSE_OK);
@@ -130,6 +131,7 @@ static void ranges_are_alike(void **state)
     assert_int_equal(ranges, THREADS);
     lapse_run_release(merged);
     lapse_merging_end(g);
+    lapse_crew_free(crew);
     lapse_file_rollback(store->file);
     lapse_manifest_release(m);
     lapse_store_close(store);
@@ -143,14 +145,16 @@ static void one_customer(void **state)
     struct lapse_merging *g;
     (void)state;
     lapse_store *store = opened(NULL, 0);
+    struct lapse_crew *crew = lapse_crew_new(&store->mem, 4);
     count = 0;
     for (int i = 0; i < 8; i++)
         append_drawn(store, 9000, 1);
     store->limits.range = 1;
     assert_int_equal(events_of(store, &m, runs), 8);
-    assert_int_equal(lapse_merging_begin(store, runs, 8, 4, &g, NULL), LAPSE_OK);
+    assert_int_equal(lapse_merging_begin(store, runs, 8, crew, &g, NULL), LAPSE_OK);
     assert_int_equal(g->range_count, 1);
     lapse_merging_end(g);
+    lapse_crew_free(crew);
     lapse_manifest_release(m);
     compact(store, 4);
     check_store(store, count, 1);

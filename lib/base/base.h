@@ -348,10 +348,17 @@ void lapse_sort_settled(struct lapse_sort_key *keys, uint32_t *v, size_t n, uint
 
 /* ---- thread.c -------------------------------------------------------------------------------------- */
 
-/* Calls work(user, i) for i in [0, tasks), each once, on up to `threads` threads, the caller's among them, which does
- * task 0; workers block all signals and are joined before return. With threads <= 1, or when none can be started, all
- * run in order on the caller's. A non-zero return keeps tasks that have not begun from beginning. */
+/* The threads of one call of the library: the caller's and threads - 1 workers, which start with the first run that has
+ * something for them, block all signals, and wait between runs. NULL: the caller's alone, because none other is wanted or can
+ * be had; a crew may be NULL wherever one is taken. One thread at a time uses it, and no task of it does. */
 enum { LAPSE_THREADS_MOST = 64 };
+struct lapse_crew *lapse_crew_new(const lapse_allocator *mem, int threads);
+void lapse_crew_free(struct lapse_crew *crew);
+int lapse_crew_threads(const struct lapse_crew *crew);
+/* Calls work(user, i) for i in [0, tasks), each once, on all its threads; the caller's does task 0. With one, all run in
+ * order. A non-zero return keeps tasks that have not begun from beginning. */
+void lapse_crew_run(struct lapse_crew *crew, int64_t tasks, int (*work)(void *user, int64_t task), void *user);
+/* The same with a crew for this run alone, of up to `threads`. */
 void lapse_parallel(int threads, int64_t tasks, int (*work)(void *user, int64_t task), void *user);
 const void *lapse_thread_mark(void); /* differs from thread to thread */
 

@@ -8,6 +8,7 @@ struct append {
     lapse_batch batch;
     lapse_append_options options;
     lapse_counts *counts;
+    struct lapse_crew *crew; /* of the commit */
     struct lapse_stage *stage;
     struct lapse_stage_hand hand;
     struct lapse_batch_reader reader;
@@ -32,7 +33,7 @@ static int take_rows(void *user, const struct lapse_columns *rows, size_t n)
     struct append *a = user;
     a->status = lapse_stage_put(a->stage, &a->hand, rows, n, a->error);
     if (a->status == LAPSE_OK && lapse_stage_full(a->stage))
-        a->status = lapse_stage_flush(a->stage, a->options.threads, a->error);
+        a->status = lapse_stage_flush(a->stage, a->crew, a->error);
     return a->status != LAPSE_OK;
 }
 
@@ -68,6 +69,7 @@ static lapse_status fill(void *user, struct lapse_commit *commit, lapse_error *e
     struct lapse_columns constants = { 0 };
     const struct lapse_batch_sink sink = { a, take_rows, refuse };
     lapse_store_check_of(a->store, a->options.received_at, a->options.policy, &check);
+    a->crew = commit->crew;
     a->reader.check = &check;
     a->error = error;
     lapse_constants_add(&a->reader.constants, &constants);
@@ -80,7 +82,7 @@ static lapse_status fill(void *user, struct lapse_commit *commit, lapse_error *e
     if (a->reader.failed)
         a->status = lapse_fail_memory(error);
     if (a->status == LAPSE_OK)
-        a->status = lapse_stage_flush(a->stage, a->options.threads, error);
+        a->status = lapse_stage_flush(a->stage, a->crew, error);
     a->counts->read = a->batch.rows;
     if (a->stage)
         commit->staged_count = lapse_stage_runs(a->stage, &commit->staged);

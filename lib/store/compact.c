@@ -8,6 +8,7 @@
 struct compact {
     struct lapse_store *store;
     struct lapse_upkeep upkeep;
+    struct lapse_crew *crew;
     struct lapse_manifest *manifest;
     struct lapse_run **old;             /* those to be replaced; room for all of the manifest */
     size_t old_count;
@@ -43,7 +44,7 @@ static lapse_status merge_all(struct compact *c, lapse_error *error)
         if (n < 2 && !(n && upgrades(c)))
             continue;
         c->old_count += n;
-        status = lapse_runs_merge(store, runs, n, c->upkeep.options.threads, go_on, &c->upkeep,
+        status = lapse_runs_merge(store, runs, n, c->crew, go_on, &c->upkeep,
                                   &c->merged[c->merged_count], error);
         c->merged_count += status == LAPSE_OK;
     }
@@ -90,10 +91,12 @@ lapse_status lapse_store_compact(lapse_store *store, const lapse_upkeep_options 
         status = lapse_upkeep_begin(&c.upkeep, options, LAPSE_COMPACT_UPGRADE, error);
     if (status != LAPSE_OK)
         return status;
+    c.crew = lapse_crew_new(&store->mem, c.upkeep.options.threads);
     lapse_lock_take(store->writer);
     status = lapse_file_begin(store->file, error);
     if (status == LAPSE_OK)
         status = merge_all(&c, error);
+    lapse_crew_free(c.crew);
     let_go(&c);
     if (status == LAPSE_OK)
         status = drop_merged(&c, error);

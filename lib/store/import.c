@@ -6,6 +6,7 @@ static const size_t oldest = offsetof(lapse_import_options, progress_user) + siz
 static lapse_status fill(void *user, struct lapse_commit *commit, lapse_error *error)
 {
     struct import *im = user;
+    im->crew = commit->crew;
     lapse_store_keep_blocks(im->store, false);
     lapse_status status = lapse_import_read(im, error);
     lapse_store_keep_blocks(im->store, true);

@@ -57,6 +57,7 @@ struct import {
     struct lapse_stage *stage;
     struct lapse_counts *counts;
     int32_t threads;
+    struct lapse_crew *crew;    /* of the commit: these */
     struct import_worker *workers;
     struct lapse_lock *lock;    /* of the chunks' states and what is said of this round */
     struct import_chunk *chunks;

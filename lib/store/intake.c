@@ -295,11 +295,11 @@ lapse_status lapse_import_read(struct import *im, lapse_error *error)
     while (status == LAPSE_OK) {
         im->read = im->stopping = false;
         im->round_left = (int64_t)im->threads * ROUND;
-        lapse_parallel(im->threads, im->threads, work, im);
+        lapse_crew_run(im->crew, im->threads, work, im);
         status = settle(im, error);
         bool last = im->more != LAPSE_OK;
         if (status == LAPSE_OK && (last || lapse_stage_full(im->stage)))
-            status = lapse_stage_flush(im->stage, im->threads, error);
+            status = lapse_stage_flush(im->stage, im->crew, error);
         if (last)
             break;
     }

@@ -1,13 +1,14 @@
 /* Runs of a family become one.
  *
  * Their keys are cut into ranges of about as many rows (cut.c), one for each thread. A range is merged by itself and is a
- * part of the new run, whose last block is not full. Where a block goes on at a bound it is read twice. Fingerprints are one range, since the filters of theirs are made in the order of keys. */
+ * part of the new run, whose last block is not full. Where a block goes on at a bound it is read twice. Fingerprints are one
+ * range, since the filters of theirs are made in the order of keys. */
 #include "store/merging.h"
 
 #include "store/identity.h"
 #include "store/telling.h"
 
-enum { ROUND = 32 * LAPSE_BLOCK_ROWS }; /* rows, for which threads are begun */
+enum { ROUND = 32 * LAPSE_BLOCK_ROWS }; /* rows, after which all threads meet */
 
 struct lapse_merging_range {
     struct lapse_text from;    /* where it begins, in a directory of the runs; none: at their first key */
@@ -75,12 +76,12 @@ static int64_t count_ranges(const struct lapse_merging *g, int threads)
     return count;
 }
 
-static lapse_status make_ranges(struct lapse_merging *g, int threads, lapse_error *error)
+static lapse_status make_ranges(struct lapse_merging *g, struct lapse_crew *crew, lapse_error *error)
 {
     const lapse_allocator *mem = &g->store->mem;
     struct lapse_text *from;
     int64_t count;
-    lapse_status status = lapse_runs_cut(mem, g->runs, g->count, count_ranges(g, threads), &from, &count, error);
+    lapse_status status = lapse_runs_cut(mem, g->runs, g->count, count_ranges(g, lapse_crew_threads(crew)), &from, &count, error);
     if (status != LAPSE_OK)
         return status;
     g->ranges = lapse_mem_zero(mem, (size_t)count, sizeof *g->ranges);
@@ -136,7 +137,7 @@ static lapse_status open_range(struct lapse_merging *g, size_t r, lapse_error *e
     return status;
 }
 
-lapse_status lapse_merging_begin(struct lapse_store *store, struct lapse_run *const *runs, size_t n, int threads,
+lapse_status lapse_merging_begin(struct lapse_store *store, struct lapse_run *const *runs, size_t n, struct lapse_crew *crew,
                                  struct lapse_merging **out, lapse_error *error)
 {
     const lapse_allocator *mem = &store->mem;
@@ -150,7 +151,7 @@ lapse_status lapse_merging_begin(struct lapse_store *store, struct lapse_run *co
         g->rows += runs[g->count]->rows;
         lapse_run_retain(runs[g->count]);
     }
-    lapse_status status = g->runs ? make_ranges(g, threads, error) : lapse_fail_memory(error);
+    lapse_status status = g->runs ? make_ranges(g, crew, error) : lapse_fail_memory(error);
     for (size_t r = 0; r < g->range_count && status == LAPSE_OK; r++)
         status = open_range(g, r, error);
     if (status != LAPSE_OK) {
@@ -202,7 +203,7 @@ static int merge_range(void *user, int64_t task)
     return 0;
 }
 
-lapse_status lapse_merging_go_on(struct lapse_merging *g, int threads, int64_t rows, int64_t *merged, lapse_error *error)
+lapse_status lapse_merging_go_on(struct lapse_merging *g, struct lapse_crew *crew, int64_t rows, int64_t *merged, lapse_error *error)
 {
     lapse_status status = LAPSE_DONE;
     int64_t under_way = 0; /* ranges; after the last of them nobody goes on */
@@ -210,7 +211,7 @@ lapse_status lapse_merging_go_on(struct lapse_merging *g, int threads, int64_t r
         under_way += g->ranges[r].status == LAPSE_OK;
     for (size_t r = 0; r < g->range_count; r++)
         g->ranges[r].wanted = rows / under_way + (rows % under_way != 0);
-    lapse_parallel(threads, (int64_t)g->range_count, merge_range, g);
+    lapse_crew_run(crew, (int64_t)g->range_count, merge_range, g);
     *merged = 0;
     for (size_t r = 0; r < g->range_count; r++) {
         struct lapse_merging_range *range = &g->ranges[r];
@@ -254,19 +255,19 @@ lapse_status lapse_merging_finish(struct lapse_merging *g, struct lapse_run **ou
     return status;
 }
 
-lapse_status lapse_runs_merge(struct lapse_store *store, struct lapse_run *const *runs, size_t n, int threads,
+lapse_status lapse_runs_merge(struct lapse_store *store, struct lapse_run *const *runs, size_t n, struct lapse_crew *crew,
                               lapse_status (*go_on)(void *user, int64_t rows, lapse_error *error), void *user,
                               struct lapse_run **out, lapse_error *error)
 {
     struct lapse_merging *g;
     *out = NULL;
-    lapse_status status = lapse_merging_begin(store, runs, n, threads, &g, error);
+    lapse_status status = lapse_merging_begin(store, runs, n, crew, &g, error);
     if (status != LAPSE_OK)
         return status;
-    const int64_t round = g->range_count > 1 ? ROUND : 1; /* threads are begun anew in each round */
+    const int64_t round = g->range_count > 1 ? ROUND : 1;
     while (status == LAPSE_OK) {
         int64_t merged;
-        status = lapse_merging_go_on(g, threads, round, &merged, error);
+        status = lapse_merging_go_on(g, crew, round, &merged, error);
         if ((status == LAPSE_OK || status == LAPSE_DONE) && go_on && merged) {
             lapse_status told = go_on(user, merged, error);
             status = told == LAPSE_OK ? status : told;

@@ -157,14 +157,14 @@ static size_t smallest(const struct lapse_store *store)
 
 /* Merges up to *budget rows, the smallest merge first. In a transaction, which is ended when a run becomes whole: then
  * *ended. What fails is abandoned. */
-static lapse_status go_on(struct lapse_store *store, const struct lapse_manifest *m, int threads, int64_t *budget,
+static lapse_status go_on(struct lapse_store *store, const struct lapse_manifest *m, struct lapse_crew *crew, int64_t *budget,
                           bool *ended)
 {
     size_t i = smallest(store);
     struct lapse_merging *g = store->merging[i];
     struct lapse_run *merged = NULL;
     int64_t rows;
-    lapse_status status = lapse_merging_go_on(g, threads, *budget, &rows, NULL);
+    lapse_status status = lapse_merging_go_on(g, crew, *budget, &rows, NULL);
     *budget -= rows;
     if (status == LAPSE_OK)
         return LAPSE_OK;
@@ -182,7 +182,7 @@ static lapse_status go_on(struct lapse_store *store, const struct lapse_manifest
 }
 
 /* Begins what should be merged; *behind: all of it is to be done now. */
-static lapse_status begin(struct lapse_store *store, const struct lapse_manifest *m, int threads, bool *behind)
+static lapse_status begin(struct lapse_store *store, const struct lapse_manifest *m, struct lapse_crew *crew, bool *behind)
 {
     struct lapse_run **runs = lapse_mem_zero(&store->mem, m->count + 1, sizeof(struct lapse_run *));
     lapse_status status = runs ? LAPSE_OK : LAPSE_NO_MEMORY;
@@ -191,7 +191,7 @@ static lapse_status begin(struct lapse_store *store, const struct lapse_manifest
         *behind |= free > store->limits.runs_behind;
         if (n == 0)
             continue;
-        status = lapse_merging_begin(store, runs, n, threads, &store->merging[store->merging_count], NULL);
+        status = lapse_merging_begin(store, runs, n, crew, &store->merging[store->merging_count], NULL);
         if (status == LAPSE_OK)
             store->merging[store->merging_count++]->version = m->version;
     }
@@ -213,7 +213,7 @@ static bool idle(struct lapse_store *store)
     return !some;
 }
 
-void lapse_merging_share(struct lapse_store *store, int64_t rows, int threads)
+void lapse_merging_share(struct lapse_store *store, int64_t rows, struct lapse_crew *crew)
 {
     int64_t budget = rows < INT64_MAX / store->limits.share ? rows * store->limits.share : INT64_MAX;
     budget = budget < store->limits.least_share ? store->limits.least_share : budget;
@@ -226,11 +226,11 @@ void lapse_merging_share(struct lapse_store *store, int64_t rows, int threads)
         status = lapse_store_manifest(store, &m, NULL);
         if (status == LAPSE_OK) {
             abandon_stale(store, m);
-            status = begin(store, m, threads, &behind);
+            status = begin(store, m, crew, &behind);
         }
         budget = behind ? INT64_MAX : budget;
         if (status == LAPSE_OK && store->merging_count)
-            status = go_on(store, m, threads, &budget, &ended);
+            status = go_on(store, m, crew, &budget, &ended);
         store->damaged |= status == LAPSE_DAMAGED;
         if (!ended && lapse_file_commit(store->file, NULL) != LAPSE_OK) {
             lapse_file_rollback(store->file); /* and with it blocks that merges count on */

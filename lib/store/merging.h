@@ -14,11 +14,11 @@ struct lapse_merging {
     size_t range_count;
 };
 
-/* Of n >= 1 runs of one family, for up to `threads` threads. */
-lapse_status lapse_merging_begin(struct lapse_store *store, struct lapse_run *const *runs, size_t n, int threads,
+/* Of n >= 1 runs of one family, for the threads of `crew`. */
+lapse_status lapse_merging_begin(struct lapse_store *store, struct lapse_run *const *runs, size_t n, struct lapse_crew *crew,
                                  struct lapse_merging **out, lapse_error *error);
 /* Merges `rows` rows or a few more; *merged says how many. In a transaction. LAPSE_DONE: there are no more. */
-lapse_status lapse_merging_go_on(struct lapse_merging *g, int threads, int64_t rows, int64_t *merged, lapse_error *error);
+lapse_status lapse_merging_go_on(struct lapse_merging *g, struct lapse_crew *crew, int64_t rows, int64_t *merged, lapse_error *error);
 /* The run, when there are no more. In a transaction. */
 lapse_status lapse_merging_finish(struct lapse_merging *g, struct lapse_run **out, lapse_error *error);
 /* Deletes what it has put into the file and nobody has taken, as far as possible. In a transaction. */

@@ -156,7 +156,7 @@ lapse_status lapse_change_fold(struct lapse_store *store, const struct lapse_man
         n = c->removed[i]->family == family ? 0 : n;
     if (n == 0 || store->damaged)
         return LAPSE_OK;
-    lapse_status status = lapse_runs_merge(store, c->tail, n, 1, NULL, NULL, folded, NULL);
+    lapse_status status = lapse_runs_merge(store, c->tail, n, NULL, NULL, NULL, folded, NULL);
     store->damaged |= status == LAPSE_DAMAGED;
     if (status != LAPSE_OK && lapse_file_in_transaction(store->file))
         return LAPSE_OK;
@@ -264,6 +264,7 @@ lapse_status lapse_store_commit(struct lapse_store *store, struct lapse_commit *
                                 void *user, lapse_error *error)
 {
     struct lapse_manifest *m = NULL;
+    commit->crew = lapse_crew_new(&store->mem, commit->threads);
     lapse_lock_take(store->writer);
     lapse_status status = lapse_file_begin(store->file, error);
     if (status == LAPSE_OK) {
@@ -278,8 +279,10 @@ lapse_status lapse_store_commit(struct lapse_store *store, struct lapse_commit *
         lapse_manifest_release(m);
     }
     if (status == LAPSE_OK && !(commit->flags & LAPSE_IMPORT_DRY_RUN))
-        lapse_merging_share(store, commit->counts->accepted, commit->threads);
+        lapse_merging_share(store, commit->counts->accepted, commit->crew);
     lapse_lock_give(store->writer);
+    lapse_crew_free(commit->crew);
+    commit->crew = NULL;
     return status;
 }
 

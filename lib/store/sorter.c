@@ -67,7 +67,7 @@ static lapse_status write_sorted(struct lapse_sorter *s, const struct lapse_colu
 static lapse_status merge(struct lapse_sorter *s, lapse_error *error)
 {
     struct lapse_run *merged;
-    lapse_status status = lapse_runs_merge(s->store, s->runs, s->count, 1, NULL, NULL, &merged, error);
+    lapse_status status = lapse_runs_merge(s->store, s->runs, s->count, NULL, NULL, NULL, &merged, error);
     if (status != LAPSE_OK)
         return status;
     while (s->count && status == LAPSE_OK) {

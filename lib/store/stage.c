@@ -108,13 +108,13 @@ bool lapse_stage_full(const struct lapse_stage *s)
     return atomic_load(&s->used) >= s->limit;
 }
 
-lapse_status lapse_stage_flush(struct lapse_stage *s, int threads, lapse_error *error)
+lapse_status lapse_stage_flush(struct lapse_stage *s, struct lapse_crew *crew, lapse_error *error)
 {
     if (atomic_load(&s->used) == 0)
         return LAPSE_OK;
     if (!lapse_mem_reserve(s->mem, &s->runs, &s->run_capacity, s->run_count + 1, sizeof(struct lapse_run *)))
         return lapse_fail_memory(error);
-    lapse_status status = lapse_stage_write(s, threads, &s->runs[s->run_count], error);
+    lapse_status status = lapse_stage_write(s, crew, &s->runs[s->run_count], error);
     if (status == LAPSE_OK) {
         s->run_count++;
         atomic_store(&s->used, 0);

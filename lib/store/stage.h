@@ -87,6 +87,6 @@ bool lapse_stage_part_sort(struct stage_part *part, const struct lapse_columns *
 /* ---- stage_sort.c ---- */
 
 /* Sorts and writes all rows as one run, and empties the parts. */
-lapse_status lapse_stage_write(struct lapse_stage *stage, int threads, struct lapse_run **out, lapse_error *error);
+lapse_status lapse_stage_write(struct lapse_stage *stage, struct lapse_crew *crew, struct lapse_run **out, lapse_error *error);
 
 #endif

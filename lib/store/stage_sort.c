@@ -43,10 +43,11 @@ struct writing {
 };
 
 /* One thread's share of `tasks`, each. No more threads than there are tasks. */
-static void share_out(int threads, size_t tasks, int (*share)(void *user, int64_t thread), struct writing *w)
+static void share_out(struct lapse_crew *crew, size_t tasks, int (*share)(void *user, int64_t thread), struct writing *w)
 {
+    const int threads = lapse_crew_threads(crew);
     atomic_store(&w->next, 0);
-    lapse_parallel(threads, (size_t)threads < tasks ? threads : (int64_t)tasks, share, w);
+    lapse_crew_run(crew, (size_t)threads < tasks ? threads : (int64_t)tasks, share, w);
 }
 
 /* Parts are taken until there are none. */
@@ -95,7 +96,7 @@ static int bound_part(void *user, int64_t task)
 }
 
 /* The part with the most rows is the sample: cut into pieces of about equal numbers of rows. */
-static bool choose_ranges(struct writing *w, int threads)
+static bool choose_ranges(struct writing *w, struct lapse_crew *crew)
 {
     const struct lapse_stage *s = w->stage;
     size_t rows = 0, parts = s->part_count;
@@ -115,7 +116,7 @@ static bool choose_ranges(struct writing *w, int threads)
     for (uint32_t k = 1; k < w->sample->customers && w->count < wanted; k++)
         if (w->sample->start[k] >= of_sample / wanted * w->count)
             w->ranges[w->count++].bound = k;
-    lapse_parallel(threads, (int64_t)parts, bound_part, w);
+    lapse_crew_run(crew, (int64_t)parts, bound_part, w);
     for (size_t r = 1; r < w->count; r++)
         for (size_t p = 0; p < parts; p++) {
             uint32_t c = w->first[r * parts + p];
@@ -361,9 +362,9 @@ static int settle(void *user, int64_t task)
     return 0;
 }
 
-static lapse_status write_all(struct writing *w, int threads, struct lapse_run **out, lapse_error *error)
+static lapse_status write_all(struct writing *w, struct lapse_crew *crew, struct lapse_run **out, lapse_error *error)
 {
-    share_out(threads, w->count, write_ranges, w);
+    share_out(crew, w->count, write_ranges, w);
     struct lapse_run *run = w->ranges[0].run;
     lapse_status status = LAPSE_OK;
     for (size_t r = 0; r < w->count && status == LAPSE_OK; r++) {
@@ -374,7 +375,7 @@ static lapse_status write_all(struct writing *w, int threads, struct lapse_run *
             status = lapse_fail_memory(error);
     }
     if (status == LAPSE_OK) {
-        lapse_parallel(threads, (int64_t)w->stage->part_count + 1, settle, w);
+        lapse_crew_run(crew, (int64_t)w->stage->part_count + 1, settle, w);
         run->filter = w->filter;
         if (w->notes.filtered && !run->filter)
             status = lapse_fail_memory(error);
@@ -389,15 +390,15 @@ static lapse_status write_all(struct writing *w, int threads, struct lapse_run *
     return LAPSE_OK;
 }
 
-lapse_status lapse_stage_write(struct lapse_stage *s, int threads, struct lapse_run **out, lapse_error *error)
+lapse_status lapse_stage_write(struct lapse_stage *s, struct lapse_crew *crew, struct lapse_run **out, lapse_error *error)
 {
     struct writing *w = lapse_mem_zero(s->mem, 1, sizeof *w);
     if (!w)
         return lapse_fail_memory(error);
     w->stage = s;
-    share_out(threads, s->part_count, sort_parts, w);
-    bool ok = !atomic_load(&w->no_memory) && choose_ranges(w, threads) && open_notes(w);
-    lapse_status status = ok ? write_all(w, threads, out, error) : lapse_fail_memory(error);
+    share_out(crew, s->part_count, sort_parts, w);
+    bool ok = !atomic_load(&w->no_memory) && choose_ranges(w, crew) && open_notes(w);
+    lapse_status status = ok ? write_all(w, crew, out, error) : lapse_fail_memory(error);
     lapse_prints_free(w->notes.prints);
     lapse_recent_free(&w->notes.recent);
     lapse_lock_free(s->mem, w->notes.lock);

@@ -443,7 +443,7 @@ lapse_status lapse_stage_put(struct lapse_stage *stage, struct lapse_stage_hand 
                              size_t n, lapse_error *error);
 bool lapse_stage_full(const struct lapse_stage *stage);
 /* What it holds becomes one run. */
-lapse_status lapse_stage_flush(struct lapse_stage *stage, int threads, lapse_error *error);
+lapse_status lapse_stage_flush(struct lapse_stage *stage, struct lapse_crew *crew, lapse_error *error);
 size_t lapse_stage_runs(struct lapse_stage *stage, struct lapse_run ***runs);  /* the caller retains what it keeps */
 void lapse_stage_free(struct lapse_stage *stage);
 
@@ -478,7 +478,7 @@ lapse_status lapse_run_writer_chunk(struct lapse_run_writer *w, const struct lap
 
 /* One run of all rows of n >= 1 runs of one family. `go_on`, which may be NULL, is told now and then how many rows more
  * are done. In a transaction. */
-lapse_status lapse_runs_merge(struct lapse_store *store, struct lapse_run *const *runs, size_t n, int threads,
+lapse_status lapse_runs_merge(struct lapse_store *store, struct lapse_run *const *runs, size_t n, struct lapse_crew *crew,
                               lapse_status (*go_on)(void *user, int64_t rows, lapse_error *error), void *user,
                               struct lapse_run **out, lapse_error *error);
 
@@ -489,7 +489,7 @@ size_t lapse_tail_choose(const struct lapse_store *store, const struct lapse_man
                          struct lapse_run *const *added, size_t added_count, struct lapse_run **out);
 /* A share of merging after a commit of `rows`, outside of a transaction. What was committed stays committed when it
  * fails. These three with the writer lock held. */
-void lapse_merging_share(struct lapse_store *store, int64_t rows, int threads);
+void lapse_merging_share(struct lapse_store *store, int64_t rows, struct lapse_crew *crew);
 /* Gives up all merges under way, and in a transaction deletes what they have written. */
 void lapse_merging_abandon(struct lapse_store *store);
 /* The same without touching the file. What they have written is swept when the store is opened again. */
@@ -574,7 +574,8 @@ struct lapse_commit {
     struct lapse_run **staged;
     size_t staged_count;
     lapse_counts *counts;
-    int threads;                   /* for the share of merging; 0: none beside the caller's */
+    int threads;                   /* for filling it and the share of merging; 0: none beside the caller's */
+    struct lapse_crew *crew;       /* while it is under way: these */
     /* Told of each row that is not kept, in any order; line -1: not known. May be NULL. Non-zero cancels. */
     int (*dropped)(void *user, int64_t line, int outcome);
     /* Asked now and then while rows are judged, and before they are published; non-zero cancels. May be NULL. */

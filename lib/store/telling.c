@@ -212,7 +212,7 @@ lapse_status lapse_telling_end(struct lapse_telling *t, struct lapse_run *const 
     lapse_run_release(call);
     lapse_mem_free(&store->mem, in);
     if (status == LAPSE_OK && rows) /* where nothing was found nobody should have to wait */
-        lapse_merging_share(store, rows, 1);
+        lapse_merging_share(store, rows, NULL);
     let_go(t);
     return status;
 }
