@@ -19,6 +19,11 @@ class Usage(Command):
             with self.subTest(name):
                 self.run_lapse(name, 'orders.csv', code=2)
         self.assertIn('comes first: lapse rfm orders.csv', self.run_lapse('orders.csv', 'rfm', code=2)[1])
+        for name, meant in (('state', 'states'), ('rfms', 'rfm'), ('segment', 'segments'), ('survive', 'survival')):
+            with self.subTest(name):
+                self.assertIn(f'try {meant}\n', self.run_lapse(name, 'orders.csv', code=2)[1])
+                self.assertIn(f'try {meant}\n', self.run_lapse('help', name, code=2)[1])
+        self.assertNotIn('try', self.run_lapse('xyz', code=2)[1])
 
     def test_version(self):
         self.assertRegex(self.run_lapse('--version')[0], r'^lapse \d+\.\d+\.\d+\n$')

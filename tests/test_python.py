@@ -107,6 +107,27 @@ def case_constants_are_those_of_the_headers():
     assert set(_lib.STATUS.values()) - {'ok', 'done'} == set(_errors._BY_STATUS)
 
 
+def case_rules_name_arguments_not_options():
+    strings = 0
+    for folder, _, names in os.walk(os.path.join(ROOT, 'lib')):
+        for name in names:
+            with open(os.path.join(folder, name), encoding='utf-8') as file:
+                for said in re.findall(r'"(?:[^"\\\n]|\\.)*--[a-z](?:[^"\\\n]|\\.)*"', file.read()):
+                    assert not re.search('--[a-z]', _errors.in_python(said)), said
+                    strings += 1
+    assert strings > 10
+    store = lapse.open()
+    for file, wanted in ((b'customer,time,amount\na,2024-01-01,x\n', 'skip_bad_rows=True leaves bad rows out'),
+                         (b'customer,time,fun\na,2024-01-01,1\n', 'ignore_unknown=True leaves it out, map gives'),
+                         (b'time\n2024-01-01\n', "map={'customer': COLUMN} reads another"),
+                         (b'customer,time,amount\n--map,2024-01-01,-1\n', "negative='refund' reads")):
+        error = raises(lapse.BadInput, lambda: store.import_csv(io.BytesIO(file)))
+        assert wanted in str(error) and wanted.split(' ')[0] in str(error), str(error)
+    rejects = []
+    store.import_csv(io.BytesIO(b'customer,time,amount\na,2024-01-01,-1\n'), on_reject=rejects.append)
+    assert "negative='refund'" in rejects[0].rule and '--' not in rejects[0].rule
+
+
 # ---- answers -------------------------------------------------------------------------------------------------------------
 
 

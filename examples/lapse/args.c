@@ -15,6 +15,24 @@ const struct command *command_find(const char *name)
     return command->name ? command : NULL;
 }
 
+const struct command *command_nearly(const char *name)
+{
+    const struct command *nearest = NULL;
+    size_t most = 2;
+
+    for (const struct command *command = command_table; command->name; command++) {
+        size_t same = 0;
+
+        while (name[same] && name[same] == command->name[same])
+            same++;
+        if (same > most) {
+            nearest = command;
+            most = same;
+        }
+    }
+    return nearest;
+}
+
 static const struct option *find(const char *name, size_t size)
 {
     const struct option *option = option_table;

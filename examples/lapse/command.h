@@ -128,6 +128,7 @@ extern const struct command command_table[]; /* ends with a NULL name */
 
 /* args.c */
 const struct command *command_find(const char *name); /* NULL: there is none */
+const struct command *command_nearly(const char *name); /* that begins with as many of the same letters as any, and three; NULL: none */
 /* Understands argv, all but the command's name; false: told why. Free with args_free() either way. */
 bool args_parse(struct args *args, const struct command *command, int argc, char **argv);
 void args_free(struct args *args);

@@ -5,6 +5,16 @@
 
 #include "command.h"
 
+static int refuse_command(const char *name)
+{
+    const struct command *meant = command_nearly(name);
+
+    tell("no command '%s'; lapse help lists them", name);
+    if (meant)
+        tell("try %s", meant->name);
+    return EXIT_USAGE;
+}
+
 static int run_help(struct work *work)
 {
     const char *name = work->args->operands > 0 ? work->args->operand[0] : NULL;
@@ -14,10 +24,8 @@ static int run_help(struct work *work)
         help_events();
         return EXIT_DONE;
     }
-    if (name && !command) {
-        tell("no command '%s'; lapse help lists them", name);
-        return EXIT_USAGE;
-    }
+    if (name && !command)
+        return refuse_command(name);
     if (command)
         help_command(command);
     else
@@ -172,12 +180,12 @@ static int understand(int argc, char **argv)
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
         argv[1] = (char *)"help";
     command = command_find(argv[1]);
-    if (!command) {
-        tell("no command '%s'; lapse help lists them", argv[1]);
-        if (argc > 2 && command_find(argv[2]))
-            tell("the command comes first: lapse %s %s", argv[2], argv[1]);
+    if (!command && argc > 2 && command_find(argv[2])) {
+        tell("no command '%s'; the command comes first: lapse %s %s", argv[1], argv[2], argv[1]);
         return EXIT_USAGE;
     }
+    if (!command)
+        return refuse_command(argv[1]);
     for (int i = 2; i < argc && strcmp(argv[i], "--") != 0; i++) {
         if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
             help_command(command);

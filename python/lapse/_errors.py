@@ -1,6 +1,7 @@
 """Why a call failed: one exception for each status of the library, all of them lapse.Error."""
 from __future__ import annotations
 
+import re
 from typing import Any, Optional
 
 
@@ -85,15 +86,29 @@ _BY_STATUS = {'no_memory': NoMemory, 'invalid': Invalid, 'bad_input': BadInput, 
               'erase_pending': ErasePending}
 
 
+# Rules say what leads on in the words of the command; here these are arguments.
+_ARGUMENTS = {'--on-error skip': 'skip_bad_rows=True', '--ignore-unknown': 'ignore_unknown=True',
+              '--negative refund': "negative='refund'", '--replace': 'replace=True',
+              '--map customer=COLUMN': "map={'customer': COLUMN}", '--map time=COLUMN': "map={'time': COLUMN}", '--map': 'map',
+              '--kind': 'kind', '--time-format': 'time_format', '--source': 'source_name', '--digits': 'digits',
+              '--segments': 'segments', '--adopt-policy': 'adopt_policy=True'}
+_OPTION = re.compile('(?:%s)(?![a-z-])' % '|'.join(sorted(map(re.escape, _ARGUMENTS), key=len, reverse=True)))
+
+
+def in_python(told: str) -> str:
+    """What the library told, with arguments for options."""
+    return _OPTION.sub(lambda option: _ARGUMENTS[option[0]], told)
+
+
 def error_of(status: int, name: str, error: Any) -> Error:
     """The exception for a status and a lapse_error, which may be empty."""
     def text(value: bytes) -> str:
         return value.decode('utf-8', 'replace')
 
-    out = _BY_STATUS.get(name, Error)(text(error.message) or name.replace('_', ' ') or 'status %d' % status)
+    out = _BY_STATUS.get(name, Error)(in_python(text(error.message)) or name.replace('_', ' ') or 'status %d' % status)
     out.status = name
     if error.status == status:
         out.line = error.line or None
         out.row = error.row if error.row >= 0 and error.line == 0 and error.column else None
-        out.column, out.text, out.rule = text(error.column), text(error.text), text(error.rule)
+        out.column, out.text, out.rule = in_python(text(error.column)), text(error.text), in_python(text(error.rule))
     return out

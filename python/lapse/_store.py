@@ -7,7 +7,7 @@ import os
 from typing import Any, Callable, Iterable, Mapping, NamedTuple, Optional, Union
 
 from . import _arrow, _events
-from ._errors import Damaged, ErasePending, NotFound
+from ._errors import Damaged, ErasePending, NotFound, in_python
 from ._lib import CALLBACKS, Handle, Raised, call, constants, declared, lib, new_struct
 from ._policy import Progress, policy_of, progress_into
 from ._tables import Result
@@ -98,7 +98,7 @@ class Store:
             r = reject.contents
             row = Reject('conflict' if r.outcome == declared.CONSTANTS['LAPSE_ROW_CONFLICT'] else 'rejected', r.line,
                          r.column.decode('utf-8', 'replace'), r.text.decode('utf-8', 'replace'),
-                         r.rule.decode('utf-8', 'replace'), ctypes.string_at(r.row, r.row_size))
+                         in_python(r.rule.decode('utf-8', 'replace')), ctypes.string_at(r.row, r.row_size))
             return 1 if on_reject(row) else 0
         if on_reject is not None:
             options.on_reject = CALLBACKS['lapse_reject_fn'](raised.wrap(told, 1))
