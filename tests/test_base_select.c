@@ -191,8 +191,9 @@ static void a_crew_runs_again_and_again(void **state)
 
     (void)state;
     for (size_t t = 0; t < COUNT(threads); t++) {
-        struct lapse_crew *crew = lapse_crew_new(&mem, threads[t]);
+        struct lapse_crew *crew;
 
+        assert_true(lapse_crew_new(&mem, threads[t], &crew));
         assert_int_equal(crew != NULL, threads[t] > 1);
         assert_int_equal(lapse_crew_threads(crew), threads[t] < 1 ? 1 : threads[t] > 64 ? 64 : threads[t]);
         for (int64_t run = 0; run < 300; run++) {
@@ -207,7 +208,12 @@ static void a_crew_runs_again_and_again(void **state)
         }
         lapse_crew_free(crew);
     }
-    lapse_crew_free(lapse_crew_new(&mem, 4)); /* which never ran */
+    struct lapse_crew *idle;
+    assert_true(lapse_crew_new(&mem, 4, &idle));
+    lapse_crew_free(idle); /* which never ran */
+    heap_fail(&heap, 1, false);
+    assert_false(lapse_crew_new(&mem, 4, &idle));
+    assert_null(idle);
     assert_int_equal(heap.live, 0);
 }
 

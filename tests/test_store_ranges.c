@@ -89,7 +89,8 @@ static void ranges_are_alike(void **state)
     int64_t rows, all = 0, rounds = 0;
     (void)state;
     lapse_store *store = opened(NULL, 0);
-    struct lapse_crew *crew = lapse_crew_new(&store->mem, THREADS);
+    struct lapse_crew *crew;
+    assert_true(lapse_crew_new(&store->mem, THREADS, &crew));
     count = 0;
     for (int i = 0; i < RUNS; i++)
         append_drawn(store, ROWS, 1 << 30);
@@ -145,7 +146,8 @@ static void one_customer(void **state)
     struct lapse_merging *g;
     (void)state;
     lapse_store *store = opened(NULL, 0);
-    struct lapse_crew *crew = lapse_crew_new(&store->mem, 4);
+    struct lapse_crew *crew;
+    assert_true(lapse_crew_new(&store->mem, 4, &crew));
     count = 0;
     for (int i = 0; i < 8; i++)
         append_drawn(store, 9000, 1);

@@ -349,10 +349,12 @@ void lapse_sort_settled(struct lapse_sort_key *keys, uint32_t *v, size_t n, uint
 /* ---- thread.c -------------------------------------------------------------------------------------- */
 
 /* The threads of one call of the library: the caller's and threads - 1 workers, which start with the first run that has
- * something for them, block all signals, and wait between runs. NULL: the caller's alone, because none other is wanted or can
- * be had; a crew may be NULL wherever one is taken. One thread at a time uses it, and no task of it does. */
+ * something for them, block all signals, and wait between runs. NULL: the caller's alone; a crew may be NULL wherever one is
+ * taken. One thread at a time uses it, and no task of it does. */
 enum { LAPSE_THREADS_MOST = 64 };
-struct lapse_crew *lapse_crew_new(const lapse_allocator *mem, int threads);
+struct lapse_crew;
+/* *out is NULL where threads are fewer than two, or when it fails: false, no memory. */
+bool lapse_crew_new(const lapse_allocator *mem, int threads, struct lapse_crew **out);
 void lapse_crew_free(struct lapse_crew *crew);
 int lapse_crew_threads(const struct lapse_crew *crew);
 /* Calls work(user, i) for i in [0, tasks), each once, on all its threads; the caller's does task 0. With one, all run in

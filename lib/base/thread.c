@@ -132,15 +132,19 @@ static void crew_end(struct lapse_crew *crew)
     pthread_mutex_destroy(&crew->mutex);
 }
 
-struct lapse_crew *lapse_crew_new(const lapse_allocator *mem, int threads)
+bool lapse_crew_new(const lapse_allocator *mem, int threads, struct lapse_crew **out)
 {
     struct lapse_crew *crew = threads > 1 ? lapse_mem_alloc(mem, sizeof *crew) : NULL;
 
-    if (crew && !crew_init(crew, mem, threads)) {
+    *out = NULL;
+    if (threads < 2)
+        return true;
+    if (!crew || !crew_init(crew, mem, threads)) {
         lapse_mem_free(mem, crew);
-        crew = NULL;
+        return false;
     }
-    return crew;
+    *out = crew;
+    return true;
 }
 
 void lapse_crew_free(struct lapse_crew *crew)

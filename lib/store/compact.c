@@ -89,9 +89,10 @@ lapse_status lapse_store_compact(lapse_store *store, const lapse_upkeep_options 
     lapse_status status = lapse_store_check(store, error);
     if (status == LAPSE_OK)
         status = lapse_upkeep_begin(&c.upkeep, options, LAPSE_COMPACT_UPGRADE, error);
+    if (status == LAPSE_OK && !lapse_crew_new(&store->mem, c.upkeep.options.threads, &c.crew))
+        status = lapse_fail_memory(error);
     if (status != LAPSE_OK)
         return status;
-    c.crew = lapse_crew_new(&store->mem, c.upkeep.options.threads);
     lapse_lock_take(store->writer);
     status = lapse_file_begin(store->file, error);
     if (status == LAPSE_OK)

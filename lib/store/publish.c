@@ -264,7 +264,8 @@ lapse_status lapse_store_commit(struct lapse_store *store, struct lapse_commit *
                                 void *user, lapse_error *error)
 {
     struct lapse_manifest *m = NULL;
-    commit->crew = lapse_crew_new(&store->mem, commit->threads);
+    if (!lapse_crew_new(&store->mem, commit->threads, &commit->crew))
+        return lapse_fail_memory(error);
     lapse_lock_take(store->writer);
     lapse_status status = lapse_file_begin(store->file, error);
     if (status == LAPSE_OK) {
